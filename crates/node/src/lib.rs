@@ -1,0 +1,1 @@
+//! Configuration, roles and wiring of one Updraft node.

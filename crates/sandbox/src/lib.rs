@@ -1,0 +1,1 @@
+//! Isolates and runs code: spawner, pools, zygotes, Runtime API, limits, metering.

@@ -1,0 +1,1 @@
+//! Derives Shape: one struct gives its schema and its conversions.

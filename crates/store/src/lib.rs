@@ -1,0 +1,1 @@
+//! Ordered transactional tables, leased queues, a change feed and blobs behind one port.

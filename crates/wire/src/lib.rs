@@ -1,0 +1,1 @@
+//! HTTP as AWS speaks it: protocols as schema interpreters, SigV4, chunked and compressed bodies, event streams.
