@@ -1,1 +1,22 @@
-//! Isolates and runs code: spawner, pools, zygotes, Runtime API, limits, metering.
+//! Isolates and runs code: the one deep engine under every function.
+//!
+//! This crate knows no AWS *service*: no functions table, no permissions, no log groups. It knows a [`Spec`] (which
+//! interpreter, which code tree, which limits), makes a [`Sandbox`] of it in about a millisecond, passes one
+//! [`Request`] at a time through it and reports the [`Outcome`].
+//!
+//! - `engine`: the async half inside the server. It never forks and never enters a namespace.
+//! - `runtimes`: which interpreters the host has, and which AWS runtime names they serve.
+//! - `spawner`: the tiny privileged process that forks, mounts, confines and reaps, and its client (Linux only).
+//! - `cgroup`, `net`: limits and network namespaces, used by the spawner (Linux only).
+//! - `posture`: what isolation was asked for, and which layers of it this host really gives.
+
+pub mod engine;
+pub mod posture;
+pub mod runtimes;
+
+pub use engine::{
+    Architecture, Config, Engine, Error, Failure, InitReport, InitStatus, LaunchError, LaunchPath, LogSink, Outcome,
+    PoolStatus, PoolTargets, Request, Sandbox, SandboxIdentity, Spec,
+};
+pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
+pub use runtimes::Runtimes;

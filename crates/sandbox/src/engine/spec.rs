@@ -1,0 +1,174 @@
+//! The words of the engine's door: what to run, what goes in, what comes out. Plain data, no behaviour.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+/// Largest response of a synchronous invocation, in bytes: AWS's 6 MB and a little for its envelope.
+pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
+
+/// Largest request payload the engine carries, in bytes (AWS: 6 MB for synchronous invocations).
+pub const PAYLOAD_BYTES_MAX: usize = 6_291_556;
+
+/// Time AWS gives the init phase before it starts over inside the invocation.
+pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Instruction set a function was built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Architecture {
+    /// `x86_64`
+    #[default]
+    X86_64,
+    /// `arm64`
+    Arm64,
+}
+
+/// Everything that makes an execution environment of one function version.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// AWS's runtime name, for example `python3.12` or `provided.al2023`.
+    pub runtime: String,
+    /// What the code was built for. Interpreted code runs on either; a custom runtime of the other kind fails to exec.
+    pub architecture: Architecture,
+    /// Handler as the user wrote it, for example `app.handler`.
+    pub handler: String,
+    /// The extracted code tree; becomes `/var/task`. Never written to.
+    pub code: PathBuf,
+    /// Extracted layers in the user's order; merged (later ones win) they become `/opt`.
+    pub layers: Vec<PathBuf>,
+    /// The user's variables and all of AWS's but those only the engine can know
+    /// (`AWS_LAMBDA_RUNTIME_API`, `LAMBDA_TASK_ROOT`, `LAMBDA_RUNTIME_DIR`, `_HANDLER`, `PATH`, `LANG`, `TZ`, `LD_LIBRARY_PATH`).
+    pub env: Vec<(String, String)>,
+    /// Memory limit in MB (1024 * 1024 bytes); CPU is in proportion, 1,769 MB being one vCPU.
+    pub memory_mb: u32,
+    /// Size of `/tmp` in MB.
+    pub tmp_mb: u32,
+    /// Time for one invocation, counted from the end of a successful init.
+    pub timeout: Duration,
+    /// Time for the first attempt at init; [`INIT_TIMEOUT`] on AWS.
+    pub init_timeout: Duration,
+    /// Function name, told to the runtime.
+    pub function_name: String,
+    /// Version, `$LATEST` or a number, told to the runtime.
+    pub function_version: String,
+    /// Log group, told to the runtime.
+    pub log_group: String,
+    /// Log stream of this environment, told to the runtime.
+    pub log_stream: String,
+    /// Opaque to the engine (the account, say); given back in [`SandboxIdentity`].
+    pub owner: String,
+}
+
+/// Who speaks on a connection that came out of a sandbox.
+#[derive(Debug, Clone)]
+pub struct SandboxIdentity {
+    /// Number of the sandbox, unique within this engine's life.
+    pub sandbox: u64,
+    /// What it runs.
+    pub spec: Arc<Spec>,
+}
+
+/// Where a sandbox's output goes.
+pub trait LogSink: Send + Sync {
+    /// One record: a line of standard output without its line feed, or one record of the telemetry pipe (may have many
+    /// lines). At most 256 KB; longer ones come in pieces. `at_ms` is milliseconds since the epoch.
+    ///
+    /// Must not block. Order is kept, and everything written before a response is delivered before that
+    /// invocation's [`Outcome`].
+    fn line(&self, at_ms: i64, text: Bytes);
+}
+
+/// One request. Its deadline is the [`Spec`]'s timeout, counted from the moment the environment is initialised.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Request id, the same in headers, logs and reports.
+    pub request_id: String,
+    /// ARN the caller named, qualifier included.
+    pub function_arn: String,
+    /// `X-Amzn-Trace-Id`, if tracing.
+    pub trace_id: Option<String>,
+    /// Client context, raw JSON.
+    pub client_context: Option<String>,
+    /// Cognito identity, raw JSON.
+    pub cognito_identity: Option<String>,
+    /// The event: JSON text, at most [`PAYLOAD_BYTES_MAX`].
+    pub payload: Bytes,
+}
+
+/// How one attempt at init went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InitStatus {
+    /// The runtime asked for its first event.
+    Done,
+    /// The runtime reported an error or ended; AWS's error type, for example `Runtime.ImportModuleError`.
+    Failed {
+        /// AWS's error type.
+        error_type: String,
+    },
+    /// It did not end in time.
+    TimedOut,
+}
+
+/// One attempt at init.
+#[derive(Debug, Clone)]
+pub struct InitReport {
+    /// From the launch to the end of the attempt.
+    pub duration: Duration,
+    /// How it went.
+    pub status: InitStatus,
+}
+
+/// What became of one request.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The function's answer, or why there is none.
+    pub result: Result<Bytes, Failure>,
+    /// Present in the first invocation of an environment: its init phase. It is not part of `duration`.
+    pub init: Option<InitReport>,
+    /// Present when the init phase failed: as AWS does, init is tried once more, in a fresh environment, within the
+    /// invocation and its timeout (it *is* part of `duration`).
+    pub init_retry: Option<InitReport>,
+    /// Time of the invoke phase.
+    pub duration: Duration,
+    /// Most memory the environment ever used.
+    pub memory_peak_bytes: u64,
+}
+
+/// Why a request has no answer. After anything but [`Failure::Function`] the sandbox is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The handler failed and the runtime said so; the sandbox lives on.
+    Function {
+        /// The error document as the runtime shaped it.
+        payload: Bytes,
+        /// `errorType` in it, or what the runtime's header said.
+        error_type: String,
+    },
+    /// The timeout passed; the sandbox was killed.
+    Timeout,
+    /// The runtime ended without an answer.
+    Exit {
+        /// Exit status, when it exited.
+        status: Option<i32>,
+        /// Signal, when one killed it.
+        signal: Option<i32>,
+    },
+    /// The memory limit was reached and the kernel killed it.
+    OutOfMemory,
+    /// The response is over [`RESPONSE_BYTES_MAX`].
+    ResponseTooLarge {
+        /// Its size, as far as known.
+        bytes: usize,
+    },
+    /// Init failed, twice, and the runtime said why.
+    InitError {
+        /// The error document as the runtime shaped it.
+        payload: Bytes,
+        /// `errorType` in it.
+        error_type: String,
+    },
+    /// The runtime broke the protocol.
+    Malformed,
+    /// The engine's own fault, in words.
+    Internal(String),
+}
