@@ -1,0 +1,195 @@
+//! Constraints, checked and worded as AWS does: every violation in one message.
+//!
+//! Source of the words: answers of Lambda, API Gateway and CloudWatch Logs ("1 validation error detected: Value null at
+//! 'functionName' failed to satisfy constraint: Member must not be null"). Paths are written with a small first letter,
+//! list positions from 1 as `.3.member`, map entries as `.key.member` style by those services.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{LazyLock, RwLock};
+
+use base::Error;
+use regex::Regex;
+
+use crate::{Kind, Member, Rules, Schema, Value};
+
+/// More violations than this are counted but not worded.
+const VIOLATIONS_MAX: usize = 20;
+
+/// The longest part of an offending value that a message repeats, in characters.
+const SHOWN_MAX: usize = 1024;
+
+/// Checks a decoded input; the error is AWS's `ValidationException` with all violations in one sentence.
+pub fn check(schema: &Schema, input: &Value) -> Result<(), Error> {
+    let mut violations = Vec::new();
+    structure(schema, input, "", &mut violations);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Error::validation(sentence(&violations)))
+}
+
+/// "2 validation errors detected: a; b".
+pub fn sentence(violations: &[String]) -> String {
+    let (count, plural) = (violations.len(), if violations.len() == 1 { "" } else { "s" });
+    let words = violations[..count.min(VIOLATIONS_MAX)].join("; ");
+    format!("{count} validation error{plural} detected: {words}")
+}
+
+/// "Value 'x' at 'path' failed to satisfy constraint: …", for services that check what a schema cannot say.
+pub fn violation(value: &str, path: &str, constraint: &str) -> String {
+    format!("Value '{value}' at '{path}' failed to satisfy constraint: {constraint}")
+}
+
+fn structure(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
+    let Value::Struct(slots) = value else { return };
+    for (member, slot) in schema.members().iter().zip(slots) {
+        let path = join(path, member.name);
+        match slot {
+            None if member.required => {
+                out.push(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
+            }
+            None => {}
+            Some(value) => member_value(member, value, &path, out),
+        }
+    }
+}
+
+fn member_value(member: &Member, value: &Value, path: &str, out: &mut Vec<String>) {
+    let before = out.len();
+    rules(&member.rules, value, path, out);
+    if out.len() == before {
+        any(member.target(), value, path, out);
+    }
+}
+
+fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
+    rules(&schema.rules, value, path, out);
+    match (&schema.kind, value) {
+        (Kind::Enum(allowed), Value::String(text)) if !allowed.contains(&text.as_str()) => {
+            let set = allowed.join(", ");
+            out.push(violation(text, path, &format!("Member must satisfy enum value set: [{set}]")));
+        }
+        (Kind::List(item), Value::List(items)) => {
+            for (index, value) in items.iter().enumerate() {
+                any(item(), value, &format!("{path}.{}.member", index + 1), out);
+            }
+        }
+        (Kind::Map(item), Value::Map(entries)) => {
+            for (key, value) in entries {
+                any(item(), value, &format!("{path}.{key}.member"), out);
+            }
+        }
+        (Kind::Struct(_), _) => structure(schema, value, path, out),
+        (Kind::Union(members), Value::Union(at, value)) => {
+            member_value(&members[*at], value, &join(path, members[*at].name), out);
+        }
+        _ => {}
+    }
+}
+
+fn rules(rules: &Rules, value: &Value, path: &str, out: &mut Vec<String>) {
+    let mut refuse = |constraint: String| {
+        out.push(violation(&shown(value), path, &constraint));
+    };
+    if let (Some((least, most)), Some(length)) = (rules.length, length(value)) {
+        if length < least {
+            refuse(format!("Member must have length greater than or equal to {least}"));
+        } else if length > most {
+            refuse(format!("Member must have length less than or equal to {most}"));
+        }
+    }
+    if let (Some((least, most)), Value::Int(number)) = (rules.range, value) {
+        if *number < least {
+            refuse(format!("Member must have value greater than or equal to {least}"));
+        } else if *number > most {
+            refuse(format!("Member must have value less than or equal to {most}"));
+        }
+    }
+    if let (Some(pattern), Value::String(text)) = (rules.pattern, value)
+        && !matches(pattern, text)
+    {
+        refuse(format!("Member must satisfy regular expression pattern: {pattern}"));
+    }
+}
+
+fn length(value: &Value) -> Option<u64> {
+    let length = match value {
+        Value::String(text) => text.chars().count(),
+        Value::Blob(bytes) => bytes.len(),
+        Value::List(items) => items.len(),
+        Value::Map(entries) => entries.len(),
+        _ => return None,
+    };
+    Some(length as u64)
+}
+
+/// Whether the whole text matches. Patterns are constants of our schemas, compiled once each; Java's syntax in AWS's
+/// models is the regex crate's but for lookaround, which our declarations must not use.
+fn matches(pattern: &'static str, text: &str) -> bool {
+    static COMPILED: LazyLock<RwLock<HashMap<&'static str, Option<Regex>>>> = LazyLock::new(RwLock::default);
+    let check = |regex: &Option<Regex>| regex.as_ref().is_none_or(|r| r.is_match(text));
+    if let Ok(known) = COMPILED.read()
+        && let Some(regex) = known.get(pattern)
+    {
+        return check(regex);
+    }
+    let regex = Regex::new(&format!(r"\A(?:{pattern})\z")).ok();
+    debug_assert!(regex.is_some(), "a declared pattern does not compile: {pattern}");
+    let answer = check(&regex);
+    if let Ok(mut known) = COMPILED.write() {
+        known.insert(pattern, regex);
+    }
+    answer
+}
+
+fn shown(value: &Value) -> String {
+    let mut text = String::new();
+    write_shown(value, &mut text);
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Java's `toString` of the value, as AWS shows it: `[a, b]`, `{k=v}`.
+fn write_shown(value: &Value, out: &mut String) {
+    let separated = |out: &mut String, index: usize| {
+        if index > 0 {
+            out.push_str(", ");
+        }
+    };
+    match value {
+        Value::String(text) => out.push_str(text),
+        Value::Int(number) => _ = write!(out, "{number}"),
+        Value::Float(number) => _ = write!(out, "{number}"),
+        Value::Bool(flag) => _ = write!(out, "{flag}"),
+        Value::Blob(bytes) => _ = write!(out, "java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len()),
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                separated(out, index);
+                write_shown(item, out);
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for (index, (key, item)) in entries.iter().enumerate() {
+                separated(out, index);
+                _ = write!(out, "{key}=");
+                write_shown(item, out);
+            }
+            out.push('}');
+        }
+        _ => {}
+    }
+}
+
+/// Appends a member's name with its first letter small, as AWS's messages have it.
+fn join(path: &str, name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|c| c.to_ascii_lowercase()).into_iter();
+    let small: String = first.chain(letters).collect();
+    if path.is_empty() { small } else { format!("{path}.{small}") }
+}
