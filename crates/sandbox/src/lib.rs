@@ -13,6 +13,8 @@
 pub mod engine;
 pub mod posture;
 pub mod runtimes;
+#[cfg(target_os = "linux")]
+pub mod spawner;
 
 pub use engine::{
     Architecture, Config, Engine, Error, Failure, InitReport, InitStatus, LaunchError, LaunchPath, LogSink, Outcome,
