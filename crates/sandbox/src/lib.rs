@@ -10,7 +10,11 @@
 //! - `cgroup`, `net`: limits and network namespaces, used by the spawner (Linux only).
 //! - `posture`: what isolation was asked for, and which layers of it this host really gives.
 
+#[cfg(target_os = "linux")]
+pub mod cgroup;
 pub mod engine;
+#[cfg(target_os = "linux")]
+pub mod net;
 pub mod posture;
 pub mod runtimes;
 #[cfg(target_os = "linux")]

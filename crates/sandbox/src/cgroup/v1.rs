@@ -1,0 +1,279 @@
+//! cgroup v1: a directory per controller, all below `<controller>/updraft/<instance>/`.
+//!
+//! What v1 cannot do: kill a whole group at once on an out-of-memory (the kernel takes the largest process; the others
+//! live until the sandbox is destroyed), and kill a frozen process (we thaw after sending the signals).
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{
+    Entry, Limits, Mounts, Tree, Usage, Version, cores, cpu_quota,
+    files::{Base, errno, field_of, until},
+    mounts::Hierarchy,
+};
+use crate::posture::Layer;
+
+/// The controllers we use, in the order in which a child enters them: memory first, so that all it touches is charged.
+const CONTROLLERS: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "freezer"];
+
+/// One core's weight against other groups; the kernel's default.
+const SHARES_PER_CORE: u64 = 1024;
+
+/// The kernel's lowest weight.
+const SHARES_MIN: u64 = 2;
+
+/// The v1 hierarchies with our instance's directory open in each.
+#[derive(Debug, Clone)]
+pub(super) struct V1 {
+    controllers: Vec<Controller>,
+}
+
+#[derive(Debug, Clone)]
+struct Controller {
+    name: &'static str,
+    path: PathBuf,
+    /// Shared by controllers that are mounted together.
+    base: Arc<Base>,
+    /// Whether another controller before this one has the same directory.
+    repeated: bool,
+}
+
+/// Makes the instance's directory in every hierarchy that lets us.
+pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer>)> {
+    let mut tree = V1 { controllers: Vec::new() };
+    let mut failures = Vec::new();
+    for name in CONTROLLERS {
+        let Some(hierarchy) = mounts.v1.get(name) else {
+            failures.push((name, "not mounted".to_owned()));
+            continue;
+        };
+        match open_controller(hierarchy, instance) {
+            Ok((path, base)) => tree.add(name, path, base),
+            Err(error) => failures.push((name, error.to_string())),
+        }
+    }
+    if tree.controllers.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no hierarchy is mounted and writable"));
+    }
+    let layers = layers(&tree, &failures);
+    Ok((tree, layers))
+}
+
+/// At the top of the hierarchy where that is writable, else below our own group.
+fn open_controller(hierarchy: &Hierarchy, instance: &str) -> io::Result<(PathBuf, Base)> {
+    let below = PathBuf::from("updraft").join(instance);
+    let top = hierarchy.top.join(&below);
+    let refused = match Base::make(&top) {
+        Ok(base) => return Ok((top, base)),
+        Err(error) => error,
+    };
+    let own = hierarchy.own.join(&below);
+    match Base::make(&own) {
+        Ok(base) => Ok((own, base)),
+        Err(_) => Err(refused),
+    }
+}
+
+fn layers(tree: &V1, failures: &[(&str, String)]) -> Vec<Layer> {
+    let pairs = [("memory limit", "memory"), ("cpu limit", "cpu"), ("process limit", "pids"), ("freezing", "freezer")];
+    pairs
+        .map(|(layer, controller)| match failures.iter().find(|(name, _)| *name == controller) {
+            Some((_, why)) if !tree.has(controller) => Layer::degraded(
+                layer,
+                format!("cgroup v1 controller {controller}: {why}"),
+                format!("mount it writable at /sys/fs/cgroup/{controller}, or use a cgroup v2 host"),
+            ),
+            _ => Layer::present(layer),
+        })
+        .to_vec()
+}
+
+impl V1 {
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.get(controller).is_some()
+    }
+
+    fn get(&self, controller: &str) -> Option<&Base> {
+        self.controllers.iter().find(|candidate| candidate.name == controller).map(|found| found.base.as_ref())
+    }
+
+    fn add(&mut self, name: &'static str, path: PathBuf, base: Base) {
+        let twin = self.controllers.iter().find(|other| other.path == path).map(|other| Arc::clone(&other.base));
+        let repeated = twin.is_some();
+        let base = twin.unwrap_or_else(|| Arc::new(base));
+        self.controllers.push(Controller { name, path, base, repeated });
+    }
+
+    /// Each directory once.
+    fn bases(&self) -> impl Iterator<Item = &Base> {
+        self.controllers.iter().filter(|controller| !controller.repeated).map(|controller| controller.base.as_ref())
+    }
+
+    fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
+        const LIMIT: &str = "memory.limit_in_bytes";
+        // Memory and swap together; equal to the memory limit means: no swap.
+        const LIMIT_WITH_SWAP: &str = "memory.memsw.limit_in_bytes";
+        let Some(memory) = self.get("memory") else { return Ok(()) };
+        // The limit with swap may never be the lower one, so the order depends on the direction: try down, then up.
+        match memory.write(group, LIMIT, bytes) {
+            Err(error) if errno(&error) == Some(libc::EINVAL) => {
+                memory.write_if_there(group, LIMIT_WITH_SWAP, bytes)?;
+                memory.write(group, LIMIT, bytes)
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                if !memory.write_if_there(group, LIMIT_WITH_SWAP, bytes)? {
+                    memory.write_if_there(group, "memory.swappiness", 0)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
+        let Some(cpu) = self.get("cpu") else { return Ok(()) };
+        let shares = (u64::from(cpu_milli) * SHARES_PER_CORE / 1000).max(SHARES_MIN);
+        cpu.write(group, "cpu.shares", shares)?;
+        let Some((quota, period)) = cpu_quota(cpu_milli, cores()) else {
+            return cpu.write_if_there(group, "cpu.cfs_quota_us", -1).map(drop);
+        };
+        cpu.write_if_there(group, "cpu.cfs_period_us", period.as_micros())?;
+        cpu.write_if_there(group, "cpu.cfs_quota_us", quota.as_micros())?;
+        Ok(())
+    }
+
+    fn signal_all(&self, group: &str) -> io::Result<bool> {
+        let mut any = false;
+        for base in self.bases() {
+            for pid in base.pids(group)? {
+                any = true;
+                if let Some(pid) = Pid::from_raw(pid) {
+                    // A process may be gone by now; what counts is that the list gets empty.
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+        }
+        Ok(any)
+    }
+}
+
+impl Tree for V1 {
+    fn version(&self) -> Version {
+        Version::V1
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.bases().try_for_each(|base| base.mkdir(name))
+    }
+
+    fn entry(&self, name: &str) -> io::Result<Entry> {
+        let files = self.bases().map(|base| base.open_write(name, "cgroup.procs"));
+        Ok(Entry::Procs(files.collect::<io::Result<_>>()?))
+    }
+
+    fn set(&self, name: &str, limits: &Limits) -> io::Result<()> {
+        self.set_memory(name, limits.memory_bytes)?;
+        self.set_cpu(name, limits.cpu_milli)?;
+        match self.get("pids") {
+            Some(pids) => pids.write(name, "pids.max", limits.pids),
+            None => Ok(()),
+        }
+    }
+
+    fn freeze(&self, name: &str, frozen: bool) -> io::Result<()> {
+        let Some(freezer) = self.get("freezer") else { return Ok(()) };
+        let state = if frozen { "FROZEN" } else { "THAWED" };
+        freezer.write(name, "freezer.state", state)?;
+        // Reading also makes the kernel look again whether the last process has stopped.
+        until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
+    }
+
+    fn counters(&self, name: &str) -> io::Result<Usage> {
+        let mut usage = Usage::default();
+        if let Some(memory) = self.get("memory") {
+            usage.memory_bytes = memory.number(name, "memory.usage_in_bytes")?.unwrap_or_default();
+            usage.memory_peak_bytes = memory.number(name, "memory.max_usage_in_bytes")?.unwrap_or_default();
+            usage.oom_kills = memory.field(name, "memory.oom_control", "oom_kill")?.unwrap_or_default();
+        }
+        if let Some(cpuacct) = self.get("cpuacct") {
+            usage.cpu_ns = cpuacct.number(name, "cpuacct.usage")?.unwrap_or_default();
+        }
+        Ok(usage)
+    }
+
+    fn is_empty(&self, name: &str) -> io::Result<bool> {
+        for base in self.bases() {
+            if !base.pids(name)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn kill(&self, name: &str) -> io::Result<()> {
+        if self.is_empty(name)? {
+            return Ok(());
+        }
+        // Frozen processes cannot fork away from under us, but die only once thawed.
+        if let Some(freezer) = self.get("freezer") {
+            freezer.write_if_there(name, "freezer.state", "FROZEN")?;
+        }
+        self.signal_all(name)?;
+        if let Some(freezer) = self.get("freezer") {
+            freezer.write_if_there(name, "freezer.state", "THAWED")?;
+        }
+        until(|| Ok(!self.signal_all(name)?))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.bases().try_for_each(|base| base.rmdir(name))
+    }
+
+    /// Counters that cannot be reset (`oom_kill`, processor time) are subtracted by the caller.
+    fn reset(&self, name: &str) -> io::Result<bool> {
+        if let Some(freezer) = self.get("freezer") {
+            freezer.write(name, "freezer.state", "THAWED")?;
+        }
+        let Some(memory) = self.get("memory") else { return Ok(true) };
+        // Page cache of the last occupant would count against the next one.
+        memory.write(name, "memory.force_empty", 0)?;
+        memory.write(name, "memory.max_usage_in_bytes", 0)?;
+        Ok(true)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for base in self.bases() {
+            names.extend(base.children()?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        for controller in self.controllers.iter().filter(|controller| !controller.repeated) {
+            remove_if_empty(&controller.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes the instance's directory, and `updraft` above it when no other instance is there.
+pub(super) fn remove_if_empty(instance: &std::path::Path) -> io::Result<()> {
+    match std::fs::remove_dir(instance) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if let Some(updraft) = instance.parent() {
+        // Another instance may live there: then it stays.
+        let _ = std::fs::remove_dir(updraft);
+    }
+    Ok(())
+}
+
+/// Whether a kernel file of `key number` lines says yes.
+pub(super) fn says_one(text: &str, key: &str) -> bool {
+    field_of(text, key) == Some(1)
+}

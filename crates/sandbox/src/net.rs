@@ -1,0 +1,188 @@
+//! Network namespaces: what a sandbox can reach, and the sockets through which we serve it from inside.
+//!
+//! Synchronous and for one thread, because it is called from the spawner. A namespace takes 0.3 ms to make and its
+//! removal holds kernel locks, so [`NetPool`] makes them ahead of need. In each, `lo` is up and three sockets are bound,
+//! which the *server* then serves: the Runtime API where AWS has it, the server's own endpoint (so that
+//! `http://localhost:4566` is right inside and outside, without any route to the host), and a resolver.
+//!
+//! With [`Egress::None`] there is nothing else: the host, its loopback and other sandboxes are out of reach by
+//! construction. With [`Egress::Nat`] a veth pair leads to the host, where one nftables table per server (`firewall`)
+//! lets packets go outside only: never to the host's own addresses, to other sandboxes or to metadata services.
+//! Where the host cannot do that, sandboxes get no outside at all and [`NetPool::layers`] says why.
+//!
+//! Not here: what the sockets answer (the engine), except names, see [`dns`].
+
+pub mod dns;
+mod firewall;
+mod links;
+mod netlink;
+mod slot;
+
+use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
+
+pub use links::LinkRange;
+
+use crate::posture::{Egress, Layer};
+use firewall::Firewall;
+use links::Links;
+
+/// Where AWS's Runtime API listens inside a sandbox.
+pub const RUNTIME_API_PORT: u16 = 9001;
+
+/// The name server's port.
+pub const DNS_PORT: u16 = 53;
+
+/// What [`NetPool::new`] needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What sandboxes may reach.
+    pub egress: Egress,
+    /// Port of the server's own endpoint inside each sandbox, 4566 by custom.
+    pub endpoint_port: u16,
+    /// Names the firewall table and the links; must be unique among the servers of this host.
+    pub instance: String,
+    /// Where the addresses of the links come from.
+    pub links: LinkRange,
+}
+
+/// A network namespace for one sandbox. Send duplicates of the sockets to the server; keep this until the sandbox is dead.
+#[derive(Debug)]
+pub struct NetSlot {
+    /// For `setns`.
+    pub netns: OwnedFd,
+    /// TCP listener on 127.0.0.1:9001, non-blocking.
+    pub runtime_api: OwnedFd,
+    /// TCP listener on 127.0.0.1:`endpoint_port`, non-blocking.
+    pub endpoint: OwnedFd,
+    /// UDP socket on 127.0.0.1:53, non-blocking; for [`dns::forward`].
+    pub dns: OwnedFd,
+    /// The sandbox's address on its link outside; none without egress.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// Network namespaces made ahead of need.
+pub struct NetPool {
+    endpoint_port: u16,
+    outside: Option<Outside>,
+    layers: Vec<Layer>,
+    ready: Vec<NetSlot>,
+    /// Namespaces of dead sandboxes that had no link outside; the server may still be closing their sockets.
+    used: Vec<OwnedFd>,
+}
+
+/// What leads outside.
+struct Outside {
+    firewall: Firewall,
+    links: Links,
+}
+
+impl NetPool {
+    /// Prepares the host: a firewall table and forwarding when egress is asked for. What a former server of that
+    /// instance left is replaced. Never fails: see [`NetPool::layers`].
+    pub fn new(config: &Config) -> NetPool {
+        let isolated = match slot::make(config.endpoint_port) {
+            Ok(_) => Layer::present("network namespace"),
+            Err(error) => {
+                let why = format!("a network namespace cannot be made: {error}");
+                Layer::degraded("network namespace", why, "run as root, or allow user namespaces")
+            }
+        };
+        let (outside, egress) = open_outside(config);
+        let layers = vec![isolated, egress];
+        NetPool { endpoint_port: config.endpoint_port, outside, layers, ready: Vec::new(), used: Vec::new() }
+    }
+
+    /// The layers `network namespace`, and `egress`: degraded means that there is no outside, and says why.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Whether sandboxes have a link outside; when not, their resolver has to refuse.
+    pub fn has_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
+    /// How many are ready.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// A ready namespace, else a new one (0.3 ms, with a link about 1 ms).
+    pub fn take(&mut self) -> io::Result<NetSlot> {
+        match self.ready.pop() {
+            Some(slot) => Ok(slot),
+            None => self.make(),
+        }
+    }
+
+    /// Takes back the namespace of a *dead* sandbox. One that had a link outside is never used again: the kernel may
+    /// remember connections of its address. The others are, once the server has closed its copies of the sockets.
+    pub fn give_back(&mut self, slot: NetSlot) {
+        if slot.address.is_none() {
+            self.used.push(slot.netns);
+        }
+    }
+
+    /// Brings the pool nearer to `ready` by one namespace; true while more is to be done. Call it between requests.
+    pub fn refill(&mut self, ready: usize) -> io::Result<bool> {
+        if self.ready.len() >= ready {
+            self.used.clear();
+            return Ok(false);
+        }
+        let slot = match self.used.pop().map(|netns| slot::revive(netns, self.endpoint_port)) {
+            Some(Ok(slot)) => slot,
+            // Somebody still has a socket of the last sandbox open: that namespace is not to be trusted again.
+            Some(Err(_)) => return Ok(true),
+            None => self.make()?,
+        };
+        self.ready.push(slot);
+        Ok(self.ready.len() < ready)
+    }
+
+    /// Removes the firewall table, and forwarding if it was us who switched it on. Links go with their namespaces.
+    pub fn shutdown(self) {
+        drop((self.ready, self.used));
+        if let Some(outside) = self.outside {
+            outside.firewall.remove();
+        }
+    }
+
+    fn make(&mut self) -> io::Result<NetSlot> {
+        match &mut self.outside {
+            Some(outside) => slot::make_linked(self.endpoint_port, &mut outside.links),
+            None => slot::make(self.endpoint_port),
+        }
+    }
+}
+
+fn open_outside(config: &Config) -> (Option<Outside>, Layer) {
+    const NAME: &str = "egress";
+    if config.egress == Egress::None {
+        return (None, Layer::present(NAME));
+    }
+    let opened = Links::open(&config.links, &config.instance).and_then(|mut links| {
+        let firewall = Firewall::install(&links)?;
+        if let Err(lack) = slot::probe(&mut links, config.endpoint_port) {
+            firewall.remove();
+            return Err(lack);
+        }
+        Ok(Outside { firewall, links })
+    });
+    match opened {
+        Ok(outside) => (Some(outside), Layer::present(NAME)),
+        Err(lack) => (None, Layer::degraded(NAME, lack.why, lack.fix)),
+    }
+}
+
+/// Why there is no way outside, and what the operator can do.
+#[derive(Debug)]
+struct Lack {
+    why: String,
+    fix: String,
+}
+
+impl Lack {
+    fn new(why: impl Into<String>, fix: impl Into<String>) -> Lack {
+        Lack { why: why.into(), fix: fix.into() }
+    }
+}

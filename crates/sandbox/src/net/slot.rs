@@ -1,0 +1,211 @@
+//! Making one network namespace: loopback, the three sockets, and the link outside.
+
+use std::{
+    fs::File,
+    io,
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+use super::{
+    DNS_PORT, Lack, NetSlot, RUNTIME_API_PORT,
+    links::{Link, Links},
+    netlink::Netlink,
+};
+
+/// What the link outside is called inside.
+const INTERFACE: &str = "eth0";
+
+/// A name or address may still belong to a link that the kernel is taking down; then the next is tried.
+const LINK_ATTEMPTS_MAX: usize = 64;
+
+/// How long the self-test waits for its packet.
+const PROBE_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// This thread's network namespace, by magic link: `/proc/self` would be the main thread's.
+const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
+
+/// Makes a namespace without a link.
+pub(super) fn make(endpoint_port: u16) -> io::Result<NetSlot> {
+    let visit = Visit::to_new()?;
+    Netlink::open()?.set_up("lo")?;
+    let netns = File::open(OWN_NAMESPACE)?.into();
+    let slot = furnish(netns, endpoint_port)?;
+    visit.end();
+    Ok(slot)
+}
+
+/// Makes a namespace with a link to the host.
+pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<NetSlot> {
+    let mut host = Netlink::open()?;
+    let visit = Visit::to_new()?;
+    let mut inside = Netlink::open()?;
+    inside.set_up("lo")?;
+    let link = plug_in(&mut inside, visit.home(), links)?;
+    let netns = File::open(OWN_NAMESPACE)?.into();
+    let slot = furnish(netns, endpoint_port)?;
+    visit.end();
+    raise_host_end(&mut host, &link)?;
+    Ok(NetSlot { address: Some(link.sandbox), ..slot })
+}
+
+/// New sockets in the namespace of a dead sandbox. Fails with `EADDRINUSE` when somebody still holds the old ones.
+pub(super) fn revive(netns: OwnedFd, endpoint_port: u16) -> io::Result<NetSlot> {
+    let visit = Visit::to(netns.as_fd())?;
+    let slot = furnish(netns, endpoint_port)?;
+    visit.end();
+    Ok(slot)
+}
+
+/// The sockets, in the namespace where the thread is now.
+fn furnish(netns: OwnedFd, endpoint_port: u16) -> io::Result<NetSlot> {
+    Ok(NetSlot {
+        netns,
+        runtime_api: listener(RUNTIME_API_PORT)?,
+        endpoint: listener(endpoint_port)?,
+        dns: resolver()?,
+        address: None,
+    })
+}
+
+fn listener(port: u16) -> io::Result<OwnedFd> {
+    let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener.into())
+}
+
+fn resolver() -> io::Result<OwnedFd> {
+    let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DNS_PORT))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// The inner end, in the namespace where the thread is now: the pair, its address, the way out.
+fn plug_in(inside: &mut Netlink, host: BorrowedFd<'_>, links: &mut Links) -> io::Result<Link> {
+    let mut attempt = 0;
+    let link = loop {
+        let link = links.next();
+        match inside.add_veth(INTERFACE, link.mtu, &link.name, host) {
+            Ok(()) => break link,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < LINK_ATTEMPTS_MAX => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    configure_inside(inside, &link)?;
+    Ok(link)
+}
+
+fn configure_inside(inside: &mut Netlink, link: &Link) -> io::Result<()> {
+    inside.set_up(INTERFACE)?;
+    let interface = inside.interface(INTERFACE)?;
+    inside.add_address(interface.index, link.sandbox)?;
+    inside.add_default_route(link.host)
+}
+
+fn raise_host_end(host: &mut Netlink, link: &Link) -> io::Result<()> {
+    host.set_up(&link.name)?;
+    let interface = host.interface(&link.name)?;
+    host.add_address(interface.index, link.host)
+}
+
+/// Sends a packet from a sandbox's link to a pretended outside and an answer back, through everything that this host's
+/// firewalls have to say; and one to the host itself, which must not arrive.
+pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
+    let broken = |what: &str, error: io::Error| Lack::new(format!("{what}: {error}"), "run as root on the host");
+    let slot = make_linked(endpoint_port, links).map_err(|error| broken("a link to the host cannot be made", error))?;
+    // A host that routes all the documentation networks goes without the test.
+    let Some(outside) = links.outside() else { return Ok(()) };
+    let far = far_socket(&outside).map_err(|error| broken("the self-test cannot be set up", error))?;
+    let near = near_socket(&slot).map_err(|error| broken("the self-test cannot be set up", error))?;
+    let exchange = exchange(&near, &far, &outside);
+    exchange.map_err(|error| {
+        let why = format!("a packet from a sandbox does not get through this host: {error}");
+        Lack::new(why, "let the host's firewall forward from and to interfaces named updr*")
+    })?;
+    let caught = UdpSocket::bind(SocketAddrV4::new(outside.host, 0)).and_then(|host| leak(&near, &host));
+    match caught {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Lack::new("the firewall rules do not keep sandboxes from the host", "report this host's kernel")),
+        Err(error) => Err(broken("the self-test failed", error)),
+    }
+}
+
+fn far_socket(outside: &Link) -> io::Result<UdpSocket> {
+    let mut host = Netlink::open()?;
+    let visit = Visit::to_new()?;
+    let mut inside = Netlink::open()?;
+    inside.add_veth(INTERFACE, outside.mtu, &outside.name, visit.home())?;
+    configure_inside(&mut inside, outside)?;
+    let socket = UdpSocket::bind(SocketAddrV4::new(outside.sandbox, 0))?;
+    visit.end();
+    raise_host_end(&mut host, outside)?;
+    socket.set_read_timeout(Some(PROBE_PATIENCE))?;
+    Ok(socket)
+}
+
+fn near_socket(slot: &NetSlot) -> io::Result<UdpSocket> {
+    let visit = Visit::to(slot.netns.as_fd())?;
+    let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
+    visit.end();
+    socket.set_read_timeout(Some(PROBE_PATIENCE))?;
+    Ok(socket)
+}
+
+fn exchange(near: &UdpSocket, far: &UdpSocket, outside: &Link) -> io::Result<()> {
+    let mut buffer = [0u8; 8];
+    near.send_to(b"out", far.local_addr()?)?;
+    let (_, from) = far.recv_from(&mut buffer)?;
+    if from.ip() != outside.host {
+        return Err(io::Error::other(format!("its address was not translated: it came from {}", from.ip())));
+    }
+    far.send_to(b"back", from)?;
+    near.recv_from(&mut buffer).map(drop)
+}
+
+/// Whether a packet from a sandbox reaches a socket of the host.
+fn leak(near: &UdpSocket, host: &UdpSocket) -> io::Result<bool> {
+    const DELIVERY: Duration = Duration::from_millis(20);
+    host.set_read_timeout(Some(DELIVERY))?;
+    // Refused at once or never answered: both are fine.
+    let _ = near.send_to(b"in", host.local_addr()?);
+    Ok(host.recv_from(&mut [0u8; 8]).is_ok())
+}
+
+/// A stay in another network namespace; dropping it goes home.
+struct Visit {
+    home: File,
+}
+
+impl Visit {
+    #[expect(unsafe_code, reason = "unshare is unsafe for other flags")]
+    fn to_new() -> io::Result<Visit> {
+        let home = File::open(OWN_NAMESPACE)?;
+        // SAFETY: NEWNET changes only which network this thread sees; no descriptor or memory becomes invalid.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)? };
+        Ok(Visit { home })
+    }
+
+    fn to(netns: BorrowedFd<'_>) -> io::Result<Visit> {
+        let home = File::open(OWN_NAMESPACE)?;
+        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        Ok(Visit { home })
+    }
+
+    fn home(&self) -> BorrowedFd<'_> {
+        self.home.as_fd()
+    }
+
+    fn end(self) {}
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if move_into_link_name_space(self.home.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
+            // Going on would mean to act for the host inside of somebody's sandbox.
+            std::process::abort();
+        }
+    }
+}
