@@ -1,1 +1,4 @@
 //! HTTP as AWS speaks it: protocols as schema interpreters, SigV4, chunked and compressed bodies, event streams.
+
+pub mod body;
+pub mod sigv4;
