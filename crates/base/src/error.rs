@@ -15,6 +15,8 @@ pub struct Error {
     pub message: String,
     /// HTTP status; 5xx are the server's fault, all else the sender's.
     pub status: u16,
+    /// The message member is called `Message`, not `message`: AWS's shapes differ one by one, so each error says it.
+    pub capital_message: bool,
     /// The code in awsQuery and `x-amzn-query-error` where it differs (`AWS.SimpleQueueService.NonExistentQueue`).
     pub query_code: Option<&'static str>,
     /// Further members of the error shape (`Type`, `Reason`, …), in order; sent beside the message.
@@ -30,6 +32,7 @@ impl Error {
             code: code.into(),
             message: message.into(),
             status,
+            capital_message: false,
             query_code: None,
             members: Vec::new(),
             headers: Vec::new(),
@@ -39,6 +42,18 @@ impl Error {
     /// Adds a member of the error shape.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Error {
         self.members.push((name, value.into()));
+        self
+    }
+
+    /// Calls the message member `Message` in JSON and CBOR.
+    pub fn capital(mut self) -> Error {
+        self.capital_message = true;
+        self
+    }
+
+    /// Gives the code that query-compatible clients see where it is another.
+    pub fn with_query_code(mut self, code: &'static str) -> Error {
+        self.query_code = Some(code);
         self
     }
 
@@ -53,6 +68,11 @@ impl Error {
         Error::new(400, "ValidationException", message)
     }
 
+    /// 400 `SerializationException`: the request is not of the operation's form. AWS writes `Message` here.
+    pub fn serialization(message: impl Into<String>) -> Error {
+        Error::new(400, "SerializationException", message).capital()
+    }
+
     /// 403 `AccessDeniedException`.
     pub fn access_denied(message: impl Into<String>) -> Error {
         Error::new(403, "AccessDeniedException", message)
@@ -60,12 +80,20 @@ impl Error {
 
     /// 501 `NotImplemented`: AWS has this, we do not yet. Never a silent success.
     pub fn not_implemented(what: impl fmt::Display) -> Error {
-        Error::new(501, "NotImplemented", format!("{what} is not implemented by Updraft yet"))
+        Error::new(
+            501,
+            "NotImplemented",
+            format!("{what} is not implemented by Updraft yet"),
+        )
     }
 
     /// 500 `InternalFailure`: a fault of ours; say what in the log, not to the caller.
     pub fn internal() -> Error {
-        Error::new(500, "InternalFailure", "The request processing has failed because of an unknown error.")
+        Error::new(
+            500,
+            "InternalFailure",
+            "The request processing has failed because of an unknown error.",
+        )
     }
 
     /// True if the fault is the server's.

@@ -14,6 +14,8 @@ pub(crate) struct Attributes {
     pub(crate) timestamp: Option<LitStr>,
     pub(crate) xml_name: Option<String>,
     pub(crate) item_name: Option<String>,
+    pub(crate) key_name: Option<String>,
+    pub(crate) value_name: Option<String>,
     pub(crate) flattened: bool,
     pub(crate) idempotency_token: bool,
     pub(crate) sensitive: bool,
@@ -66,6 +68,8 @@ impl Attributes {
             "timestamp" => self.timestamp = Some(meta.value()?.parse()?),
             "xml_name" => self.xml_name = Some(text(meta)?),
             "item_name" => self.item_name = Some(text(meta)?),
+            "key_name" => self.key_name = Some(text(meta)?),
+            "value_name" => self.value_name = Some(text(meta)?),
             "flattened" => self.flattened = true,
             "idempotency_token" => self.idempotency_token = true,
             "sensitive" => self.sensitive = true,
@@ -89,5 +93,8 @@ fn bounds(meta: &ParseNestedMeta<'_>) -> Result<Bounds> {
     if range.end.is_some() && matches!(range.limits, RangeLimits::HalfOpen(_)) {
         return Err(meta.error("write an inclusive range, as in 1..=170 or 1.."));
     }
-    Ok(Bounds { least: range.start.map(|e| *e), most: range.end.map(|e| *e) })
+    Ok(Bounds {
+        least: range.start.map(|e| *e),
+        most: range.end.map(|e| *e),
+    })
 }

@@ -18,7 +18,12 @@ pub(crate) fn shape(input: &DeriveInput) -> Result<TokenStream> {
         },
         Data::Enum(data) if attributes.union => union(&attributes, data.variants.iter().collect())?,
         Data::Enum(data) => string_set(data.variants.iter().collect())?,
-        Data::Union(_) => return Err(Error::new_spanned(&input.ident, "Rust unions are no shapes; use an enum")),
+        Data::Union(_) => {
+            return Err(Error::new_spanned(
+                &input.ident,
+                "Rust unions are no shapes; use an enum",
+            ));
+        }
     };
     let (ident, rules) = (&input.ident, rules(&attributes));
     let Parts { kind, from, into } = parts;
@@ -43,19 +48,30 @@ fn structure(on_type: &Attributes, fields: Vec<&Field>) -> Result<Parts> {
     let (mut members, mut takes, mut gives) = (Vec::new(), Vec::new(), Vec::new());
     for (at, field) in fields.iter().enumerate() {
         let attributes = Attributes::read(&field.attrs)?;
-        let ident = field.ident.as_ref().ok_or_else(|| Error::new_spanned(field, "fields have names"))?;
+        let ident = field
+            .ident
+            .as_ref()
+            .ok_or_else(|| Error::new_spanned(field, "fields have names"))?;
         let wire_name = member_name(on_type, &attributes, &ident.to_string());
         let optional = option_of(&field.ty);
         let (inner, required) = (optional.unwrap_or(&field.ty), optional.is_none());
         members.push(member(&wire_name, inner, required, &attributes)?);
-        takes.push(if required { quote!(#ident: fields.required(#at)?) } else { quote!(#ident: fields.optional(#at)?) });
+        takes.push(if required {
+            quote!(#ident: fields.required(#at)?)
+        } else {
+            quote!(#ident: fields.optional(#at)?)
+        });
         gives.push(if required {
             quote!(::std::option::Option::Some(::shape::Shape::into_value(self.#ident)))
         } else {
             quote!(self.#ident.map(::shape::Shape::into_value))
         });
     }
-    let fields = if fields.is_empty() { quote!(let _) } else { quote!(let mut fields) };
+    let fields = if fields.is_empty() {
+        quote!(let _)
+    } else {
+        quote!(let mut fields)
+    };
     Ok(Parts {
         kind: quote!(::shape::Kind::Struct(&[#(#members),*])),
         from: quote!(#fields = value.into_fields(Self::SCHEMA)?; ::std::result::Result::Ok(Self { #(#takes),* })),
@@ -79,7 +95,12 @@ fn union(on_type: &Attributes, variants: Vec<&Variant>) -> Result<Parts> {
         let ident = &variant.ident;
         let inner = match &variant.fields {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => &fields.unnamed[0].ty,
-            _ => return Err(Error::new_spanned(variant, "a union's variant has exactly one unnamed field")),
+            _ => {
+                return Err(Error::new_spanned(
+                    variant,
+                    "a union's variant has exactly one unnamed field",
+                ));
+            }
         };
         let snake = ident.to_string();
         let wire_name = match (&attributes.name, on_type.rename_all.as_deref()) {
@@ -117,13 +138,19 @@ fn string_set(variants: Vec<&Variant>) -> Result<Parts> {
             continue;
         }
         if !matches!(variant.fields, Fields::Unit) {
-            return Err(Error::new_spanned(variant, "a variant with a field needs #[shape(union)] on the enum"));
+            return Err(Error::new_spanned(
+                variant,
+                "a variant with a field needs #[shape(union)] on the enum",
+            ));
         }
         texts.push(attributes.value.unwrap_or_else(|| variant.ident.to_string()));
         idents.push(&variant.ident);
     }
     let (from_other, into_other) = match unknown {
-        Some(ident) => (quote!(_ => ::std::result::Result::Ok(Self::#ident(text))), quote!(Self::#ident(text) => text,)),
+        Some(ident) => (
+            quote!(_ => ::std::result::Result::Ok(Self::#ident(text))),
+            quote!(Self::#ident(text) => text,),
+        ),
         None => (
             quote! {
                 _ => ::std::result::Result::Err(::shape::Mismatch {
@@ -174,8 +201,23 @@ fn member(wire_name: &str, inner: &Type, required: bool, attributes: &Attributes
             quote!(::std::option::Option::Some(::shape::TimestampFormat::#variant))
         }
     };
-    let (xml_name, item_name) = (optional_text(&attributes.xml_name), optional_text(&attributes.item_name));
-    let Attributes { flattened, idempotency_token, sensitive, .. } = attributes;
+    let (xml_name, item_name) = (
+        optional_text(&attributes.xml_name),
+        optional_text(&attributes.item_name),
+    );
+    let entry_names = match (&attributes.key_name, &attributes.value_name) {
+        (None, None) => quote!(::std::option::Option::None),
+        (key, value) => {
+            let (key, value) = (key.as_deref().unwrap_or("key"), value.as_deref().unwrap_or("value"));
+            quote!(::std::option::Option::Some((#key, #value)))
+        }
+    };
+    let Attributes {
+        flattened,
+        idempotency_token,
+        sensitive,
+        ..
+    } = attributes;
     let rules = rules(attributes);
     Ok(quote! {
         ::shape::Member {
@@ -187,6 +229,7 @@ fn member(wire_name: &str, inner: &Type, required: bool, attributes: &Attributes
             timestamp: #timestamp,
             xml_name: #xml_name,
             item_name: #item_name,
+            entry_names: #entry_names,
             flattened: #flattened,
             idempotency_token: #idempotency_token,
             sensitive: #sensitive,
@@ -231,19 +274,31 @@ fn member_name(on_type: &Attributes, attributes: &Attributes, field: &str) -> St
 
 fn capital_first(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect()
+    letters
+        .next()
+        .map(|c| c.to_ascii_uppercase())
+        .into_iter()
+        .chain(letters)
+        .collect()
 }
 
 fn small_first(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect()
+    letters
+        .next()
+        .map(|c| c.to_ascii_lowercase())
+        .into_iter()
+        .chain(letters)
+        .collect()
 }
 
 /// The `T` of an `Option<T>`.
 fn option_of(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|s| s.ident == "Option")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
     match arguments.args.first()? {
         GenericArgument::Type(inner) => Some(inner),
         _ => None,

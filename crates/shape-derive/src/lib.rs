@@ -10,7 +10,7 @@
 //! `range(1..=10)`, `pattern = "…"`.
 //! On a field: `name = "…"`, `label`, `query = "…"`, `query_map`, `header = "…"`, `prefix_headers = "…"`, `payload`,
 //! `status_code`, `timestamp = "date-time" | "http-date" | "epoch-seconds"`, `xml_name = "…"`, `item_name = "…"`,
-//! `flattened`, `idempotency_token`, `sensitive`, and the rules above.
+//! `key_name = "…"`, `value_name = "…"`, `flattened`, `idempotency_token`, `sensitive`, and the rules above.
 //! On a variant: `value = "…"` (else its name), `unknown`.
 
 mod attributes;
@@ -23,5 +23,7 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Shape, attributes(shape))]
 pub fn derive_shape(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    generate::shape(&input).unwrap_or_else(|error| error.to_compile_error()).into()
+    generate::shape(&input)
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }

@@ -48,6 +48,8 @@ pub enum Kind {
     List(SchemaFn),
     /// A map from strings to one shape.
     Map(SchemaFn),
+    /// That shape or an explicit null: the items of sparse lists and maps (`Vec<Option<T>>`).
+    Nullable(SchemaFn),
     /// Named members, each there or not.
     Struct(&'static [Member]),
     /// Exactly one of several members.
@@ -73,6 +75,8 @@ pub struct Member {
     pub xml_name: Option<&'static str>,
     /// The element name of a list's items in XML and query, if not `member`.
     pub item_name: Option<&'static str>,
+    /// The element names of a map's keys and values in XML and query, if not `key` and `value`.
+    pub entry_names: Option<(&'static str, &'static str)>,
     /// A list or map without its wrapping element in XML and query.
     pub flattened: bool,
     /// Filled with a fresh UUID when absent.
@@ -126,13 +130,21 @@ pub struct Rules {
 
 impl Rules {
     /// No constraint.
-    pub const NONE: Rules = Rules { length: None, range: None, pattern: None };
+    pub const NONE: Rules = Rules {
+        length: None,
+        range: None,
+        pattern: None,
+    };
 }
 
 impl Schema {
     /// A schema without rules of its own.
     pub const fn new(name: &'static str, kind: Kind) -> Schema {
-        Schema { name, kind, rules: Rules::NONE }
+        Schema {
+            name,
+            kind,
+            rules: Rules::NONE,
+        }
     }
 
     /// The members of a structure or union; none for all else.
@@ -150,7 +162,10 @@ impl Schema {
 
     /// The member that is the whole body, if there is one.
     pub fn payload(&self) -> Option<(usize, &'static Member)> {
-        self.members().iter().enumerate().find(|(_, m)| m.place == Place::Payload)
+        self.members()
+            .iter()
+            .enumerate()
+            .find(|(_, m)| m.place == Place::Payload)
     }
 }
 

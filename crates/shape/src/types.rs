@@ -73,6 +73,20 @@ impl<T: Shape> Shape for Box<T> {
     }
 }
 
+/// An item of a sparse list or map. (A structure's `Option` fields are the derive's matter: absent, never null.)
+impl<T: Shape> Shape for Option<T> {
+    const SCHEMA: &'static Schema = &Schema::new(T::SCHEMA.name, Kind::Nullable(T::schema));
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+    fn into_value(self) -> Value {
+        self.map_or(Value::Null, T::into_value)
+    }
+}
+
 /// An outgoing event stream whose events are members of the union `T`.
 pub struct Events<T> {
     stream: EventStream,
@@ -82,7 +96,10 @@ pub struct Events<T> {
 impl<T> Events<T> {
     /// Sends what this stream yields.
     pub fn new(stream: EventStream) -> Events<T> {
-        Events { stream, union: std::marker::PhantomData }
+        Events {
+            stream,
+            union: std::marker::PhantomData,
+        }
     }
 }
 

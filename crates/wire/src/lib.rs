@@ -1,4 +1,7 @@
 //! HTTP as AWS speaks it: protocols as schema interpreters, SigV4, chunked and compressed bodies, event streams.
 
 pub mod body;
+pub mod eventstream;
+pub mod protocol;
+pub mod route;
 pub mod sigv4;

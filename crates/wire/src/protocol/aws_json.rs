@@ -1,0 +1,57 @@
+//! awsJson1.0 and awsJson1.1: everything in one JSON document, the operation in `X-Amz-Target`.
+//!
+//! Errors carry `__type` in the body. The two versions differ in their media type only, as far as a server is concerned.
+
+use base::Error;
+use shape::{Schema, Value};
+
+use super::json::{self, Members};
+use super::{Answer, Protocol, Reply, message_name};
+use crate::eventstream;
+
+pub(super) fn decode(input: &'static Schema, body: &[u8]) -> Result<Value, Error> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Value::empty(input));
+    }
+    json::read(input, body, Members::All)
+}
+
+pub(super) fn encode(protocol: Protocol, reply: &Reply<'_>, mut value: Value) -> Answer {
+    if let Some(events) = eventstream::take(reply.output, &mut value) {
+        return eventstream::answer(protocol, reply.output, &value, events);
+    }
+    let mut body = Vec::with_capacity(256);
+    json::write(&mut body, reply.output, &value, Members::All);
+    Answer::new(200, media_type(protocol), bytes::Bytes::from(body))
+}
+
+pub(super) fn encode_error(protocol: Protocol, error: &Error) -> Answer {
+    let mut body = serde_json::Map::new();
+    body.insert("__type".to_owned(), error.code.as_ref().into());
+    error_members(error, &mut body);
+    let mut answer = Answer::new(error.status, media_type(protocol), json_bytes(&body));
+    answer.set_query_error(error);
+    answer
+}
+
+/// The error shape's own members, the message last.
+pub(super) fn error_members(error: &Error, body: &mut serde_json::Map<String, serde_json::Value>) {
+    for (name, value) in &error.members {
+        body.insert((*name).to_owned(), value.as_str().into());
+    }
+    if !error.message.is_empty() {
+        body.insert(message_name(error).to_owned(), error.message.as_str().into());
+    }
+}
+
+/// A document's text.
+pub(super) fn json_bytes(body: &serde_json::Map<String, serde_json::Value>) -> bytes::Bytes {
+    serde_json::to_vec(body).unwrap_or_default().into()
+}
+
+fn media_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::AwsJson10 => "application/x-amz-json-1.0",
+        _ => "application/x-amz-json-1.1",
+    }
+}
