@@ -4,4 +4,5 @@ pub mod body;
 pub mod eventstream;
 pub mod protocol;
 pub mod route;
+pub mod server;
 pub mod sigv4;

@@ -179,7 +179,7 @@ impl Protocol {
 
 impl Answer {
     /// An answer of one media type.
-    fn new(status: u16, media_type: &'static str, body: impl Into<Body>) -> Answer {
+    pub fn new(status: u16, media_type: &'static str, body: impl Into<Body>) -> Answer {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,0 +1,75 @@
+//! The front desk: the route of every request.
+//!
+//! [`Desk::phases`] names the phases in order; each is a file of that name in `desk/`.
+
+mod authenticate;
+mod authorize;
+mod decode;
+mod encode;
+mod identify;
+mod read;
+mod record;
+mod route;
+
+use std::sync::Arc;
+
+use base::{Clock, Error};
+use http::Request;
+use http::request::Parts;
+use hyper::body::Incoming;
+use wire::protocol::Answer;
+use wire::server::Peer;
+use wire::sigv4::SigningKeys;
+
+use crate::Registry;
+use crate::ports::Principals;
+
+pub use authorize::IamMode;
+use record::Visit;
+
+/// The front desk of a node.
+pub struct Desk {
+    registry: Arc<Registry>,
+    principals: Arc<dyn Principals>,
+    signing_keys: SigningKeys,
+    iam: IamMode,
+    clock: Clock,
+}
+
+impl Desk {
+    /// A desk before these services.
+    pub fn new(registry: Arc<Registry>, principals: Arc<dyn Principals>, iam: IamMode, clock: Clock) -> Desk {
+        Desk { registry, principals, signing_keys: SigningKeys::default(), iam, clock }
+    }
+
+    /// The services behind the desk.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Answers a request to an AWS API; what goes wrong is answered in the service's own form.
+    pub async fn serve(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let (head, body) = request.into_parts();
+        let mut visit = Visit::begin(&head, peer);
+        let answer = match self.phases(&head, body, &mut visit).await {
+            Ok(answer) => answer,
+            Err(error) => encode::refusal(&visit, &error),
+        };
+        record::end(&visit, &answer);
+        answer
+    }
+
+    async fn phases(&self, head: &Parts, body: Incoming, visit: &mut Visit) -> Result<Answer, Error> {
+        let identity = identify::identify(&self.registry, head)?;
+        visit.speaks(&identity);
+        let body = read::whole(head, body, identity.service.id.body_limit_bytes).await?;
+        let cx = authenticate::authenticate(self, &identity, head, &body, visit).await?;
+        let route = route::route(&identity, head, &body)?;
+        visit.calls(route.operation.meta.name);
+        let input = decode::decode(&identity, &route, head, body)?;
+        let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
+        authorize::authorize(self, &identity, &route, &bound, &cx).await?;
+        let output = bound.run(cx.clone()).await?;
+        Ok(encode::output(&identity, &route, &cx, output))
+    }
+}

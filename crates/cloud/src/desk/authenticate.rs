@@ -1,0 +1,65 @@
+//! Who asks: the signature checked against the key's secret.
+
+use std::sync::Arc;
+
+use base::{AccountId, Caller, Cx, Error, Region};
+use bytes::Bytes;
+use http::request::Parts;
+use wire::sigv4::{self, Payload, Presented, Refusal};
+
+use super::Desk;
+use super::identify::Identity;
+use super::record::Visit;
+use crate::ports::UnknownPrincipal;
+
+/// The request's context. An unsigned request comes out as anonymous; whether that will do is `authorize`'s matter.
+pub(super) async fn authenticate(
+    desk: &Desk,
+    identity: &Identity,
+    head: &Parts,
+    body: &Bytes,
+    visit: &Visit,
+) -> Result<Cx, Error> {
+    let family = identity.family();
+    let refuse = |refusal: &Refusal| refusal.to_error(family);
+    let (caller, region) = match identity.presented.as_ref().map_err(refuse)? {
+        None => (Caller::anonymous(AccountId::DEFAULT), Region::default()),
+        Some(presented) => {
+            let caller = verified(desk, identity, presented, head, body).await.map_err(|r| refuse(&r))?;
+            (caller, Region::parse(&presented.scope.region).unwrap_or_default())
+        }
+    };
+    Ok(Cx {
+        request_id: visit.request_id.clone(),
+        account: caller.account,
+        region,
+        caller,
+        origin: Arc::clone(&visit.origin),
+        clock: desk.clock.clone(),
+    })
+}
+
+async fn verified(
+    desk: &Desk,
+    identity: &Identity,
+    presented: &Presented,
+    head: &Parts,
+    body: &Bytes,
+) -> Result<Caller, Refusal> {
+    presented.expect(None, Some(identity.service.id.name))?;
+    let now = desk.clock.now();
+    let (key, token) = (presented.access_key_id.as_str(), presented.session_token.as_deref());
+    let credential = desk.principals.find(key, token, now).await.map_err(|unknown| match unknown {
+        UnknownPrincipal::NoSuchKey => Refusal::UnknownKey { access_key_id: key.to_owned() },
+        UnknownPrincipal::InvalidToken => Refusal::InvalidToken,
+        UnknownPrincipal::Expired => Refusal::ExpiredToken,
+    })?;
+    let signing_key = desk.signing_keys.get(&credential.secret, &presented.scope);
+    sigv4::verify(presented, head, Payload::Bytes(body), &signing_key, now)?;
+    Ok(credential.caller)
+}
+
+/// The refusal of an unsigned request.
+pub(super) fn missing_token(identity: &Identity) -> Error {
+    Refusal::MissingToken.to_error(identity.family())
+}

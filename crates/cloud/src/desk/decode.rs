@@ -1,0 +1,36 @@
+//! The request's input: taken out of its encodings, read under the operation's schema, and validated.
+
+use base::Error;
+use bytes::Bytes;
+use http::request::Parts;
+use shape::{Body, Value};
+use wire::body::{aws_chunked, gzip};
+
+use super::identify::{Identity, header};
+use super::route::Route;
+
+pub(super) fn decode(identity: &Identity, route: &Route, head: &Parts, body: Bytes) -> Result<Value, Error> {
+    let body = unwrapped(identity, head, body)?;
+    let input = identity.protocol.decode(route.operation.input, &route.labels, head, Body::Whole(body))?;
+    shape::validate::check(route.operation.input, &input)?;
+    Ok(input)
+}
+
+/// The body without aws-chunked framing and gzip.
+fn unwrapped(identity: &Identity, head: &Parts, body: Bytes) -> Result<Bytes, Error> {
+    let encodings = header(head, "content-encoding").unwrap_or_default();
+    let is = |name: &str| encodings.split(',').any(|e| e.trim().eq_ignore_ascii_case(name));
+    let presented = identity.presented.as_ref().ok().and_then(Option::as_ref);
+    let chunked = is("aws-chunked") || presented.is_some_and(|p| p.payload.is_aws_chunked());
+    let mut body = body;
+    if chunked {
+        let declared = header(head, "x-amz-decoded-content-length").and_then(|v| v.parse().ok());
+        let decoded = aws_chunked::decode(aws_chunked::Decoder::unsigned(declared), body);
+        body = decoded.map_err(|error| Error::serialization(error.to_string()))?.0;
+    }
+    if is("gzip") {
+        let limit_bytes = identity.service.id.body_limit_bytes;
+        body = gzip::decode(&body, limit_bytes).map_err(|error| Error::serialization(error.to_string()))?;
+    }
+    Ok(body)
+}

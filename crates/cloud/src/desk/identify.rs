@@ -1,0 +1,80 @@
+//! Which service is meant, and what the signature claims. The body has not been read yet.
+
+use std::sync::Arc;
+
+use base::Error;
+use http::header::HOST;
+use http::request::Parts;
+use wire::protocol::Protocol;
+use wire::route;
+use wire::sigv4::{self, Family, Presented, Refusal};
+
+use crate::registry::{Mounted, Registry};
+
+/// What a request is addressed to.
+pub(super) struct Identity {
+    pub(super) service: Arc<Mounted>,
+    pub(super) protocol: Protocol,
+    pub(super) presented: Result<Option<Presented>, Refusal>,
+}
+
+impl Identity {
+    /// The family of words that the service's refusals of a signature come in.
+    pub(super) fn family(&self) -> Family {
+        match self.protocol {
+            Protocol::RestJson1 => Family::RestJson,
+            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => Family::AwsJson,
+            Protocol::AwsQuery => Family::Query,
+        }
+    }
+}
+
+/// Finds the service by what names it most surely: the protocol's own hint, the signature's scope, the path's first
+/// segment, the host's first label.
+pub(super) fn identify(registry: &Registry, head: &Parts) -> Result<Identity, Error> {
+    let presented = sigv4::parse(head);
+    let scope = presented.as_ref().ok().and_then(Option::as_ref).map(|p| p.scope.service.as_str());
+    let hint = route::call(head, b"");
+    let service = by_hint(registry, hint.service)
+        .or_else(|| scope.and_then(|name| registry.service(name)))
+        .or_else(|| by_path_prefix(registry, head))
+        .or_else(|| by_host(registry, head))
+        .cloned();
+    let Some(service) = service else { return Err(unknown(scope, head)) };
+    let protocol = match service.id.protocols.contains(&hint.protocol) {
+        true => hint.protocol,
+        false => service.id.protocols[0],
+    };
+    Ok(Identity { service, protocol, presented })
+}
+
+fn by_hint<'a>(registry: &'a Registry, hint: Option<&str>) -> Option<&'a Arc<Mounted>> {
+    hint?;
+    registry.services().find(|s| s.id.target_prefix == hint || s.id.shape_name == hint)
+}
+
+fn by_path_prefix<'a>(registry: &'a Registry, head: &Parts) -> Option<&'a Arc<Mounted>> {
+    let first = head.uri.path().trim_start_matches('/').split('/').next()?;
+    registry.services().find(|s| s.id.path_prefixes.contains(&first))
+}
+
+fn by_host<'a>(registry: &'a Registry, head: &Parts) -> Option<&'a Arc<Mounted>> {
+    let host = header(head, HOST.as_str()).or_else(|| head.uri.host())?;
+    registry.service(host.split('.').next()?)
+}
+
+/// The refusal of a request to a service this node does not have: loud, and with the service's name.
+fn unknown(scope: Option<&str>, head: &Parts) -> Error {
+    match scope {
+        Some(name) => Error::not_implemented(format!("the service {name}")),
+        None => {
+            let (method, path) = (&head.method, head.uri.path());
+            let message = format!("no service is addressed by {method} {path}: sign the request or name the service's host");
+            Error::new(404, "UnknownOperationException", message)
+        }
+    }
+}
+
+pub(super) fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
+}

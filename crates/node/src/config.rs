@@ -1,0 +1,202 @@
+//! What a node is told at start: from flags, the environment and one TOML file, in that order of strength.
+//!
+//! `app` reads flags and environment (clap does both); this module reads the file, fills in defaults and refuses what
+//! cannot be. Names of settings are the same in all three: `--data-dir`, `UPDRAFT_DATA_DIR`, `data_dir = …`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use base::Region;
+use serde::Deserialize;
+
+/// The port of everything, as users of emulators know it.
+pub const PORT: u16 = 4566;
+
+/// Settings as given; absent means the default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Addresses to listen on. Default `127.0.0.1:4566`.
+    pub listen: Option<Vec<SocketAddr>>,
+    /// The directory of all state. Default `/var/lib/updraft` for root, else `~/.local/share/updraft`.
+    pub data_dir: Option<PathBuf>,
+    /// The region of requests that name none. Default `us-east-1`.
+    pub region: Option<String>,
+    /// `sandbox` (default) or `process`, which isolates nothing.
+    pub isolation: Option<Isolation>,
+    /// `nat` (default) or `none`.
+    pub egress: Option<Egress>,
+    /// `enforce`, `warn` (default on loopback) or `off`.
+    pub iam: Option<Iam>,
+    /// Directories of init hooks; each may have `ready.d/`. Default `/etc/updraft/init` and `/etc/localstack/init`.
+    pub init_dirs: Option<Vec<PathBuf>>,
+    /// Where runtime packs (the AWS SDKs offered to functions) are. Default `<data_dir>/runtimes`.
+    pub runtimes_dir: Option<PathBuf>,
+    /// Most sandboxes at a time. Default 1,000, AWS's account limit; lowered to what the host bears.
+    pub sandboxes_max: Option<u32>,
+    /// Parked sandboxes for each runtime in use.
+    #[serde(default)]
+    pub pools: PoolSettings,
+    /// How long an idle sandbox is kept, in seconds. Default 600.
+    pub keep_alive_secs: Option<u64>,
+}
+
+/// How many sandboxes to park for each runtime in use.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSettings {
+    /// Python. Default 8.
+    pub python: Option<usize>,
+    /// Node.js. Default 4.
+    pub node: Option<usize>,
+    /// Java. Default 2.
+    pub java: Option<usize>,
+}
+
+/// How functions are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Linux namespaces, cgroups, seccomp.
+    Sandbox,
+    /// Plain processes: isolates nothing.
+    Process,
+}
+
+/// What functions may reach outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// The outside world through NAT.
+    Nat,
+    /// Nothing but Updraft's own endpoint.
+    None,
+}
+
+/// What becomes of requests that IAM policies do not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Iam {
+    /// They are refused.
+    Enforce,
+    /// They are let through and logged.
+    Warn,
+    /// Policies are not looked at.
+    Off,
+}
+
+/// Complete, consistent settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses to listen on, at least one.
+    pub listen: Vec<SocketAddr>,
+    /// The directory of all state.
+    pub data_dir: PathBuf,
+    /// The region of requests that name none.
+    pub region: Region,
+    /// How functions are kept apart.
+    pub isolation: Isolation,
+    /// What functions may reach outside.
+    pub egress: Egress,
+    /// What becomes of requests that IAM policies do not allow.
+    pub iam: Iam,
+    /// Directories of init hooks.
+    pub init_dirs: Vec<PathBuf>,
+    /// Where runtime packs are.
+    pub runtimes_dir: PathBuf,
+    /// Most sandboxes at a time.
+    pub sandboxes_max: u32,
+    /// Parked sandboxes for each runtime in use.
+    pub pools: PoolSettings,
+    /// How long an idle sandbox is kept, in seconds.
+    pub keep_alive_secs: u64,
+}
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read.
+    #[error("cannot read the config file {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the config file {path} is not understood: {source}")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// What and where.
+        source: Box<toml::de::Error>,
+    },
+    /// A region that is none.
+    #[error("'{0}' is not a region name; use one like us-east-1")]
+    Region(String),
+    /// A list of addresses without any.
+    #[error("no address to listen on; give --listen 127.0.0.1:4566")]
+    NoListener,
+}
+
+impl Settings {
+    /// Reads a TOML file.
+    pub fn read(path: &Path) -> Result<Settings, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// These settings, with `other`'s where these are silent.
+    pub fn or(self, other: Settings) -> Settings {
+        Settings {
+            listen: self.listen.or(other.listen),
+            data_dir: self.data_dir.or(other.data_dir),
+            region: self.region.or(other.region),
+            isolation: self.isolation.or(other.isolation),
+            egress: self.egress.or(other.egress),
+            iam: self.iam.or(other.iam),
+            init_dirs: self.init_dirs.or(other.init_dirs),
+            runtimes_dir: self.runtimes_dir.or(other.runtimes_dir),
+            sandboxes_max: self.sandboxes_max.or(other.sandboxes_max),
+            pools: PoolSettings {
+                python: self.pools.python.or(other.pools.python),
+                node: self.pools.node.or(other.pools.node),
+                java: self.pools.java.or(other.pools.java),
+            },
+            keep_alive_secs: self.keep_alive_secs.or(other.keep_alive_secs),
+        }
+    }
+
+    /// Fills in defaults and refuses what cannot be.
+    pub fn complete(self, home_data_dir: PathBuf) -> Result<Config, Error> {
+        let data_dir = self.data_dir.unwrap_or(home_data_dir);
+        let region = self.region.map_or(Ok(Region::default()), |r| Region::parse(&r).ok_or(Error::Region(r)))?;
+        let listen = self.listen.unwrap_or_else(|| vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), PORT)]);
+        if listen.is_empty() {
+            return Err(Error::NoListener);
+        }
+        let loopback = listen.iter().all(|a| a.ip().is_loopback());
+        Ok(Config {
+            region,
+            isolation: self.isolation.unwrap_or(Isolation::Sandbox),
+            egress: self.egress.unwrap_or(Egress::Nat),
+            iam: self.iam.unwrap_or(if loopback { Iam::Warn } else { Iam::Enforce }),
+            init_dirs: self
+                .init_dirs
+                .unwrap_or_else(|| vec!["/etc/updraft/init".into(), "/etc/localstack/init".into()]),
+            runtimes_dir: self.runtimes_dir.unwrap_or_else(|| data_dir.join("runtimes")),
+            sandboxes_max: self.sandboxes_max.unwrap_or(1000),
+            pools: self.pools,
+            keep_alive_secs: self.keep_alive_secs.unwrap_or(600),
+            data_dir,
+            listen,
+        })
+    }
+}
+
+impl Config {
+    /// Whether only this machine can reach the node: the condition for the seeded `test` credentials.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.iter().all(|a| a.ip().is_loopback())
+    }
+}

@@ -1,4 +1,0 @@
-//! Documents in, decisions out.
-
-mod documents;
-mod evaluation;

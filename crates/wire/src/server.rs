@@ -1,0 +1,167 @@
+//! The HTTP server: connections in, one handler called for each request, answers out.
+//!
+//! HTTP/1.1, h2 and h2c on one port, told apart by their first bytes. Every connection has limits on time and size, so a
+//! slow or endless sender holds nothing but its own socket.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use shape::Body;
+use shape::body::ByteStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::protocol::Answer;
+
+/// A client that has not sent its whole head by then is closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest request head, in bytes. AWS's endpoints take about 16 KB; prefixed metadata headers need room.
+const HEAD_LIMIT_BYTES: usize = 64 * 1024;
+
+/// Open connections; further ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 12_000;
+
+/// How long open requests may take to end once the server is asked to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The remote address; none for sockets without one.
+    pub address: Option<IpAddr>,
+    /// True for a connection out of a function's sandbox.
+    pub from_sandbox: bool,
+}
+
+/// Answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request; what goes wrong is an answer too.
+    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Answer> + Send;
+}
+
+/// Serves a listener until `stop` completes, then lets open requests end.
+pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    tokio::pin!(stop);
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: waiting is the only cure, and spinning would make it worse.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        _ = stream.set_nodelay(true);
+        let peer = Peer { address: Some(address.ip()), from_sandbox: false };
+        let (handler, builder) = (handler.clone(), builder());
+        let service = service_fn(move |request| respond(handler.clone(), request, peer));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end within {} s and were cut off", DRAIN_TIMEOUT.as_secs());
+    }
+}
+
+/// Serves one connection to its end: sockets that do not come from our own listener.
+pub async fn serve_connection<H: Handler, S>(stream: S, handler: Arc<H>, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| respond(handler.clone(), request, peer));
+    if let Err(error) = builder().serve_connection_with_upgrades(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT_BYTES.max(8192))
+        .pipeline_flush(true);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_LIMIT_BYTES as u32);
+    builder
+}
+
+async fn respond<H: Handler>(
+    handler: Arc<H>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Outgoing>, Infallible> {
+    let Answer { status, headers, body } = handler.handle(request, peer).await;
+    let mut response = Response::new(Outgoing::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// A response body on its way out.
+enum Outgoing {
+    Whole(Option<Bytes>),
+    Stream(ByteStream),
+}
+
+impl From<Body> for Outgoing {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Whole(bytes) => Outgoing::Whole((!bytes.is_empty()).then_some(bytes)),
+            Body::Stream(stream) => Outgoing::Stream(stream),
+        }
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Outgoing::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Outgoing::Stream(stream) => stream.as_mut().poll_next(cx).map(|item| item.map(|r| r.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Outgoing::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Outgoing::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Outgoing::Stream(_) => SizeHint::default(),
+        }
+    }
+}
