@@ -147,9 +147,7 @@ impl Protocol {
         if self == Protocol::RpcV2Cbor {
             return ("application/cbor", cbor::write_error(error, false));
         }
-        let mut body = serde_json::Map::new();
-        aws_json::error_members(error, &mut body);
-        (self.event_media_type(), aws_json::json_bytes(&body).into())
+        (self.event_media_type(), json::write_texts(&error_members(error, false)))
     }
 
     fn event_media_type(self) -> &'static str {
@@ -227,9 +225,13 @@ impl Answer {
     }
 }
 
-/// The message member's name.
-fn message_name(error: &Error) -> &'static str {
-    if error.capital_message { "Message" } else { "message" }
+/// What an error's document says, in AWS's order: `__type` where the body carries it, the shape's members, the message.
+fn error_members(error: &Error, with_type: bool) -> Vec<(&str, &str)> {
+    let name = if error.capital_message { "Message" } else { "message" };
+    let kind = with_type.then_some(("__type", error.code.as_ref()));
+    let members = error.members.iter().map(|(name, value)| (*name, value.as_str()));
+    let message = (!error.message.is_empty()).then_some((name, error.message.as_str()));
+    kind.into_iter().chain(members).chain(message).collect()
 }
 
 fn whole(body: Body) -> Result<Bytes, Error> {

@@ -6,7 +6,7 @@ use base::Error;
 use shape::{Schema, Value};
 
 use super::json::{self, Members};
-use super::{Answer, Protocol, Reply, message_name};
+use super::{Answer, Protocol, Reply, error_members};
 use crate::eventstream;
 
 pub(super) fn decode(input: &'static Schema, body: &[u8]) -> Result<Value, Error> {
@@ -26,27 +26,10 @@ pub(super) fn encode(protocol: Protocol, reply: &Reply<'_>, mut value: Value) ->
 }
 
 pub(super) fn encode_error(protocol: Protocol, error: &Error) -> Answer {
-    let mut body = serde_json::Map::new();
-    body.insert("__type".to_owned(), error.code.as_ref().into());
-    error_members(error, &mut body);
-    let mut answer = Answer::new(error.status, media_type(protocol), json_bytes(&body));
+    let body = json::write_texts(&error_members(error, true));
+    let mut answer = Answer::new(error.status, media_type(protocol), bytes::Bytes::from(body));
     answer.set_query_error(error);
     answer
-}
-
-/// The error shape's own members, the message last.
-pub(super) fn error_members(error: &Error, body: &mut serde_json::Map<String, serde_json::Value>) {
-    for (name, value) in &error.members {
-        body.insert((*name).to_owned(), value.as_str().into());
-    }
-    if !error.message.is_empty() {
-        body.insert(message_name(error).to_owned(), error.message.as_str().into());
-    }
-}
-
-/// A document's text.
-pub(super) fn json_bytes(body: &serde_json::Map<String, serde_json::Value>) -> bytes::Bytes {
-    serde_json::to_vec(body).unwrap_or_default().into()
 }
 
 fn media_type(protocol: Protocol) -> &'static str {

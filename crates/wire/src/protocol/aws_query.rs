@@ -180,7 +180,8 @@ pub(super) fn encode_error(error: &Error, request_id: &str, xml_namespace: Optio
             if !error.message.is_empty() {
                 xml.text("Message", &error.message);
             }
-            for (name, value) in &error.members {
+            // Lambda-style shapes have a `Type` of their own; here the name is the protocol's.
+            for (name, value) in error.members.iter().filter(|(name, _)| *name != "Type") {
                 xml.text(name, value);
             }
         });

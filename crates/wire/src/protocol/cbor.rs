@@ -11,7 +11,7 @@ use minicbor::data::{IanaTag, Type};
 use minicbor::{Decoder, Encoder, decode, encode};
 use shape::{Body, Kind, Member, Schema, Value};
 
-use super::{DEPTH_MAX, message_name, text};
+use super::{DEPTH_MAX, error_members, text};
 
 /// Reads a document under a schema; bytes after it are refused.
 pub(super) fn read(schema: &'static Schema, cbor: &[u8]) -> Result<Value, Error> {
@@ -254,10 +254,7 @@ type Writer = Encoder<Vec<u8>>;
 type Written = Result<(), encode::Error<Infallible>>;
 
 fn put_error(cbor: &mut Writer, error: &Error, with_type: bool) -> Written {
-    let message = (!error.message.is_empty()).then_some((message_name(error), error.message.as_str()));
-    let kind = with_type.then_some(("__type", error.code.as_ref()));
-    let members = error.members.iter().map(|(name, value)| (*name, value.as_str()));
-    let all: Vec<(&str, &str)> = kind.into_iter().chain(members).chain(message).collect();
+    let all = error_members(error, with_type);
     cbor.map(all.len() as u64)?;
     for (name, value) in all {
         cbor.str(name)?.str(value)?;

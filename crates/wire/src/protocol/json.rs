@@ -4,7 +4,7 @@ mod read;
 mod write;
 
 pub(super) use read::read;
-pub(crate) use write::write;
+pub(crate) use write::{write, write_texts};
 
 use shape::{Member, Place};
 

@@ -4,9 +4,8 @@ use base::Error;
 use bytes::Bytes;
 use shape::{Body, Kind, Member, Place, Schema, Value};
 
-use super::aws_json::{error_members, json_bytes};
 use super::json::{self, Members};
-use super::{Answer, Protocol, Reply, bindings, text, whole};
+use super::{Answer, Protocol, Reply, bindings, error_members, text, whole};
 use crate::eventstream;
 use crate::route::Labels;
 
@@ -79,7 +78,7 @@ pub(super) fn encode(reply: &Reply<'_>, mut value: Value) -> Answer {
         None => (Body::default(), None),
     };
     let mut answer = Answer::new(status, media_type.unwrap_or(JSON), body);
-    if media_type.is_none() && status == 204 {
+    if media_type.is_none() {
         answer.headers.remove(http::header::CONTENT_TYPE);
     }
     bindings::write(reply.output, &value, &mut answer);
@@ -110,9 +109,8 @@ fn encode_payload(member: &Member, value: Option<Value>) -> (Body, Option<&'stat
 }
 
 pub(super) fn encode_error(error: &Error) -> Answer {
-    let mut body = serde_json::Map::new();
-    error_members(error, &mut body);
-    let mut answer = Answer::new(error.status, JSON, json_bytes(&body));
+    let body = Bytes::from(json::write_texts(&error_members(error, false)));
+    let mut answer = Answer::new(error.status, JSON, body);
     answer.set("x-amzn-ErrorType", &error.code);
     answer
 }

@@ -29,7 +29,8 @@ pub fn find<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
 /// Decodes `%41`; in query strings and forms a plus is a space. A percent sign without two digits stands for itself, and
 /// bytes that are no UTF-8 become U+FFFD: such a name then fails validation with AWS's words.
 pub fn decode(text: &str, plus_is_space: bool) -> Cow<'_, str> {
-    if !text.contains('%') && !(plus_is_space && text.contains('+')) {
+    let encoded = text.contains('%') || plus_is_space && text.contains('+');
+    if !encoded {
         return Cow::Borrowed(text);
     }
     let mut bytes = Vec::with_capacity(text.len());

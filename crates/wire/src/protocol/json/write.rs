@@ -49,6 +49,22 @@ fn any(out: &mut Vec<u8>, schema: &Schema, value: &Value, members: Members, form
     }
 }
 
+/// A document of text members only: errors.
+pub(crate) fn write_texts(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    out.push(b'{');
+    for (index, (name, text)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        plain(&mut out, *name);
+        out.push(b':');
+        plain(&mut out, *text);
+    }
+    out.push(b'}');
+    out
+}
+
 fn object<'a, K>(
     out: &mut Vec<u8>,
     entries: impl IntoIterator<Item = (&'a str, K, &'a Value)>,

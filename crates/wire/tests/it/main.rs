@@ -1,0 +1,9 @@
+//! Protocols from outside: against botocore's reading of them, and against rubbish.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests: a panic is the report")]
+
+mod botocore;
+mod model;
+mod never_panics;
+mod refusals;
+mod tagged;
