@@ -121,10 +121,19 @@ impl Groups {
     /// `instance` must be a plain file name.
     pub fn open(mounts: &Mounts, instance: &str) -> Groups {
         let (tree, layers) = choose(mounts, instance);
-        let mut groups = Groups { tree, layers, ready: Vec::new(), made: 0 };
+        let mut groups = Groups {
+            tree,
+            layers,
+            ready: Vec::new(),
+            made: 0,
+        };
         if let Err(error) = groups.sweep() {
             let why = format!("leftovers of a former server could not be removed: {error}");
-            groups.layers.push(Layer::degraded("crash sweep", why, "remove the processes and directories by hand"));
+            groups.layers.push(Layer::degraded(
+                "crash sweep",
+                why,
+                "remove the processes and directories by hand",
+            ));
         }
         groups
     }
@@ -160,7 +169,12 @@ impl Groups {
             None => self.make()?,
         };
         let start = self.tree.counters(&name).unwrap_or_default();
-        Ok(Group { tree: Arc::clone(&self.tree), name, start, peak_seen: 0 })
+        Ok(Group {
+            tree: Arc::clone(&self.tree),
+            name,
+            start,
+            peak_seen: 0,
+        })
     }
 
     /// Kills what is still inside, then recycles the group where the kernel can reset its counters (v1), else removes it.
@@ -273,13 +287,17 @@ fn cores() -> usize {
 /// The interface that gives most: whoever has the memory controller wins, v2 when neither or both have.
 fn choose(mounts: &Mounts, instance: &str) -> (Arc<dyn Tree>, Vec<Layer>) {
     let mut reasons = Vec::new();
-    let unified = v2::open(mounts, instance).map_err(|error| reasons.push(format!("v2: {error}"))).ok();
+    let unified = v2::open(mounts, instance)
+        .map_err(|error| reasons.push(format!("v2: {error}")))
+        .ok();
     if let Some((tree, layers)) = &unified
         && tree.has("memory")
     {
         return (Arc::new(tree.clone()), layers.clone());
     }
-    let split = v1::open(mounts, instance).map_err(|error| reasons.push(format!("v1: {error}"))).ok();
+    let split = v1::open(mounts, instance)
+        .map_err(|error| reasons.push(format!("v1: {error}")))
+        .ok();
     match (split, unified) {
         (Some((tree, layers)), _) if tree.has("memory") => (Arc::new(tree), layers),
         (_, Some((tree, layers))) => (Arc::new(tree), layers),
@@ -288,7 +306,10 @@ fn choose(mounts: &Mounts, instance: &str) -> (Arc<dyn Tree>, Vec<Layer>) {
             let why = reasons.join("; ");
             let fix = "run as root, or as a systemd unit with Delegate=yes";
             let layers = ["memory limit", "cpu limit", "process limit", "freezing"];
-            (Arc::new(Missing), layers.map(|name| Layer::degraded(name, why.clone(), fix)).to_vec())
+            (
+                Arc::new(Missing),
+                layers.map(|name| Layer::degraded(name, why.clone(), fix)).to_vec(),
+            )
         }
     }
 }
@@ -342,7 +363,10 @@ mod tests {
     #[test]
     fn small_shares_get_a_short_period() {
         let (quota, period) = cpu_quota(72, 2).unwrap();
-        assert_eq!((quota, period), (Duration::from_micros(1440), Duration::from_millis(20)));
+        assert_eq!(
+            (quota, period),
+            (Duration::from_micros(1440), Duration::from_millis(20))
+        );
         let (quota, period) = cpu_quota(10, 2).unwrap();
         assert_eq!((quota, period), (Duration::from_millis(1), Duration::from_millis(100)));
     }
@@ -361,6 +385,11 @@ mod tests {
     fn a_host_without_groups_says_so() {
         let groups = Groups::open(&Mounts::parse("", ""), "test");
         assert_eq!(groups.version(), Version::Missing);
-        assert!(groups.layers().iter().all(|layer| layer.state != crate::posture::LayerState::Present));
+        assert!(
+            groups
+                .layers()
+                .iter()
+                .all(|layer| layer.state != crate::posture::LayerState::Present)
+        );
     }
 }

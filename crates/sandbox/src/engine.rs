@@ -3,16 +3,59 @@
 //! It keeps pools of parked sandboxes, turns a [`Spec`] into a [`Sandbox`], passes requests through it, drains its
 //! logs, holds its deadlines and freezes it when idle. It never forks and never enters a namespace: the spawner does.
 
+mod boot_files;
+mod cell;
+mod channel;
+mod factory;
+mod frames;
+mod idle;
+#[cfg(target_os = "linux")]
+mod isolated;
+mod layers;
+mod life;
+mod logs;
+mod pool;
+mod process;
+mod recipe;
+mod runtime_api;
+mod sandbox;
 mod spec;
+mod start;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-pub use spec::*;
+use base::Clock;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
 
+use self::{
+    factory::Factory,
+    idle::Freezer,
+    life::Life,
+    pool::Pools,
+    recipe::{Places, Recipe},
+};
+pub use self::{sandbox::Sandbox, spec::*};
 use crate::{
     posture::{Egress, Isolation, Posture},
-    runtimes::Runtimes,
+    runtimes::{Runtimes, Search},
 };
+
+/// How long a launch waits for a place when all are taken.
+const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long [`Engine::shutdown`] waits.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes a connection that a sandbox made to the server's own endpoint. Must not block.
 pub type EndpointHandler = Arc<dyn Fn(tokio::net::TcpStream, SandboxIdentity) + Send + Sync>;
@@ -26,19 +69,35 @@ pub struct PoolTargets {
     pub node: usize,
     /// For each Java version and memory class in use.
     pub java: usize,
+    /// Whether Python interpreters are booted once and forked (about 15 MB for each minor on the host).
+    pub zygotes: bool,
 }
 
 impl Default for PoolTargets {
     fn default() -> Self {
-        PoolTargets { python: 8, node: 4, java: 2 }
+        PoolTargets {
+            python: 8,
+            node: 4,
+            java: 2,
+            zygotes: true,
+        }
     }
 }
 
 /// Settings of an engine.
 #[derive(Clone)]
 pub struct Config {
-    /// A directory of this instance's own: boot files, merged layers, the spawner's state.
+    /// A directory of this instance's own: merged layers, the spawner's state.
     pub instance_dir: PathBuf,
+    /// What functions see as `/var/runtime`. Boot files are written into it at each start; runtime packs (`python3.12`,
+    /// say, with boto3) may lie beside them. Default: `runtime` in the instance's directory.
+    pub runtime_dir: PathBuf,
+    /// Where to look for interpreters.
+    pub search: Search,
+    /// The time that deadlines and log records carry.
+    pub clock: Clock,
+    /// The command that is the spawner. Empty: this executable with the hidden argument `__spawner`.
+    pub spawner_program: Vec<PathBuf>,
     /// How functions are kept apart.
     pub isolation: Isolation,
     /// What sandboxes may reach outside.
@@ -56,8 +115,13 @@ pub struct Config {
 impl Config {
     /// Settings with defaults for everything but the directory.
     pub fn new(instance_dir: impl Into<PathBuf>) -> Config {
+        let instance_dir = instance_dir.into();
         Config {
-            instance_dir: instance_dir.into(),
+            runtime_dir: instance_dir.join("runtime"),
+            instance_dir,
+            search: Search::default(),
+            clock: Clock::system(),
+            spawner_program: Vec::new(),
             isolation: Isolation::default(),
             egress: Egress::default(),
             endpoint_port: 4566,
@@ -151,14 +215,19 @@ pub struct Engine {
 struct Inner {
     posture: Posture,
     runtimes: Runtimes,
+    factory: Arc<Factory>,
+    pools: Arc<Pools>,
+    filling: AbortHandle,
+    freezer: Freezer,
+    stopping: AtomicBool,
 }
 
 impl Engine {
     /// Finds the host's interpreters, starts the spawner (which first sweeps away what a crashed predecessor left) and
     /// begins to fill the pools. Takes a few milliseconds; pools fill behind it.
     pub async fn start(config: Config) -> Result<Engine, Error> {
-        let _ = config;
-        Err(Error::Unavailable("not built yet".into()))
+        let inner = start::start(config).await?;
+        Ok(Engine { inner: Arc::new(inner) })
     }
 
     /// Which layers of isolation stand.
@@ -171,58 +240,145 @@ impl Engine {
         &self.inner.runtimes
     }
 
-    /// Hints that functions of this runtime and size exist, so that sandboxes for them are parked. Cheap, repeatable.
-    pub fn expect(&self, runtime: &str, memory_mb: u32) {
-        let _ = (runtime, memory_mb);
+    /// Most sandboxes at a time, as far as the host's limits bear what was asked for.
+    pub fn sandboxes_max(&self) -> u32 {
+        self.inner.factory.places_max
     }
 
-    /// The pools.
+    /// Hints that functions of this runtime and size exist, so that sandboxes for them are parked. Cheap, repeatable.
+    pub fn expect(&self, runtime: &str, memory_mb: u32) {
+        if let Ok(recipe) = Recipe::find(&self.inner.runtimes, runtime, memory_mb) {
+            self.inner.pools.expect(&recipe);
+        }
+    }
+
+    /// The pools, and the launches so far.
     pub fn pools(&self) -> Vec<PoolStatus> {
-        Vec::new()
+        self.inner.pools.status()
     }
 
     /// A new execution environment for one function version: claims a parked one, forks the zygote, or starts from
     /// nothing, in that order. Init runs in the first [`Sandbox::invoke`].
     pub async fn launch(&self, spec: Arc<Spec>, sink: Arc<dyn LogSink>) -> Result<Sandbox, LaunchError> {
-        let _ = sink;
-        Err(LaunchError::UnknownRuntime(spec.runtime.clone()))
+        let launched = Instant::now();
+        let number = self.inner.factory.numbers.fetch_add(1, Ordering::Relaxed);
+        let (life, settings, path) = self.inner.start_life(&spec, number, sink.clone()).await?;
+        let identity = SandboxIdentity { sandbox: number, spec };
+        Ok(Sandbox::new(
+            self.inner.clone(),
+            identity,
+            sink,
+            path,
+            launched,
+            (life, settings),
+        ))
     }
 
-    /// Destroys what is parked, waits for the sandboxes in use to be dropped (at most ten seconds) and ends the spawner.
-    pub async fn shutdown(&self) {}
+    /// Destroys what is parked, waits for the sandboxes in use to be dropped (at most ten seconds) and refuses new ones.
+    pub async fn shutdown(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.filling.abort();
+        self.inner.pools.close();
+        let factory = &self.inner.factory;
+        let all = factory.places.acquire_many(factory.places_max);
+        if timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
+            tracing::warn!("sandboxes were still in use at shutdown; the spawner's end kills them");
+        }
+    }
 }
 
-/// One execution environment of one function version. Dropping it destroys it, in the background.
-pub struct Sandbox {
-    identity: SandboxIdentity,
-    path: LaunchPath,
-}
-
-impl Sandbox {
-    /// How it came to be.
-    pub fn path(&self) -> LaunchPath {
-        self.path
+impl Inner {
+    fn clock(&self) -> &Clock {
+        &self.factory.surroundings.clock
     }
 
-    /// Its number and what it runs.
-    pub fn identity(&self) -> &SandboxIdentity {
-        &self.identity
+    /// A life for this function, the settings it is to be sent, and how it came to be.
+    async fn start_life(
+        &self,
+        spec: &Arc<Spec>,
+        number: u64,
+        sink: Arc<dyn LogSink>,
+    ) -> Result<(Life, Option<Vec<u8>>, LaunchPath), LaunchError> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(LaunchError::Stopping);
+        }
+        let recipe = Recipe::find(&self.runtimes, &spec.runtime, spec.memory_mb)?;
+        let _launching = self.pools.launching();
+        let (mut life, path) = self.find_life(&recipe, spec, sink.clone()).await?;
+        self.pools.count(&recipe, path);
+        life.name(
+            SandboxIdentity {
+                sandbox: number,
+                spec: spec.clone(),
+            },
+            sink,
+        );
+        let settings = match recipe.interpreter {
+            Some(_) => Some(recipe::settings(&recipe, spec, &self.places_of(&life, spec)?)),
+            None => None,
+        };
+        Ok((life, settings, path))
     }
 
-    /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
-    pub async fn invoke(&mut self, request: Request) -> Outcome {
-        let _ = request;
-        Outcome {
-            result: Err(Failure::Internal("not built yet".into())),
-            init: None,
-            init_retry: None,
-            duration: std::time::Duration::ZERO,
-            memory_peak_bytes: 0,
+    async fn find_life(
+        &self,
+        recipe: &Recipe,
+        spec: &Arc<Spec>,
+        sink: Arc<dyn LogSink>,
+    ) -> Result<(Life, LaunchPath), LaunchError> {
+        let started_before = recipe.can_park() && recipe.may_be_started(spec, &Places::inside());
+        if started_before && let Some(life) = self.pools.claim(recipe) {
+            match self.factory.adopt(&life, spec).await {
+                Ok(()) => return Ok((life, LaunchPath::Parked)),
+                Err(error) => tracing::warn!(%error, "a parked sandbox could not be claimed; starting another"),
+            }
+        }
+        let mut place = self.place().await?;
+        if started_before && recipe.can_fork() {
+            match self
+                .factory
+                .make(recipe, Some(spec), LaunchPath::Zygote, sink.clone(), place)
+                .await
+            {
+                Ok(life) => return Ok((life, LaunchPath::Zygote)),
+                Err((_, Some(returned))) => place = returned,
+                Err((error, None)) => return Err(error),
+            }
+        }
+        let made = self
+            .factory
+            .make(recipe, Some(spec), LaunchPath::Exec, sink, place)
+            .await;
+        made.map(|life| (life, LaunchPath::Exec)).map_err(|(error, _)| error)
+    }
+
+    /// A place for one more sandbox; parked ones make room.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, LaunchError> {
+        let places = &self.factory.places;
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        let full = LaunchError::Capacity(self.factory.places_max);
+        self.pools.evict();
+        // Also without a parked one: sandboxes that were just dropped are on their way out.
+        match timeout(PLACE_TIMEOUT, places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(full),
         }
     }
 
-    /// Whether another request can go through it.
-    pub fn is_alive(&self) -> bool {
-        false
+    /// Where things are for this life.
+    fn places_of(&self, life: &Life, spec: &Spec) -> Result<Places, LaunchError> {
+        match &life.runtime_api {
+            None => Ok(Places::inside()),
+            Some(address) => self.factory.outside(Some(spec), address.clone()),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.filling.abort();
+        self.pools.close();
     }
 }

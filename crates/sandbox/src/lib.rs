@@ -25,4 +25,4 @@ pub use engine::{
     PoolStatus, PoolTargets, Request, Sandbox, SandboxIdentity, Spec,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
-pub use runtimes::Runtimes;
+pub use runtimes::{Runtimes, Search};

@@ -89,7 +89,13 @@ impl NetPool {
         };
         let (outside, egress) = open_outside(config);
         let layers = vec![isolated, egress];
-        NetPool { endpoint_port: config.endpoint_port, outside, layers, ready: Vec::new(), used: Vec::new() }
+        NetPool {
+            endpoint_port: config.endpoint_port,
+            outside,
+            layers,
+            ready: Vec::new(),
+            used: Vec::new(),
+        }
     }
 
     /// The layers `network namespace`, and `egress`: degraded means that there is no outside, and says why.
@@ -183,6 +189,9 @@ struct Lack {
 
 impl Lack {
     fn new(why: impl Into<String>, fix: impl Into<String>) -> Lack {
-        Lack { why: why.into(), fix: fix.into() }
+        Lack {
+            why: why.into(),
+            fix: fix.into(),
+        }
     }
 }

@@ -29,7 +29,9 @@ impl Base {
 
     pub(super) fn open(path: &std::path::Path) -> io::Result<Base> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Base { fd: rustix::fs::open(path, flags, Mode::empty())? })
+        Ok(Base {
+            fd: rustix::fs::open(path, flags, Mode::empty())?,
+        })
     }
 
     pub(super) fn mkdir(&self, name: &str) -> io::Result<()> {
@@ -44,7 +46,8 @@ impl Base {
 
     pub(super) fn open_write(&self, group: &str, file: &str) -> io::Result<OwnedFd> {
         let path = format!("{group}/{file}");
-        openat(&self.fd, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|error| named(&path, error.into()))
+        openat(&self.fd, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| named(&path, error.into()))
     }
 
     pub(super) fn write(&self, group: &str, file: &str, value: impl ToString) -> io::Result<()> {
@@ -137,7 +140,8 @@ impl Base {
 
 /// The number after `key` in lines of `key number`.
 pub(super) fn field_of(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// Asks again and again, at first at once and then with growing pauses, until the answer is yes.
@@ -159,12 +163,21 @@ pub(super) fn until(mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()
         thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, format!("the kernel took more than {PATIENCE:?}")))
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("the kernel took more than {PATIENCE:?}"),
+    ))
 }
 
 /// Says which file an error is about.
 pub(super) fn named(what: &str, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), Named { what: what.to_owned(), error })
+    io::Error::new(
+        error.kind(),
+        Named {
+            what: what.to_owned(),
+            error,
+        },
+    )
 }
 
 /// An error with the name of its file, which still shows the kernel's error number as its source.

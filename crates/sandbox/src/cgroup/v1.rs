@@ -41,7 +41,9 @@ struct Controller {
 
 /// Makes the instance's directory in every hierarchy that lets us.
 pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer>)> {
-    let mut tree = V1 { controllers: Vec::new() };
+    let mut tree = V1 {
+        controllers: Vec::new(),
+    };
     let mut failures = Vec::new();
     for name in CONTROLLERS {
         let Some(hierarchy) = mounts.v1.get(name) else {
@@ -54,7 +56,10 @@ pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer
         }
     }
     if tree.controllers.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "no hierarchy is mounted and writable"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no hierarchy is mounted and writable",
+        ));
     }
     let layers = layers(&tree, &failures);
     Ok((tree, layers))
@@ -76,16 +81,23 @@ fn open_controller(hierarchy: &Hierarchy, instance: &str) -> io::Result<(PathBuf
 }
 
 fn layers(tree: &V1, failures: &[(&str, String)]) -> Vec<Layer> {
-    let pairs = [("memory limit", "memory"), ("cpu limit", "cpu"), ("process limit", "pids"), ("freezing", "freezer")];
+    let pairs = [
+        ("memory limit", "memory"),
+        ("cpu limit", "cpu"),
+        ("process limit", "pids"),
+        ("freezing", "freezer"),
+    ];
     pairs
-        .map(|(layer, controller)| match failures.iter().find(|(name, _)| *name == controller) {
-            Some((_, why)) if !tree.has(controller) => Layer::degraded(
-                layer,
-                format!("cgroup v1 controller {controller}: {why}"),
-                format!("mount it writable at /sys/fs/cgroup/{controller}, or use a cgroup v2 host"),
-            ),
-            _ => Layer::present(layer),
-        })
+        .map(
+            |(layer, controller)| match failures.iter().find(|(name, _)| *name == controller) {
+                Some((_, why)) if !tree.has(controller) => Layer::degraded(
+                    layer,
+                    format!("cgroup v1 controller {controller}: {why}"),
+                    format!("mount it writable at /sys/fs/cgroup/{controller}, or use a cgroup v2 host"),
+                ),
+                _ => Layer::present(layer),
+            },
+        )
         .to_vec()
 }
 
@@ -95,26 +107,43 @@ impl V1 {
     }
 
     fn get(&self, controller: &str) -> Option<&Base> {
-        self.controllers.iter().find(|candidate| candidate.name == controller).map(|found| found.base.as_ref())
+        self.controllers
+            .iter()
+            .find(|candidate| candidate.name == controller)
+            .map(|found| found.base.as_ref())
     }
 
     fn add(&mut self, name: &'static str, path: PathBuf, base: Base) {
-        let twin = self.controllers.iter().find(|other| other.path == path).map(|other| Arc::clone(&other.base));
+        let twin = self
+            .controllers
+            .iter()
+            .find(|other| other.path == path)
+            .map(|other| Arc::clone(&other.base));
         let repeated = twin.is_some();
         let base = twin.unwrap_or_else(|| Arc::new(base));
-        self.controllers.push(Controller { name, path, base, repeated });
+        self.controllers.push(Controller {
+            name,
+            path,
+            base,
+            repeated,
+        });
     }
 
     /// Each directory once.
     fn bases(&self) -> impl Iterator<Item = &Base> {
-        self.controllers.iter().filter(|controller| !controller.repeated).map(|controller| controller.base.as_ref())
+        self.controllers
+            .iter()
+            .filter(|controller| !controller.repeated)
+            .map(|controller| controller.base.as_ref())
     }
 
     fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
         const LIMIT: &str = "memory.limit_in_bytes";
         // Memory and swap together; equal to the memory limit means: no swap.
         const LIMIT_WITH_SWAP: &str = "memory.memsw.limit_in_bytes";
-        let Some(memory) = self.get("memory") else { return Ok(()) };
+        let Some(memory) = self.get("memory") else {
+            return Ok(());
+        };
         // The limit with swap may never be the lower one, so the order depends on the direction: try down, then up.
         match memory.write(group, LIMIT, bytes) {
             Err(error) if errno(&error) == Some(libc::EINVAL) => {
@@ -182,7 +211,9 @@ impl Tree for V1 {
     }
 
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<()> {
-        let Some(freezer) = self.get("freezer") else { return Ok(()) };
+        let Some(freezer) = self.get("freezer") else {
+            return Ok(());
+        };
         let state = if frozen { "FROZEN" } else { "THAWED" };
         freezer.write(name, "freezer.state", state)?;
         // Reading also makes the kernel look again whether the last process has stopped.
@@ -194,7 +225,9 @@ impl Tree for V1 {
         if let Some(memory) = self.get("memory") {
             usage.memory_bytes = memory.number(name, "memory.usage_in_bytes")?.unwrap_or_default();
             usage.memory_peak_bytes = memory.number(name, "memory.max_usage_in_bytes")?.unwrap_or_default();
-            usage.oom_kills = memory.field(name, "memory.oom_control", "oom_kill")?.unwrap_or_default();
+            usage.oom_kills = memory
+                .field(name, "memory.oom_control", "oom_kill")?
+                .unwrap_or_default();
         }
         if let Some(cpuacct) = self.get("cpuacct") {
             usage.cpu_ns = cpuacct.number(name, "cpuacct.usage")?.unwrap_or_default();
@@ -235,7 +268,9 @@ impl Tree for V1 {
         if let Some(freezer) = self.get("freezer") {
             freezer.write(name, "freezer.state", "THAWED")?;
         }
-        let Some(memory) = self.get("memory") else { return Ok(true) };
+        let Some(memory) = self.get("memory") else {
+            return Ok(true);
+        };
         // Page cache of the last occupant would count against the next one.
         memory.write(name, "memory.force_empty", 0)?;
         memory.write(name, "memory.max_usage_in_bytes", 0)?;

@@ -66,7 +66,10 @@ impl Upstream {
     pub fn parse(text: &str) -> Upstream {
         let servers = text.lines().filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
-            let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+            let address = words
+                .next()
+                .filter(|word| *word == "nameserver")
+                .and_then(|_| words.next())?;
             // An interface (`fe80::1%eth0`) is more than this forwarder knows about.
             Some(SocketAddr::new(address.parse().ok()?, DNS_PORT))
         });
@@ -95,10 +98,14 @@ pub async fn forward(socket: UdpSocket, upstream: Arc<Upstream>) -> io::Result<(
             let _ = socket.send_to(&failure(question, REFUSED), client).await;
             continue;
         };
-        let Ok(permit) = Arc::clone(&in_flight).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&in_flight).try_acquire_owned() else {
+            continue;
+        };
         let (socket, upstream, question) = (Arc::clone(&socket), Arc::clone(&upstream), question.to_vec());
         tokio::spawn(async move {
-            let answer = ask(&question, &upstream).await.unwrap_or_else(|| failure(&question, SERVFAIL));
+            let answer = ask(&question, &upstream)
+                .await
+                .unwrap_or_else(|| failure(&question, SERVFAIL));
             let _ = socket.send_to(&answer, client).await;
             drop(permit);
         });
@@ -107,7 +114,9 @@ pub async fn forward(socket: UdpSocket, upstream: Arc<Upstream>) -> io::Result<(
 
 /// The first answer of any server, none if all fail.
 async fn ask(question: &[u8], upstream: &Upstream) -> Option<Vec<u8>> {
-    let Upstream::Servers(servers) = upstream else { return None };
+    let Upstream::Servers(servers) = upstream else {
+        return None;
+    };
     for server in servers {
         if let Ok(Ok(answer)) = timeout(UPSTREAM_PATIENCE, ask_one(question, *server)).await {
             return Some(answer);
@@ -118,7 +127,11 @@ async fn ask(question: &[u8], upstream: &Upstream) -> Option<Vec<u8>> {
 
 /// From a port that the kernel picks anew for each question, and connected: so nobody but the server can answer it.
 async fn ask_one(question: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if server.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(question).await?;
@@ -174,7 +187,10 @@ struct Rate {
 
 impl Rate {
     fn new() -> Rate {
-        Rate { second: Instant::now(), count: 0 }
+        Rate {
+            second: Instant::now(),
+            count: 0,
+        }
     }
 
     fn admit(&mut self) -> bool {
@@ -204,7 +220,10 @@ mod tests {
     async fn answer_to(client: &UdpSocket, question: &[u8]) -> Option<Vec<u8>> {
         client.send(question).await.unwrap();
         let mut buffer = vec![0u8; ANSWER_BYTES_MAX];
-        let length = timeout(Duration::from_millis(500), client.recv(&mut buffer)).await.ok()?.unwrap();
+        let length = timeout(Duration::from_millis(500), client.recv(&mut buffer))
+            .await
+            .ok()?
+            .unwrap();
         buffer.truncate(length);
         Some(buffer)
     }
@@ -261,7 +280,10 @@ mod tests {
         let text = "# comment\nsearch here\nnameserver 10.0.0.2\nnameserver fe80::1%eth0\nnameserver ::1\n";
         let servers = ["10.0.0.2:53".parse().unwrap(), "[::1]:53".parse().unwrap()];
         assert_eq!(Upstream::parse(text), Upstream::Servers(servers.to_vec()));
-        assert_eq!(Upstream::parse(""), Upstream::Servers(vec!["127.0.0.1:53".parse().unwrap()]));
+        assert_eq!(
+            Upstream::parse(""),
+            Upstream::Servers(vec!["127.0.0.1:53".parse().unwrap()])
+        );
     }
 
     #[test]

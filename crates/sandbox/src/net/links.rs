@@ -29,7 +29,10 @@ pub struct LinkRange {
 
 impl Default for LinkRange {
     fn default() -> LinkRange {
-        LinkRange { network: Ipv4Addr::new(100, 64, 0, 0), prefix: 10 }
+        LinkRange {
+            network: Ipv4Addr::new(100, 64, 0, 0),
+            prefix: 10,
+        }
     }
 }
 
@@ -90,12 +93,26 @@ impl Links {
         let routes = netlink.routes().map_err(reading)?;
         let hash = short_hash(instance);
         let block = free_block(range, &routes, u32::from(hash)).ok_or_else(|| {
-            let why = format!("every part of {}/{} is in use by the host's routes", range.network, range.prefix);
+            let why = format!(
+                "every part of {}/{} is in use by the host's routes",
+                range.network, range.prefix
+            );
             Lack::new(why, "configure another range for the links of sandboxes")
         })?;
-        let uplinks = routes.iter().filter(|route| route.prefix == 0).filter_map(|route| route.interface);
-        let mtu = uplinks.filter_map(|index| Some(netlink.interface_at(index).ok()?.mtu)).min();
-        Ok(Links { block, tag: format!("{hash:04x}"), mtu: mtu.unwrap_or(MTU_DEFAULT), next: 0, routes })
+        let uplinks = routes
+            .iter()
+            .filter(|route| route.prefix == 0)
+            .filter_map(|route| route.interface);
+        let mtu = uplinks
+            .filter_map(|index| Some(netlink.interface_at(index).ok()?.mtu))
+            .min();
+        Ok(Links {
+            block,
+            tag: format!("{hash:04x}"),
+            mtu: mtu.unwrap_or(MTU_DEFAULT),
+            next: 0,
+            routes,
+        })
     }
 
     pub(super) fn block(&self) -> Block {
@@ -130,7 +147,10 @@ impl Links {
     pub(super) fn outside(&self) -> Option<Link> {
         let documentation = [[198, 51, 100, 0], [203, 0, 113, 0], [192, 0, 2, 0]];
         let network = documentation.into_iter().map(Ipv4Addr::from).find(|network| {
-            let block = Block { network: *network, prefix: 24 };
+            let block = Block {
+                network: *network,
+                prefix: 24,
+            };
             !self.routes.iter().any(|route| overlaps(block, route))
         })?;
         Some(Link {
@@ -165,7 +185,9 @@ fn overlaps(block: Block, route: &Route) -> bool {
 
 /// FNV-1a, folded to 16 bits: interface names have room for no more.
 fn short_hash(text: &str) -> u16 {
-    let hash = text.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = text.bytes().fold(0x811c_9dc5u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
     (hash ^ (hash >> 16)) as u16
 }
 
@@ -175,14 +197,24 @@ mod tests {
 
     fn route(text: &str) -> Route {
         let (network, prefix) = text.split_once('/').unwrap();
-        Route { network: network.parse().unwrap(), prefix: prefix.parse().unwrap(), interface: None }
+        Route {
+            network: network.parse().unwrap(),
+            prefix: prefix.parse().unwrap(),
+            interface: None,
+        }
     }
 
     #[test]
     fn a_block_avoids_the_hosts_routes() {
         let range: LinkRange = "100.64.0.0/14".parse().unwrap();
         let routes = [route("0.0.0.0/0"), route("100.64.7.1/32"), route("100.66.0.0/15")];
-        assert_eq!(free_block(&range, &routes, 0), Some(Block { network: Ipv4Addr::new(100, 65, 0, 0), prefix: 16 }));
+        assert_eq!(
+            free_block(&range, &routes, 0),
+            Some(Block {
+                network: Ipv4Addr::new(100, 65, 0, 0),
+                prefix: 16
+            })
+        );
     }
 
     #[test]
@@ -202,9 +234,21 @@ mod tests {
 
     #[test]
     fn links_go_round_the_block() {
-        let block = Block { network: Ipv4Addr::new(10, 0, 0, 0), prefix: 30 };
-        let mut links = Links { block, tag: "00ff".into(), mtu: 1500, next: 0, routes: Vec::new() };
-        let names: Vec<_> = (0..3).map(|_| links.next()).map(|link| (link.name, link.sandbox)).collect();
+        let block = Block {
+            network: Ipv4Addr::new(10, 0, 0, 0),
+            prefix: 30,
+        };
+        let mut links = Links {
+            block,
+            tag: "00ff".into(),
+            mtu: 1500,
+            next: 0,
+            routes: Vec::new(),
+        };
+        let names: Vec<_> = (0..3)
+            .map(|_| links.next())
+            .map(|link| (link.name, link.sandbox))
+            .collect();
         let last = Ipv4Addr::new(10, 0, 0, 3);
         assert_eq!(names[1], ("updr00ff-1".to_owned(), last));
         assert_eq!(names[2], names[0]);

@@ -48,7 +48,13 @@ impl Netlink {
     #[expect(unsafe_code, reason = "no safe wrapper for netlink sockets among our dependencies")]
     pub(super) fn open() -> io::Result<Netlink> {
         // SAFETY: socket(2) with constant arguments touches no memory of ours.
-        let raw = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+        let raw = unsafe {
+            libc::socket(
+                libc::AF_NETLINK,
+                libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+                libc::NETLINK_ROUTE,
+            )
+        };
         if raw < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -82,7 +88,9 @@ impl Netlink {
         message.text(libc::IFLA_IFNAME, name);
         if name != "lo" {
             message.nested(libc::IFLA_AF_SPEC, |families| {
-                families.nested(libc::AF_INET6 as u16, |six| six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]));
+                families.nested(libc::AF_INET6 as u16, |six| {
+                    six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE])
+                });
             });
         }
         match self.change(libc::RTM_SETLINK, 0, message) {
@@ -130,8 +138,13 @@ impl Netlink {
         let answers = self.send(libc::RTM_GETLINK, libc::NLM_F_ACK, message)?;
         let body = answers.first().ok_or(io::ErrorKind::NotFound)?;
         let index = u32_at(body, 4).ok_or(io::ErrorKind::InvalidData)?;
-        let mtu = attributes(body, 16).find(|(kind, _)| *kind == libc::IFLA_MTU).and_then(|(_, value)| u32_at(value, 0));
-        Ok(Interface { index, mtu: mtu.unwrap_or(1500) })
+        let mtu = attributes(body, 16)
+            .find(|(kind, _)| *kind == libc::IFLA_MTU)
+            .and_then(|(_, value)| u32_at(value, 0));
+        Ok(Interface {
+            index,
+            mtu: mtu.unwrap_or(1500),
+        })
     }
 
     /// All IPv4 routes of all tables, the host's own addresses among them.
@@ -194,7 +207,11 @@ fn answer(body: &[u8]) -> io::Result<()> {
 }
 
 fn route(body: &[u8]) -> Option<Route> {
-    let mut route = Route { network: Ipv4Addr::UNSPECIFIED, prefix: *body.get(1)?, interface: None };
+    let mut route = Route {
+        network: Ipv4Addr::UNSPECIFIED,
+        prefix: *body.get(1)?,
+        interface: None,
+    };
     for (kind, value) in attributes(body, 12) {
         match kind {
             libc::RTA_DST => route.network = Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?),

@@ -49,7 +49,10 @@ pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<N
     let slot = furnish(netns, endpoint_port)?;
     visit.end();
     raise_host_end(&mut host, &link)?;
-    Ok(NetSlot { address: Some(link.sandbox), ..slot })
+    Ok(NetSlot {
+        address: Some(link.sandbox),
+        ..slot
+    })
 }
 
 /// New sockets in the namespace of a dead sandbox. Fails with `EADDRINUSE` when somebody still holds the old ones.
@@ -123,12 +126,18 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     let exchange = exchange(&near, &far, &outside);
     exchange.map_err(|error| {
         let why = format!("a packet from a sandbox does not get through this host: {error}");
-        Lack::new(why, "let the host's firewall forward from and to interfaces named updr*")
+        Lack::new(
+            why,
+            "let the host's firewall forward from and to interfaces named updr*",
+        )
     })?;
     let caught = UdpSocket::bind(SocketAddrV4::new(outside.host, 0)).and_then(|host| leak(&near, &host));
     match caught {
         Ok(false) => Ok(()),
-        Ok(true) => Err(Lack::new("the firewall rules do not keep sandboxes from the host", "report this host's kernel")),
+        Ok(true) => Err(Lack::new(
+            "the firewall rules do not keep sandboxes from the host",
+            "report this host's kernel",
+        )),
         Err(error) => Err(broken("the self-test failed", error)),
     }
 }
@@ -159,7 +168,10 @@ fn exchange(near: &UdpSocket, far: &UdpSocket, outside: &Link) -> io::Result<()>
     near.send_to(b"out", far.local_addr()?)?;
     let (_, from) = far.recv_from(&mut buffer)?;
     if from.ip() != outside.host {
-        return Err(io::Error::other(format!("its address was not translated: it came from {}", from.ip())));
+        return Err(io::Error::other(format!(
+            "its address was not translated: it came from {}",
+            from.ip()
+        )));
     }
     far.send_to(b"back", from)?;
     near.recv_from(&mut buffer).map(drop)

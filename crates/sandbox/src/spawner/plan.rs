@@ -120,7 +120,10 @@ pub struct CodeTrees {
 impl CodeTrees {
     /// Code without layers.
     pub fn task(task: impl AsRef<Path>) -> CodeTrees {
-        CodeTrees { task: task.as_ref().to_owned(), opt: None }
+        CodeTrees {
+            task: task.as_ref().to_owned(),
+            opt: None,
+        }
     }
 }
 

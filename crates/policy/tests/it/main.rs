@@ -1,0 +1,4 @@
+//! Documents in, decisions out.
+
+mod documents;
+mod evaluation;

@@ -1,0 +1,94 @@
+//! One running sandbox as the rest of the engine sees it, whichever way it is kept apart.
+
+use std::{
+    net::{TcpListener, UdpSocket},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
+
+#[cfg(target_os = "linux")]
+use super::isolated::IsolatedCell;
+use super::process::ProcessCell;
+
+/// How a sandbox's first process ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) status: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    /// The kernel killed something in it for want of memory.
+    pub(crate) out_of_memory: bool,
+    /// Most memory it ever used, when that is known at the end.
+    pub(crate) memory_peak_bytes: u64,
+}
+
+/// What a sandbox has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) memory_peak_bytes: u64,
+    pub(crate) oom_kills: u64,
+}
+
+/// A new sandbox: the handle, and the ends the server holds.
+pub(crate) struct Parts {
+    pub(crate) cell: Cell,
+    pub(crate) frames: Option<UnixStream>,
+    pub(crate) output: OwnedFd,
+    pub(crate) telemetry: Option<OwnedFd>,
+    pub(crate) runtime_api: TcpListener,
+    /// None where the sandbox shares the host's network and reaches the server by itself.
+    pub(crate) endpoint: Option<TcpListener>,
+    pub(crate) dns: Option<UdpSocket>,
+}
+
+/// The handle. [`Cell::destroy`] must be called for each, some day.
+pub(crate) enum Cell {
+    #[cfg(target_os = "linux")]
+    Isolated(IsolatedCell),
+    Process(ProcessCell),
+}
+
+impl Cell {
+    /// Waits for the end of its first process.
+    pub(crate) async fn exited(&self) -> Exit {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.exited().await,
+            Cell::Process(cell) => cell.exited().await,
+        }
+    }
+
+    /// Whether its first process has ended already. Does not wait.
+    pub(crate) fn has_exited(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.has_exited(),
+            Cell::Process(cell) => cell.has_exited(),
+        }
+    }
+
+    /// What it has used so far; zeros where that cannot be known.
+    pub(crate) async fn usage(&self) -> Usage {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.usage().await,
+            Cell::Process(cell) => cell.usage(),
+        }
+    }
+
+    /// Stops or resumes it, without its noticing. Answers whether that was done.
+    pub(crate) async fn freeze(&self, frozen: bool) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.freeze(frozen).await,
+            Cell::Process(_) => false, // a signal would be noticed, and process isolation promises nothing
+        }
+    }
+
+    /// Kills everything in it and waits until it is gone. More than once is no error.
+    pub(crate) async fn destroy(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.destroy().await,
+            Cell::Process(cell) => cell.destroy().await,
+        }
+    }
+}

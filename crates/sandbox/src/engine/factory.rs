@@ -1,0 +1,278 @@
+//! Makes lives: parked ones without a function, and new ones with it, by the spawner or as plain processes.
+
+use std::{
+    ffi::{CString, OsString},
+    io,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+#[cfg(target_os = "linux")]
+use super::isolated;
+use super::{
+    LaunchError, LaunchPath,
+    cell::Cell,
+    channel::FromRuntime,
+    layers,
+    life::{Heard, Life, Say, Surroundings},
+    process::{self, ProcessPlan},
+    recipe::{Places, Recipe, full_environment},
+    spec::{LogSink, Spec},
+};
+#[cfg(target_os = "linux")]
+use crate::spawner::{self, CodeTrees, Limits, Plan, Spawner, Start};
+
+/// Longest time for an interpreter to boot and warm itself before it is parked. Generous: pools fill at low priority.
+const PARK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Share of all places that pools leave to launches on demand.
+const PLACES_FOR_LAUNCHES: f64 = 0.1;
+
+/// Memory of a sandbox that has no function yet, in MB.
+#[cfg(target_os = "linux")]
+const PARKED_MEMORY_MB: u32 = 512;
+
+/// What stands behind.
+pub(crate) enum Backend {
+    #[cfg(target_os = "linux")]
+    Isolated(Spawner),
+    Process,
+}
+
+/// Makes lives.
+pub(crate) struct Factory {
+    pub(crate) backend: Backend,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places_max: u32,
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) layers_dir: PathBuf,
+    pub(crate) numbers: AtomicU64,
+}
+
+/// Takes nothing down: a parked sandbox runs nobody's code.
+struct Unheard;
+
+impl LogSink for Unheard {
+    fn line(&self, _: i64, text: bytes::Bytes) {
+        tracing::debug!(text = %String::from_utf8_lossy(&text), "a parked sandbox says");
+    }
+}
+
+impl Factory {
+    /// A place for a pool's sandbox, if there are plenty.
+    pub(crate) fn spare_place(&self) -> Option<OwnedSemaphorePermit> {
+        let reserve = (f64::from(self.places_max) * PLACES_FOR_LAUNCHES).ceil() as usize;
+        if self.places.available_permits() <= reserve {
+            return None;
+        }
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Boots one sandbox without a function and waits until it says that it is ready.
+    pub(crate) async fn park(&self, recipe: &Recipe, place: OwnedSemaphorePermit) -> Result<Life, LaunchError> {
+        let mut life = match self
+            .make(recipe, None, LaunchPath::Zygote, Arc::new(Unheard), place)
+            .await
+        {
+            Ok(life) => life,
+            Err((_, Some(place))) => self
+                .make(recipe, None, LaunchPath::Exec, Arc::new(Unheard), place)
+                .await
+                .map_err(|(error, _)| error)?,
+            Err((error, None)) => return Err(error),
+        };
+        match life.converse(Say::Nothing, Instant::now() + PARK_TIMEOUT).await {
+            Heard::Message(FromRuntime::Parked) => Ok(life),
+            other => Err(LaunchError::System(format!(
+                "{} did not boot: {other:?}",
+                recipe.name()
+            ))),
+        }
+    }
+
+    /// Gives a parked sandbox its function's code and limits.
+    pub(crate) async fn adopt(&self, life: &Life, spec: &Spec) -> Result<(), LaunchError> {
+        match &*life.cell {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell
+                .attach(&self.code(spec)?, limits(spec))
+                .await
+                .map_err(|error| system("attach code", error)),
+            Cell::Process(_) => Ok(()),
+        }
+    }
+
+    /// A sandbox started for this function (or for none) on the given path. Where that path does not exist, gives the
+    /// place back for another try.
+    pub(crate) async fn make(
+        &self,
+        recipe: &Recipe,
+        spec: Option<&Spec>,
+        path: LaunchPath,
+        sink: Arc<dyn LogSink>,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Life, (LaunchError, Option<OwnedSemaphorePermit>)> {
+        let parts = match &self.backend {
+            #[cfg(target_os = "linux")]
+            Backend::Isolated(spawner) => match self.plan(recipe, spec, path) {
+                Ok(plan) => isolated::spawn(spawner, &plan).await.map_err(launch_error),
+                Err(error) => Err(error),
+            },
+            Backend::Process if path == LaunchPath::Zygote => Err(LaunchError::System("no zygote".into())),
+            Backend::Process => self.start_process(recipe, spec),
+        };
+        match parts {
+            Ok(parts) => {
+                Life::new(parts, place, sink, &self.surroundings).map_err(|error| (system("watch", error), None))
+            }
+            Err(error) => Err((error, Some(place))),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn plan(&self, recipe: &Recipe, spec: Option<&Spec>, path: LaunchPath) -> Result<Plan, LaunchError> {
+        let places = Places::inside();
+        let start = if path == LaunchPath::Zygote {
+            if !recipe.can_fork() {
+                return Err(LaunchError::System("no zygote".into()));
+            }
+            Start::Zygote { name: recipe.name() }
+        } else {
+            let environment = match spec {
+                Some(spec) => full_environment(recipe, spec, &places),
+                None => recipe.environment(&places),
+            };
+            Start::Exec {
+                argv: c_strings(recipe.argv(&places, spec)?)?,
+                env: c_environment(environment)?,
+            }
+        };
+        Ok(Plan {
+            start,
+            channel: recipe.interpreter.is_some(),
+            code: spec.map(|spec| self.code(spec)).transpose()?,
+            limits: spec.map_or_else(|| parked_limits(recipe), limits),
+            // AWS's sandboxes are called by their link-local address; nothing may be read from it.
+            hostname: "169.254.100.1".into(),
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn code(&self, spec: &Spec) -> Result<CodeTrees, LaunchError> {
+        let opt = layers::merge(&spec.layers, &self.layers_dir).map_err(|error| system("merge layers", error))?;
+        Ok(CodeTrees {
+            task: spec.code.clone(),
+            opt,
+        })
+    }
+
+    /// Where things are for a plain process.
+    pub(crate) fn outside(&self, spec: Option<&Spec>, runtime_api: String) -> Result<Places, LaunchError> {
+        let opt = match spec {
+            Some(spec) => {
+                layers::merge(&spec.layers, &self.layers_dir).map_err(|error| system("merge layers", error))?
+            }
+            None => None,
+        };
+        let task = spec.map_or_else(|| self.runtime_dir.clone(), |spec| spec.code.clone());
+        Ok(Places {
+            task,
+            opt,
+            runtime: self.runtime_dir.clone(),
+            runtime_api,
+        })
+    }
+
+    fn start_process(&self, recipe: &Recipe, spec: Option<&Spec>) -> Result<super::cell::Parts, LaunchError> {
+        let listen = || {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            Ok((listener.local_addr()?.to_string(), listener))
+        };
+        let (address, runtime_api) = listen().map_err(|error: io::Error| system("listen", error))?;
+        let places = self.outside(spec, address)?;
+        let env = match spec {
+            Some(spec) => full_environment(recipe, spec, &places),
+            None => recipe.environment(&places),
+        };
+        let plan = ProcessPlan {
+            argv: recipe.argv(&places, spec)?,
+            env,
+            directory: places.task,
+            channel: recipe.interpreter.is_some(),
+            runtime_api,
+        };
+        process::spawn(plan).map_err(|error| system("start a process", error))
+    }
+}
+
+pub(crate) fn system(step: &str, error: impl std::fmt::Display) -> LaunchError {
+    LaunchError::System(format!("{step}: {error}"))
+}
+
+#[cfg(target_os = "linux")]
+fn launch_error(error: spawner::Error) -> LaunchError {
+    match error {
+        spawner::Error::Full(slots) => LaunchError::Capacity(slots),
+        other => LaunchError::System(other.to_string()),
+    }
+}
+
+/// A function's limits, in AWS's proportions.
+#[cfg(target_os = "linux")]
+fn limits(spec: &Spec) -> Limits {
+    /// Memory that buys one whole processor, in MB.
+    const MEMORY_MB_PER_CPU: u64 = 1769;
+    /// AWS lets `/tmp` have about one file for each 16 KB.
+    const TMP_BYTES_PER_INODE: u64 = 16 * 1024;
+    let tmp_bytes = u64::from(spec.tmp_mb) << 20;
+    Limits {
+        memory_bytes: u64::from(spec.memory_mb) << 20,
+        cpu_milli: (u64::from(spec.memory_mb) * 1000 / MEMORY_MB_PER_CPU) as u32,
+        tmp_bytes,
+        tmp_inodes: tmp_bytes / TMP_BYTES_PER_INODE,
+        ..Limits::default()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn parked_limits(recipe: &Recipe) -> Limits {
+    let memory_mb = recipe.memory_class_mb.unwrap_or(PARKED_MEMORY_MB).max(PARKED_MEMORY_MB);
+    Limits {
+        memory_bytes: u64::from(memory_mb) << 20,
+        ..Limits::default()
+    }
+}
+
+pub(crate) fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, LaunchError> {
+    strings
+        .into_iter()
+        .map(|string| CString::new(string.into_vec()).map_err(|error| system("argument", error)))
+        .collect()
+}
+
+pub(crate) fn c_environment(environment: Vec<(String, String)>) -> Result<Vec<CString>, LaunchError> {
+    c_strings(
+        environment
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}").into())
+            .collect(),
+    )
+}
+
+/// Which set of modules the zygote of this interpreter imports: boto3's as well where its runtime pack is installed.
+pub(crate) fn import_set(runtime_dir: &Path, recipe: &Recipe) -> &'static str {
+    if runtime_dir.join(recipe.name()).join("boto3").is_dir() {
+        "boto3"
+    } else {
+        "common"
+    }
+}

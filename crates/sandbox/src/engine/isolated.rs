@@ -1,0 +1,111 @@
+//! A sandbox made by the spawner.
+
+use std::{
+    io,
+    net::{TcpListener, UdpSocket},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::cell::{Cell, Exit, Parts, Usage};
+use crate::spawner::{self, CodeTrees, Ended, Limits, Plan, SlotId, Spawner};
+
+/// The handle.
+pub(crate) struct IsolatedCell {
+    spawner: Spawner,
+    id: SlotId,
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+/// Makes one.
+pub(crate) async fn spawn(spawner: &Spawner, plan: &Plan) -> Result<Parts, spawner::Error> {
+    let spawned = spawner.spawn(plan).await?;
+    let id = spawned.id;
+    #[expect(unsafe_code, reason = "registering a descriptor with the event loop")]
+    // SAFETY: an `OwnedFd` answers the same descriptor all its life and keeps it open until it is dropped, with `AsyncFd`.
+    let registered = unsafe { AsyncFd::register_with_interest(spawned.pidfd, Interest::READABLE) };
+    let pidfd = match registered {
+        Ok(pidfd) => pidfd,
+        Err(error) => {
+            let _ = spawner.destroy(id).await;
+            let errno = io::Error::from(error).raw_os_error().unwrap_or_default();
+            return Err(spawner::Error::System {
+                step: "watch a process".into(),
+                errno,
+            });
+        }
+    };
+    Ok(Parts {
+        cell: Cell::Isolated(IsolatedCell {
+            spawner: spawner.clone(),
+            id,
+            pidfd,
+        }),
+        frames: spawned.channel.map(UnixStream::from),
+        output: spawned.output,
+        telemetry: Some(spawned.telemetry),
+        runtime_api: TcpListener::from(spawned.runtime_api),
+        endpoint: Some(TcpListener::from(spawned.endpoint)),
+        dns: Some(UdpSocket::from(spawned.dns)),
+    })
+}
+
+impl IsolatedCell {
+    /// Gives a parked sandbox its code and real limits.
+    pub(crate) async fn attach(&self, code: &CodeTrees, limits: Limits) -> Result<(), spawner::Error> {
+        self.spawner.attach(self.id, code, limits).await
+    }
+
+    pub(crate) async fn exited(&self) -> Exit {
+        // An error of the poll itself cannot be told from an end, and `wait` tells the truth.
+        let _ = self.pidfd.readable().await;
+        match self.spawner.wait(self.id).await {
+            Ok(exit) => {
+                let (status, signal) = match exit.ended {
+                    Ended::Exited(status) => (Some(status), None),
+                    Ended::Signaled(signal) => (None, Some(signal)),
+                    Ended::SpawnerDied => (None, None),
+                };
+                Exit {
+                    status,
+                    signal,
+                    out_of_memory: exit.usage.oom_kills > 0,
+                    memory_peak_bytes: exit.usage.memory_peak_bytes,
+                }
+            }
+            Err(_) => Exit::default(),
+        }
+    }
+
+    pub(crate) fn has_exited(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.pidfd.get_ref().as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+            .map_err(io::Error::from)
+            .is_ok_and(|ready| ready > 0)
+    }
+
+    pub(crate) async fn usage(&self) -> Usage {
+        match self.spawner.usage(self.id).await {
+            Ok(usage) => Usage {
+                memory_peak_bytes: usage.memory_peak_bytes,
+                oom_kills: usage.oom_kills,
+            },
+            Err(_) => Usage::default(),
+        }
+    }
+
+    pub(crate) async fn freeze(&self, frozen: bool) -> bool {
+        self.spawner.freeze(self.id, frozen).await.is_ok()
+    }
+
+    pub(crate) async fn destroy(&self) {
+        if let Err(error) = self.spawner.destroy(self.id).await {
+            tracing::warn!(%error, slot = self.id.slot, "a sandbox could not be destroyed");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The life of one sandbox: its handle, its conversation, its logs, the connections it makes; and its end.
+//!
+//! A `Life` is either parked in a pool or owned by a [`super::Sandbox`]. Dropping it, in whatever state, buries it in the
+//! background; its place counts as taken until it is really gone.
+
+use std::{
+    io,
+    net::TcpListener,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use base::Clock;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    EndpointHandler,
+    cell::{Cell, Exit, Parts},
+    channel::{Channel, Event, FromRuntime},
+    frames::FrameSocket,
+    idle::Rest,
+    logs::Logs,
+    runtime_api::RuntimeApi,
+    spec::{Failure, LogSink, SandboxIdentity},
+};
+
+/// How long a runtime that hung up, or whose end we saw before its last words, is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long words already on their way over HTTP are waited for once the process is gone.
+const WORDS_UNDER_WAY: Duration = Duration::from_millis(5);
+
+/// Unsampled time after which memory use is asked for again. Touching a page costs at least a microsecond, so within
+/// 2 ms a function can at most have taken 8 MB more than the last sample says.
+const SAMPLE_AFTER: Duration = Duration::from_millis(2);
+
+/// What the engine says before it listens.
+pub(crate) enum Say<'a> {
+    /// Nothing: custom runtimes come by themselves.
+    Nothing,
+    /// The function's settings.
+    Init(&'a [u8]),
+    /// One event.
+    Event(Event),
+}
+
+/// What ended the listening.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Message(FromRuntime),
+    Exit(Exit),
+    Deadline,
+}
+
+/// A sandbox.
+pub(crate) struct Life {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) rest: Arc<Rest>,
+    /// Address of its Runtime API where that is not AWS's own (process isolation).
+    pub(crate) runtime_api: Option<String>,
+    channel: Channel,
+    logs: Logs,
+    identity: Arc<OnceLock<SandboxIdentity>>,
+    memory_peak_bytes: u64,
+    unsampled: Option<Duration>,
+    place: Option<OwnedSemaphorePermit>,
+    _guests: JoinSet<()>,
+}
+
+/// What every life of an engine shares.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) endpoint: EndpointHandler,
+    pub(crate) clock: Clock,
+    #[cfg(target_os = "linux")]
+    pub(crate) dns: Arc<crate::net::dns::Upstream>,
+}
+
+impl Life {
+    /// Takes over a new sandbox. Must be called within a tokio runtime.
+    pub(crate) fn new(
+        parts: Parts,
+        place: OwnedSemaphorePermit,
+        sink: Arc<dyn LogSink>,
+        surroundings: &Surroundings,
+    ) -> io::Result<Life> {
+        let cell = Arc::new(parts.cell);
+        let mut grave = Grave {
+            cell: Some(cell.clone()),
+            place: Some(place),
+        };
+        let identity = Arc::new(OnceLock::new());
+        let mut guests = JoinSet::new();
+        if let Some(listener) = parts.endpoint {
+            listener.set_nonblocking(true)?;
+            guests.spawn(welcome(listener, identity.clone(), surroundings.endpoint.clone()));
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(socket) = parts.dns {
+            socket.set_nonblocking(true)?;
+            let socket = tokio::net::UdpSocket::from_std(socket)?;
+            let upstream = surroundings.dns.clone();
+            guests.spawn(async move {
+                if let Err(error) = crate::net::dns::forward(socket, upstream).await {
+                    tracing::debug!(%error, "a sandbox has lost its name server");
+                }
+            });
+        }
+        let runtime_api = match &*cell {
+            Cell::Process(_) => Some(parts.runtime_api.local_addr()?.to_string()),
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(_) => None,
+        };
+        let frames = parts.frames.map(FrameSocket::new).transpose()?;
+        let life = Life {
+            rest: Rest::new(cell.clone()),
+            runtime_api,
+            channel: Channel::new(frames, RuntimeApi::start(parts.runtime_api)?),
+            logs: Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?,
+            identity,
+            memory_peak_bytes: 0,
+            unsampled: None,
+            place: grave.place.take(),
+            _guests: guests,
+            cell,
+        };
+        grave.cell = None;
+        Ok(life)
+    }
+
+    /// From now on it is this one.
+    pub(crate) fn name(&mut self, identity: SandboxIdentity, sink: Arc<dyn LogSink>) {
+        let _ = self.identity.set(identity);
+        self.logs.set_sink(sink);
+    }
+
+    /// Says something and hands on logs until the runtime answers, ends, or the time is over.
+    pub(crate) async fn converse(&mut self, say: Say<'_>, deadline: Instant) -> Heard {
+        let Life {
+            channel, logs, cell, ..
+        } = self;
+        let talk = async {
+            let said = match say {
+                Say::Nothing => Ok(()),
+                Say::Init(settings) => channel.send_init(settings).await,
+                Say::Event(event) => channel.send_event(event).await,
+            };
+            match said {
+                Ok(()) => channel.receive().await,
+                Err(_) => FromRuntime::Closed,
+            }
+        };
+        let heard = tokio::select! {
+            biased;
+            message = talk => Heard::Message(message),
+            exit = cell.exited() => Heard::Exit(exit),
+            () = sleep_until(deadline) => Heard::Deadline,
+            never = logs.pump() => match never {},
+        };
+        match heard {
+            Heard::Message(FromRuntime::Closed) => match timeout(LAST_WORDS, self.cell.exited()).await {
+                Ok(exit) => Heard::Exit(exit),
+                Err(_) => Heard::Message(FromRuntime::Closed),
+            },
+            Heard::Exit(exit) => match timeout(WORDS_UNDER_WAY, self.channel.receive()).await {
+                Ok(message) if message != FromRuntime::Closed => Heard::Message(message),
+                _ => Heard::Exit(exit),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the runtime has said nothing unasked-for.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.channel.is_quiet()
+    }
+
+    /// Whether it could take another request.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.cell.has_exited()
+    }
+
+    /// Hands on all logs written so far.
+    pub(crate) fn drain_logs(&mut self) {
+        self.logs.drain();
+    }
+
+    /// Most memory it ever used, asked for anew when `used` more time may have changed it.
+    pub(crate) async fn memory_peak(&mut self, used: Duration) -> u64 {
+        let unsampled = self.unsampled.map_or(Duration::MAX, |before| before + used);
+        if unsampled >= SAMPLE_AFTER {
+            self.memory_peak_bytes = self.memory_peak_bytes.max(self.cell.usage().await.memory_peak_bytes);
+            self.unsampled = Some(Duration::ZERO);
+        } else {
+            self.unsampled = Some(unsampled);
+        }
+        self.memory_peak_bytes
+    }
+
+    /// Kills it, hands on its last logs, and answers its peak memory and why it has to be gone: `failure`, or
+    /// [`Failure::OutOfMemory`] where that was behind it.
+    pub(crate) async fn end(mut self, failure: Failure, exit: Option<Exit>) -> (Failure, u64) {
+        let mut peak = self
+            .memory_peak_bytes
+            .max(exit.map_or(0, |exit| exit.memory_peak_bytes));
+        let mut out_of_memory = exit.is_some_and(|exit| exit.out_of_memory);
+        if peak == 0 || exit.is_none() {
+            let usage = self.cell.usage().await;
+            peak = peak.max(usage.memory_peak_bytes);
+            out_of_memory |= usage.oom_kills > 0;
+        }
+        self.cell.destroy().await;
+        self.logs.drain();
+        let by_memory = out_of_memory && matches!(failure, Failure::Exit { .. });
+        (if by_memory { Failure::OutOfMemory } else { failure }, peak)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        drop(Grave {
+            cell: Some(self.cell.clone()),
+            place: self.place.take(),
+        });
+    }
+}
+
+/// Buries a sandbox when dropped, unless it has been taken out.
+struct Grave {
+    cell: Option<Arc<Cell>>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Grave {
+    fn drop(&mut self) {
+        let (Some(cell), place) = (self.cell.take(), self.place.take()) else {
+            return;
+        };
+        // Outside of a runtime the server is past its end, and the spawner's own end buries everything.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                cell.destroy().await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Hands over the connections a sandbox makes to the server's endpoint. Before it has a function there are none to be
+/// expected: nothing but our own boot files has run in it.
+async fn welcome(listener: TcpListener, identity: Arc<OnceLock<SandboxIdentity>>, endpoint: EndpointHandler) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Some(identity) = identity.get() {
+                    let _ = stream.set_nodelay(true);
+                    endpoint(stream, identity.clone());
+                }
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! AWS's Runtime API over HTTP, for custom runtimes and the official runtime interface clients.
+//!
+//! The listener was made inside the sandbox's network namespace, so only that sandbox can reach it. Behaviour follows
+//! the observable one of AWS's runtime interface emulator: `/next` before a response hands out the same event again,
+//! a wrong request id is 400 `InvalidRequestID`, calls out of order are 403 `InvalidStateTransition`, anything else 404.
+//! The Extensions, Logs and Telemetry APIs are not here yet.
+
+use std::{
+    convert::Infallible,
+    net::TcpListener,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    body::{Body, Incoming},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    task::JoinSet,
+};
+
+use super::{
+    channel::{Event, FromRuntime},
+    spec::RESPONSE_BYTES_MAX,
+};
+
+/// Connections a sandbox may hold open at a time; official clients use one or two.
+const CONNECTIONS_MAX: usize = 16;
+
+/// Time for the headers of one request to arrive, once its first byte is there.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Messages to the engine that may wait. A runtime has at most a ready, a result and an error to say per invocation.
+const OUTBOX_MAX: usize = 8;
+
+/// How much of a refused body is read to keep the connection.
+const DISCARD_BYTES_MAX: usize = 256 * 1024;
+
+const PREFIX: &str = "/2018-06-01/runtime/";
+
+/// The server of one sandbox.
+pub(crate) struct RuntimeApi {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<FromRuntime>,
+    _accept: JoinSet<()>,
+}
+
+struct Shared {
+    phase: Mutex<Phase>,
+    /// The event that waits for a `/next`.
+    offered: Mutex<Option<Arc<Event>>>,
+    changed: Notify,
+    outbox: mpsc::Sender<FromRuntime>,
+}
+
+/// Where the runtime stands; the names in `Display` are those AWS's error messages use.
+enum Phase {
+    Started,
+    InitError,
+    /// Asked for an event; there is none yet.
+    Ready,
+    /// Has this event and owes an answer.
+    Running(Arc<Event>),
+    ResponseSent,
+}
+
+impl Phase {
+    fn name(&self) -> &'static str {
+        match self {
+            Phase::Started => "Started",
+            Phase::InitError => "InitError",
+            Phase::Ready => "Ready",
+            Phase::Running(_) => "Running",
+            Phase::ResponseSent => "ResponseSent",
+        }
+    }
+}
+
+impl RuntimeApi {
+    /// Serves the listener until dropped. Must be called within a tokio runtime.
+    pub(crate) fn start(listener: TcpListener) -> std::io::Result<RuntimeApi> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
+        let shared = Arc::new(Shared {
+            phase: Mutex::new(Phase::Started),
+            offered: Mutex::new(None),
+            changed: Notify::new(),
+            outbox,
+        });
+        let mut accept = JoinSet::new();
+        accept.spawn(accept_all(listener, shared.clone()));
+        Ok(RuntimeApi {
+            shared,
+            inbox,
+            _accept: accept,
+        })
+    }
+
+    /// Hands out an event to the next (or already waiting) `/next`.
+    pub(crate) fn offer(&self, event: Event) {
+        *lock(&self.shared.offered) = Some(Arc::new(event));
+        self.shared.changed.notify_waiters();
+    }
+
+    /// What the runtime says next. Dropping the future loses nothing.
+    pub(crate) async fn receive(&mut self) -> FromRuntime {
+        match self.inbox.recv().await {
+            Some(message) => message,
+            None => std::future::pending().await, // the accept task holds a sender for as long as we live
+        }
+    }
+}
+
+impl Shared {
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        lock(&self.phase)
+    }
+
+    /// The event this runtime is to work on, if there is one: a new one, or the one it already has.
+    fn take_event(&self) -> Option<Arc<Event>> {
+        let mut phase = self.phase();
+        if let Some(event) = lock(&self.offered).take() {
+            *phase = Phase::Running(event);
+        }
+        match &*phase {
+            Phase::Running(event) => Some(event.clone()),
+            _ => None,
+        }
+    }
+
+    async fn tell(&self, message: FromRuntime) {
+        // Fails only when the engine has let go of the sandbox.
+        let _ = self.outbox.send(message).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept_all(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                // Out of descriptors, most likely: others will give some back.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        while connections.try_join_next().is_some() {}
+        let shared = shared.clone();
+        connections.spawn(async move {
+            let service = service_fn(|request| answer(&shared, request));
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(permit);
+        });
+    }
+}
+
+type Request = hyper::Request<Incoming>;
+type Response = hyper::Response<Full<Bytes>>;
+
+async fn answer(shared: &Shared, request: Request) -> Result<Response, Infallible> {
+    let (head, mut body) = request.into_parts();
+    let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let parts: Vec<&str> = rest.split('/').collect();
+    let response = match (&head.method, parts.as_slice()) {
+        (&Method::GET, ["invocation", "next"]) => next(shared).await,
+        (&Method::POST, ["invocation", id, "response"]) => response(shared, id, &mut body).await,
+        (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, &mut body).await,
+        (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, &mut body).await,
+        _ => not_found(),
+    };
+    discard(&mut body).await;
+    Ok(response)
+}
+
+/// Reads a refused body to its end, if that is near: the connection could not be kept otherwise.
+async fn discard(body: &mut Incoming) {
+    let mut left = DISCARD_BYTES_MAX;
+    while !body.is_end_stream() {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
+
+/// `GET /runtime/invocation/next`: the first one ends init; waits for an event.
+async fn next(shared: &Shared) -> Response {
+    let first = {
+        let mut phase = shared.phase();
+        match *phase {
+            Phase::InitError => return out_of_order(&phase, "Ready"),
+            Phase::Started => {
+                *phase = Phase::Ready;
+                true
+            }
+            Phase::ResponseSent => {
+                *phase = Phase::Ready;
+                false
+            }
+            Phase::Ready | Phase::Running(_) => false,
+        }
+    };
+    if first {
+        shared.tell(FromRuntime::InitDone).await;
+    }
+    loop {
+        let changed = shared.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if let Some(event) = shared.take_event() {
+            return event_response(&event);
+        }
+        changed.await;
+    }
+}
+
+/// `POST /runtime/invocation/{id}/response`
+async fn response(shared: &Shared, id: &str, body: &mut Incoming) -> Response {
+    if let Err(refusal) = owes_answer(shared, id, "InvocationResponse") {
+        return *refusal;
+    }
+    match read_body(body).await {
+        Err(BodyError::TooLarge(bytes)) => finish(shared, id, FromRuntime::TooLarge(bytes), too_large()).await,
+        Err(BodyError::Truncated) => truncated(),
+        Ok(body) => finish(shared, id, FromRuntime::Response(body), accepted()).await,
+    }
+}
+
+/// `POST /runtime/invocation/{id}/error`
+async fn error(shared: &Shared, id: &str, headers: &HeaderMap, body: &mut Incoming) -> Response {
+    if let Err(refusal) = owes_answer(shared, id, "InvocationErrorResponse") {
+        return *refusal;
+    }
+    let header = error_type_header(headers);
+    match read_body(body).await {
+        Err(BodyError::TooLarge(bytes)) => finish(shared, id, FromRuntime::TooLarge(bytes), too_large()).await,
+        Err(BodyError::Truncated) => truncated(),
+        Ok(payload) => finish(shared, id, FromRuntime::error(payload, header), accepted()).await,
+    }
+}
+
+/// `POST /runtime/init/error`
+async fn init_error(shared: &Shared, headers: &HeaderMap, body: &mut Incoming) -> Response {
+    let header = error_type_header(headers);
+    let payload = match read_body(body).await {
+        Err(BodyError::TooLarge(_)) => return too_large(),
+        Err(BodyError::Truncated) => return truncated(),
+        Ok(payload) => payload,
+    };
+    {
+        let mut phase = shared.phase();
+        if !matches!(*phase, Phase::Started) {
+            return out_of_order(&phase, "InitError");
+        }
+        *phase = Phase::InitError;
+    }
+    shared.tell(FromRuntime::init_failed(payload, header)).await;
+    accepted()
+}
+
+/// Whether the runtime has been given the event it names and has not answered it yet.
+fn owes_answer(shared: &Shared, id: &str, target: &str) -> Result<(), Box<Response>> {
+    let phase = shared.phase();
+    match &*phase {
+        Phase::Running(event) if event.request_id == id => Ok(()),
+        Phase::Running(_) => Err(Box::new(invalid_request_id())),
+        other => Err(Box::new(out_of_order(other, target))),
+    }
+}
+
+/// Takes the answer, unless another connection was faster.
+async fn finish(shared: &Shared, id: &str, message: FromRuntime, reply: Response) -> Response {
+    if let Err(refusal) = owes_answer(shared, id, "InvocationResponse") {
+        return *refusal;
+    }
+    *shared.phase() = Phase::ResponseSent;
+    shared.tell(message).await;
+    reply
+}
+
+enum BodyError {
+    TooLarge(usize),
+    Truncated,
+}
+
+async fn read_body(body: &mut Incoming) -> Result<Bytes, BodyError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > RESPONSE_BYTES_MAX {
+        return Err(BodyError::TooLarge(announced));
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Truncated)?.into_data() else {
+            continue;
+        };
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+        if whole.len() > RESPONSE_BYTES_MAX {
+            return Err(BodyError::TooLarge(whole.len()));
+        }
+    }
+    Ok(whole.freeze())
+}
+
+fn error_type_header(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get("lambda-runtime-function-error-type")?
+        .to_str()
+        .ok()
+        .map(str::to_owned)
+}
+
+fn event_response(event: &Event) -> Response {
+    let mut response = hyper::Response::new(Full::new(event.payload.clone()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut set = |name: &'static str, value: Option<&str>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("lambda-runtime-aws-request-id", Some(&event.request_id));
+    set("lambda-runtime-deadline-ms", Some(&event.deadline_ms.to_string()));
+    set("lambda-runtime-invoked-function-arn", Some(&event.invoked_function_arn));
+    set("lambda-runtime-trace-id", event.trace_id.as_deref());
+    set("lambda-runtime-client-context", event.client_context.as_deref());
+    set("lambda-runtime-cognito-identity", event.cognito_identity.as_deref());
+    response
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    error_message: &'a str,
+    error_type: &'a str,
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = hyper::Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refuse(status: StatusCode, error_type: &str, error_message: &str) -> Response {
+    let body = serde_json::to_vec(&ErrorBody {
+        error_message,
+        error_type,
+    })
+    .unwrap_or_default();
+    json(status, body.into())
+}
+
+fn accepted() -> Response {
+    json(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"))
+}
+
+fn not_found() -> Response {
+    let mut response = hyper::Response::new(Full::new(Bytes::from_static(b"404 page not found\n")));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn invalid_request_id() -> Response {
+    refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+}
+
+fn truncated() -> Response {
+    refuse(
+        StatusCode::BAD_REQUEST,
+        "TruncatedHTTPRequest",
+        "HTTP request detected as truncated",
+    )
+}
+
+fn too_large() -> Response {
+    let message = format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+}
+
+fn out_of_order(phase: &Phase, target: &str) -> Response {
+    let message = format!(
+        "State transition from {} to {target} failed for runtime. Error: State transition is not allowed",
+        phase.name()
+    );
+    refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", &message)
+}

@@ -1,0 +1,286 @@
+//! One execution environment and the route of a request through it: thaw, init (twice, as AWS does), invoke, report.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Inner, LaunchPath,
+    cell::Exit,
+    channel::{Event, FromRuntime},
+    life::{Heard, Life, Say},
+    spec::{Failure, InitReport, InitStatus, LogSink, Outcome, Request, SandboxIdentity},
+};
+
+/// One execution environment of one function version. Dropping it destroys it, in the background.
+pub struct Sandbox {
+    engine: Arc<Inner>,
+    identity: SandboxIdentity,
+    sink: Arc<dyn LogSink>,
+    path: LaunchPath,
+    launched: Instant,
+    /// Settings of a managed runtime until they are sent; none for custom runtimes.
+    settings: Option<Vec<u8>>,
+    initialised: bool,
+    life: Option<Life>,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Sandbox {
+            identity, path, life, ..
+        } = self;
+        write!(
+            f,
+            "Sandbox({}, {}, {path:?}, alive: {})",
+            identity.sandbox,
+            identity.spec.runtime,
+            life.is_some()
+        )
+    }
+}
+
+/// A life that has to end: why, and how it ended if it did so by itself.
+struct Broken {
+    failure: Failure,
+    exit: Option<Exit>,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Broken { failure, exit: None }
+    }
+}
+
+impl From<Exit> for Broken {
+    fn from(exit: Exit) -> Self {
+        Broken {
+            failure: Failure::Exit {
+                status: exit.status,
+                signal: exit.signal,
+            },
+            exit: Some(exit),
+        }
+    }
+}
+
+/// The reports of one request so far.
+#[derive(Default)]
+struct Reports {
+    init: Option<InitReport>,
+    init_retry: Option<InitReport>,
+}
+
+impl Reports {
+    fn outcome(self, result: Result<bytes::Bytes, Failure>, duration: Duration, memory_peak_bytes: u64) -> Outcome {
+        Outcome {
+            result,
+            init: self.init,
+            init_retry: self.init_retry,
+            duration,
+            memory_peak_bytes,
+        }
+    }
+}
+
+impl Sandbox {
+    pub(super) fn new(
+        engine: Arc<Inner>,
+        identity: SandboxIdentity,
+        sink: Arc<dyn LogSink>,
+        path: LaunchPath,
+        launched: Instant,
+        (life, settings): (Life, Option<Vec<u8>>),
+    ) -> Sandbox {
+        Sandbox {
+            engine,
+            identity,
+            sink,
+            path,
+            launched,
+            settings,
+            initialised: false,
+            life: Some(life),
+        }
+    }
+
+    /// How it came to be.
+    pub fn path(&self) -> LaunchPath {
+        self.path
+    }
+
+    /// Its number and what it runs.
+    pub fn identity(&self) -> &SandboxIdentity {
+        &self.identity
+    }
+
+    /// Whether another request can go through it.
+    pub fn is_alive(&self) -> bool {
+        self.life.as_ref().is_some_and(Life::is_alive)
+    }
+
+    /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
+    ///
+    /// Init has [`Spec::init_timeout`]. If it fails or takes longer, it is tried once more in a fresh environment, as
+    /// AWS does, and that attempt counts in the invocation and its [`Spec::timeout`].
+    pub async fn invoke(&mut self, request: Request) -> Outcome {
+        let mut reports = Reports::default();
+        let Some(mut life) = self.life.take() else {
+            return reports.outcome(Err(Failure::Internal("the sandbox is gone".into())), Duration::ZERO, 0);
+        };
+        life.rest.wake().await;
+        let mut retried = None;
+        if !self.initialised {
+            life = match self.first_init(life, &mut reports).await {
+                Ok(life) => life,
+                Err(peak) => {
+                    let started = Instant::now();
+                    retried = Some(started);
+                    match self.second_init(&mut reports, peak).await {
+                        Ok(life) => life,
+                        Err((failure, peak)) => return reports.outcome(Err(failure), started.elapsed(), peak),
+                    }
+                }
+            };
+            self.initialised = true;
+        }
+        let started = retried.unwrap_or_else(Instant::now);
+        let heard = self
+            .exchange(&mut life, request, started + self.identity.spec.timeout)
+            .await;
+        let duration = started.elapsed();
+        match heard {
+            Ok(result) => {
+                life.drain_logs();
+                let peak = life.memory_peak(duration).await;
+                self.engine.freezer.idle(&life.rest);
+                self.life = Some(life);
+                reports.outcome(result, duration, peak)
+            }
+            Err(broken) => {
+                let (failure, peak) = life.end(broken.failure, broken.exit).await;
+                reports.outcome(Err(failure), duration, peak)
+            }
+        }
+    }
+
+    /// The init phase. On failure the life is over; answers its peak memory.
+    async fn first_init(&mut self, mut life: Life, reports: &mut Reports) -> Result<Life, u64> {
+        let deadline = Instant::now().max(self.launched) + self.identity.spec.init_timeout;
+        let settings = self.settings.clone();
+        let done = init(&mut life, settings.as_deref(), deadline).await;
+        let duration = self.launched.elapsed();
+        match done {
+            Ok(()) => {
+                reports.init = Some(InitReport {
+                    duration,
+                    status: InitStatus::Done,
+                });
+                Ok(life)
+            }
+            Err(broken) => {
+                let (failure, peak) = life.end(broken.failure, broken.exit).await;
+                reports.init = Some(InitReport {
+                    duration,
+                    status: status_of(&failure),
+                });
+                Err(peak)
+            }
+        }
+    }
+
+    /// Init within the invocation, in a fresh environment.
+    async fn second_init(&mut self, reports: &mut Reports, peak: u64) -> Result<Life, (Failure, u64)> {
+        let started = Instant::now();
+        let spec = self.identity.spec.clone();
+        let launched = self
+            .engine
+            .start_life(&spec, self.identity.sandbox, self.sink.clone())
+            .await;
+        let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
+        self.path = path;
+        life.rest.wake().await;
+        let done = init(&mut life, settings.as_deref(), started + spec.timeout).await;
+        let duration = started.elapsed();
+        match done {
+            Ok(()) => {
+                reports.init_retry = Some(InitReport {
+                    duration,
+                    status: InitStatus::Done,
+                });
+                Ok(life)
+            }
+            Err(broken) => {
+                let (failure, second_peak) = life.end(broken.failure, broken.exit).await;
+                reports.init_retry = Some(InitReport {
+                    duration,
+                    status: status_of(&failure),
+                });
+                Err((failure, peak.max(second_peak)))
+            }
+        }
+    }
+
+    /// The invoke phase.
+    async fn exchange(
+        &self,
+        life: &mut Life,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Result<bytes::Bytes, Failure>, Broken> {
+        if !life.is_quiet() {
+            return Err(Failure::Malformed.into());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let event = Event {
+            request_id: request.request_id,
+            deadline_ms: self.engine.clock().now().millis() + left.as_millis() as i64,
+            invoked_function_arn: request.function_arn,
+            trace_id: request.trace_id,
+            client_context: request.client_context,
+            cognito_identity: request.cognito_identity,
+            payload: request.payload,
+        };
+        match life.converse(Say::Event(event), deadline).await {
+            Heard::Message(FromRuntime::Response(payload)) => Ok(Ok(payload)),
+            Heard::Message(FromRuntime::Error { payload, error_type }) => {
+                Ok(Err(Failure::Function { payload, error_type }))
+            }
+            Heard::Message(FromRuntime::TooLarge(bytes)) => Err(Failure::ResponseTooLarge { bytes }.into()),
+            Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
+            Heard::Message(_) => Err(Failure::Malformed.into()),
+            Heard::Exit(exit) => Err(exit.into()),
+            Heard::Deadline => Err(Failure::Timeout.into()),
+        }
+    }
+}
+
+/// One attempt at init.
+async fn init(life: &mut Life, settings: Option<&[u8]>, deadline: Instant) -> Result<(), Broken> {
+    let mut say = settings.map_or(Say::Nothing, Say::Init);
+    loop {
+        return match life.converse(std::mem::replace(&mut say, Say::Nothing), deadline).await {
+            Heard::Message(FromRuntime::Parked) => continue, // it booted just now: the settings are on their way
+            Heard::Message(FromRuntime::InitDone) => Ok(()),
+            Heard::Message(FromRuntime::InitFailed { payload, error_type }) => {
+                Err(Failure::InitError { payload, error_type }.into())
+            }
+            Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
+            Heard::Message(_) => Err(Failure::Malformed.into()),
+            Heard::Exit(exit) => Err(exit.into()),
+            Heard::Deadline => Err(Failure::Timeout.into()),
+        };
+    }
+}
+
+/// AWS's word for a failed attempt at init.
+fn status_of(failure: &Failure) -> InitStatus {
+    let error_type = match failure {
+        Failure::Timeout => return InitStatus::TimedOut,
+        Failure::InitError { error_type, .. } => error_type.clone(),
+        Failure::OutOfMemory => "Runtime.OutOfMemory".into(),
+        Failure::Exit { .. } => "Runtime.ExitError".into(),
+        _ => "Runtime.Unknown".into(),
+    };
+    InitStatus::Failed { error_type }
+}

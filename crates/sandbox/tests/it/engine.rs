@@ -1,0 +1,365 @@
+//! The engine's promises: answers, failures by kind, limits, logs, pools. Under process isolation everywhere; under the
+//! real spawner where this machine can.
+
+use std::{sync::Arc, time::Duration};
+
+use sandbox::{Failure, InitStatus, Isolation, LaunchError, LaunchPath, PoolTargets};
+
+use crate::support::{Bed, Remember, no_pools, request, text};
+
+const PYTHON: &str = "python3.12";
+
+async fn bed() -> Bed {
+    Bed::start(Isolation::Process, no_pools()).await
+}
+
+fn custom(script: &str) -> String {
+    format!(
+        r#"#!/usr/bin/python3 -IS
+import http.client, json, os, sys, time
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+BASE = "/2018-06-01/runtime"
+def call(method, path, body=None, headers={{}}):
+    api.request(method, BASE + path, body, headers)
+    answer = api.getresponse()
+    return answer.status, answer.read(), answer.headers
+{script}
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_says_hello_again_and_again() {
+    let bed = bed().await;
+    let code = "import os\nprint('loading')\ndef handler(event, context):\n    print('called', event['n'])\n    return {'hello': event['n'], 'id': context.aws_request_id, 'env': os.environ['GREETING'], 'left': context.get_remaining_time_in_millis() > 9000}\n";
+    let (mut sandbox, sink) = bed.launch(bed.spec(PYTHON, &[("app.py", code)])).await;
+    let first = sandbox.invoke(request("{\"n\":1}")).await;
+    assert_eq!(
+        text(&first),
+        "{\"hello\": 1, \"id\": \"11111111-2222-3333-4444-555555555555\", \"env\": \"hello\", \"left\": true}"
+    );
+    assert_eq!(first.init.unwrap().status, InitStatus::Done);
+    assert!(first.memory_peak_bytes > 1 << 20);
+    let second = sandbox.invoke(request("{\"n\":2}")).await;
+    assert!(text(&second).starts_with("{\"hello\": 2"));
+    assert!(second.init.is_none() && second.init_retry.is_none());
+    assert_eq!(sink.texts(), ["loading", "called 1", "called 2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_raises_keeps_its_sandbox() {
+    let bed = bed().await;
+    let code = "def handler(event, context):\n    if event: raise KeyError('nope')\n    return 'fine'\n";
+    let (mut sandbox, _) = bed.launch(bed.spec(PYTHON, &[("app.py", code)])).await;
+    let failed = sandbox.invoke(request("{\"a\":1}")).await;
+    let Err(Failure::Function { payload, error_type }) = failed.result else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(error_type, "KeyError");
+    assert!(
+        String::from_utf8_lossy(&payload).contains("\"errorMessage\": \"'nope'\""),
+        "{payload:?}"
+    );
+    assert_eq!(text(&sandbox.invoke(request("{}")).await), "\"fine\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exit_hang_and_a_huge_response_end_the_sandbox() {
+    let bed = bed().await;
+    let code = "import os, time\ndef handler(event, context):\n    print('doing', event)\n    if event == 'exit': os._exit(7)\n    if event == 'hang': time.sleep(60)\n    return 'x' * 7_000_000\n";
+    let mut spec = bed.spec(PYTHON, &[("app.py", code)]);
+    spec.timeout = Duration::from_millis(700);
+    let (outcome, lines) = bed.run(spec.clone(), "\"exit\"").await;
+    assert_eq!(
+        outcome.result,
+        Err(Failure::Exit {
+            status: Some(7),
+            signal: None
+        })
+    );
+    assert_eq!(lines, ["doing exit"]);
+
+    let (mut sandbox, sink) = bed.launch(spec.clone()).await;
+    let outcome = sandbox.invoke(request("\"hang\"")).await;
+    assert_eq!(outcome.result, Err(Failure::Timeout));
+    assert!(
+        (700..1000).contains(&(outcome.duration.as_millis() as u64)),
+        "{:?}",
+        outcome.duration
+    );
+    assert_eq!(sink.texts(), ["doing hang"]);
+    assert!(!sandbox.is_alive());
+    assert!(matches!(
+        sandbox.invoke(request("1")).await.result,
+        Err(Failure::Internal(_))
+    ));
+
+    let (outcome, _) = bed.run(spec, "\"big\"").await;
+    assert_eq!(outcome.result, Err(Failure::ResponseTooLarge { bytes: 7_000_002 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_init_is_tried_again_within_the_invocation() {
+    let bed = bed().await;
+    let (outcome, lines) = bed
+        .run(
+            bed.spec(PYTHON, &[("app.py", "print('once')\nimport nothing_like_it\n")]),
+            "1",
+        )
+        .await;
+    let Err(Failure::InitError { error_type, .. }) = &outcome.result else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(error_type, "Runtime.ImportModuleError");
+    for report in [&outcome.init, &outcome.init_retry] {
+        let status = &report.as_ref().unwrap().status;
+        assert_eq!(
+            *status,
+            InitStatus::Failed {
+                error_type: "Runtime.ImportModuleError".into()
+            }
+        );
+    }
+    assert_eq!(lines.iter().filter(|line| *line == "once").count(), 2);
+
+    // The second attempt succeeds: a file tells them apart.
+    let flag = bed.directory.path().join("flag");
+    let code = format!(
+        "import os, time\nif not os.path.exists({flag:?}):\n    open({flag:?}, 'w').close()\n    time.sleep(9)\ndef handler(event, context): return 'second'\n"
+    );
+    let mut spec = bed.spec(PYTHON, &[("app.py", &code)]);
+    spec.init_timeout = Duration::from_millis(600);
+    let (outcome, _) = bed.run(spec.clone(), "1").await;
+    assert_eq!(text(&outcome), "\"second\"");
+    assert_eq!(outcome.init.unwrap().status, InitStatus::TimedOut);
+    assert_eq!(outcome.init_retry.unwrap().status, InitStatus::Done);
+
+    // And an endless one ends with the function's timeout.
+    let endless = bed.spec(PYTHON, &[("app.py", "import time\ntime.sleep(60)\n")]);
+    let spec = sandbox::Spec {
+        code: endless.code,
+        timeout: Duration::from_millis(500),
+        ..spec
+    };
+    let (outcome, _) = bed.run(spec, "1").await;
+    assert_eq!(outcome.result, Err(Failure::Timeout));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flooded_log_arrives_whole_and_in_order() {
+    let bed = bed().await;
+    let code =
+        "def handler(event, context):\n    for n in range(20000): print(f'{n:06} ' + 'x' * 80)\n    return 'done'\n";
+    let (outcome, lines) = bed.run(bed.spec(PYTHON, &[("app.py", code)]), "1").await;
+    assert_eq!(text(&outcome), "\"done\"");
+    assert_eq!(lines.len(), 20000);
+    assert!(
+        lines
+            .iter()
+            .enumerate()
+            .all(|(n, line)| line.starts_with(&format!("{n:06} ")))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payloads_of_six_megabytes_pass() {
+    let bed = bed().await;
+    let spec = bed.spec(PYTHON, &[("app.py", "def handler(event, context): return event\n")]);
+    let payload = format!("\"{}\"", "y".repeat(sandbox::engine::RESPONSE_BYTES_MAX - 2));
+    let (mut sandbox, _) = bed.launch(spec).await;
+    assert_eq!(text(&sandbox.invoke(request(&payload)).await), payload);
+    assert_eq!(text(&sandbox.invoke(request("\"small\"")).await), "\"small\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_custom_runtime_speaks_http() {
+    let bed = bed().await;
+    let bootstrap = custom(
+        r#"
+print("boot", flush=True)
+while True:
+    status, body, headers = call("GET", "/invocation/next")
+    assert status == 200
+    seen = {name.lower(): value for name, value in headers.items() if name.lower().startswith("lambda-")}
+    seen["event"] = json.loads(body)
+    id = seen["lambda-runtime-aws-request-id"]
+    print("called", flush=True)
+    refused = [
+        call("POST", "/invocation/other-id/response", b"{}")[:2],
+        call("PUT", f"/invocation/{id}/response", b"{}")[0],
+        call("GET", "/nothing")[0],
+        call("POST", "/init/error", b"{}")[0],
+    ]
+    seen["refused"] = [[refused[0][0], json.loads(refused[0][1])]] + refused[1:]
+    again = call("GET", "/invocation/next")[2]["Lambda-Runtime-Aws-Request-Id"]
+    seen["again"] = again == id
+    if body == b'"fail"':
+        print(call("POST", f"/invocation/{id}/error", b'{"errorType":"Own","errorMessage":"m"}', {"Lambda-Runtime-Function-Error-Type": "Handler.Own"})[1], flush=True)
+        continue
+    if body == b'"big"':
+        print(call("POST", f"/invocation/{id}/response", b"x" * 6291557)[:2], flush=True)
+        continue
+    def chunks():
+        for character in json.dumps(seen): yield character.encode()
+    api.request("POST", BASE + f"/invocation/{id}/response", chunks(), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    answer = api.getresponse()
+    assert (answer.status, answer.read().strip()) == (202, b'{"status":"OK"}')
+    assert call("POST", f"/invocation/{id}/response", b"{}")[0] == 403
+"#,
+    );
+    let spec = bed.spec("provided.al2023", &[("bootstrap", &bootstrap)]);
+    let (mut sandbox, sink) = bed.launch(spec).await;
+    let mut asked = request("{\"a\":1}");
+    asked.trace_id = Some("Root=1-5".into());
+    asked.client_context = Some("{\"client\":{}}".into());
+    let outcome = sandbox.invoke(asked.clone()).await;
+    assert!(outcome.result.is_ok(), "{outcome:?} {:?}", sink.texts());
+    let answer: serde_json::Value = serde_json::from_str(text(&outcome)).unwrap();
+    assert_eq!(answer["event"], serde_json::json!({"a": 1}));
+    assert_eq!(answer["lambda-runtime-trace-id"], "Root=1-5");
+    assert_eq!(answer["lambda-runtime-client-context"], "{\"client\":{}}");
+    assert_eq!(
+        answer["lambda-runtime-invoked-function-arn"],
+        asked.function_arn.as_str()
+    );
+    let deadline: i64 = answer["lambda-runtime-deadline-ms"].as_str().unwrap().parse().unwrap();
+    let left = deadline - base::Clock::system().now().millis();
+    assert!((8000..=10_000).contains(&left), "{left}");
+    assert_eq!(
+        answer["refused"],
+        serde_json::json!([[400, {"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"}], 404, 404, 403])
+    );
+    assert_eq!(answer["again"], true);
+
+    let failed = sandbox.invoke(request("\"fail\"")).await;
+    let Err(Failure::Function { payload, error_type }) = failed.result else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(
+        (&payload[..], error_type.as_str()),
+        (&b"{\"errorType\":\"Own\",\"errorMessage\":\"m\"}"[..], "Handler.Own")
+    );
+    let big = sandbox.invoke(request("\"big\"")).await;
+    assert_eq!(big.result, Err(Failure::ResponseTooLarge { bytes: 6_291_557 }));
+    assert_eq!(sink.texts()[..3], ["boot", "called", "called"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_custom_runtime_may_fail_in_its_own_ways() {
+    let bed = bed().await;
+    let script = "call('POST', '/init/error', b'{\"errorType\":\"Own.Init\",\"errorMessage\":\"m\"}')\nsys.exit(1)";
+    let (outcome, _) = bed
+        .run(bed.spec("provided.al2", &[("bootstrap", &custom(script))]), "1")
+        .await;
+    assert!(
+        matches!(&outcome.result, Err(Failure::InitError { error_type, .. }) if error_type == "Own.Init"),
+        "{outcome:?}"
+    );
+
+    let (outcome, _) = bed
+        .run(bed.spec("provided", &[("bootstrap", "#!/bin/sh\nexit 3\n")]), "1")
+        .await;
+    assert_eq!(
+        outcome.result,
+        Err(Failure::Exit {
+            status: Some(3),
+            signal: None
+        })
+    );
+
+    let spec = Arc::new(bed.spec("provided", &[("not-bootstrap", "")]));
+    let refused = bed.engine.launch(spec, Arc::new(Remember::default())).await;
+    assert!(matches!(refused, Err(LaunchError::InvalidEntrypoint)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_without_an_interpreter_are_refused() {
+    let bed = bed().await;
+    for (name, unknown) in [("cobol85", true), ("ruby3.3", false)] {
+        let refused = bed
+            .engine
+            .launch(Arc::new(bed.spec(name, &[("x", "")])), Arc::new(Remember::default()))
+            .await;
+        match refused {
+            Err(LaunchError::UnknownRuntime(refused)) => assert!(unknown && refused == name),
+            Err(LaunchError::MissingRuntime { runtime, .. }) => assert!(!unknown && runtime == name),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[ignore = "waits for the Node.js boot files"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_says_hello() {
+    let bed = bed().await;
+    let code = "exports.handler = async (event) => ({ hello: event.n, env: process.env.GREETING });\n";
+    let (outcome, _) = bed.run(bed.spec("nodejs20.x", &[("app.js", code)]), "{\"n\":1}").await;
+    assert_eq!(text(&outcome), "{\"hello\":1,\"env\":\"hello\"}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pools_fill_are_claimed_and_fill_again() {
+    let pools = PoolTargets {
+        python: 2,
+        ..no_pools()
+    };
+    let bed = Bed::start(Isolation::Process, pools).await;
+    bed.engine.expect(PYTHON, 128);
+    let filled = async || {
+        for _ in 0..500 {
+            if bed.engine.pools().iter().any(|pool| pool.ready == 2) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", bed.engine.pools());
+    };
+    filled().await;
+    let spec = bed.spec(
+        PYTHON,
+        &[(
+            "app.py",
+            "import os\ndef handler(event, context): return os.environ.get('LD_X')\n",
+        )],
+    );
+    let (mut sandbox, _) = bed.launch(spec.clone()).await;
+    assert_eq!(sandbox.path(), LaunchPath::Parked);
+    assert_eq!(text(&sandbox.invoke(request("1")).await), "null");
+    filled().await;
+    let mut spec = spec;
+    spec.env.push(("LD_X".into(), "y".into()));
+    let (mut sandbox, _) = bed.launch(spec).await;
+    assert_eq!(
+        sandbox.path(),
+        LaunchPath::Exec,
+        "what is read at start cannot be changed later"
+    );
+    assert_eq!(text(&sandbox.invoke(request("1")).await), "\"y\"");
+    bed.engine.shutdown().await;
+    assert!(bed.engine.pools().iter().all(|pool| pool.ready == 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_are_limited_and_come_back() {
+    let bed = Bed::start_with(Isolation::Process, no_pools(), |config| config.sandboxes_max = 2).await;
+    let spec = bed.spec("provided", &[("bootstrap", "#!/bin/sh\nsleep 60\n")]);
+    let (one, _) = bed.launch(spec.clone()).await;
+    let (_two, _) = bed.launch(spec.clone()).await;
+    let refused = bed
+        .engine
+        .launch(Arc::new(spec.clone()), Arc::new(Remember::default()))
+        .await;
+    assert!(matches!(refused, Err(LaunchError::Capacity(2))), "{refused:?}");
+    drop(one);
+    bed.launch(spec).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_invocation_kills_its_sandbox() {
+    let bed = Bed::start_with(Isolation::Process, no_pools(), |config| config.sandboxes_max = 1).await;
+    let spec = bed.spec("provided", &[("bootstrap", "#!/bin/sh\nsleep 60\n")]);
+    let (mut sandbox, _) = bed.launch(spec.clone()).await;
+    let dropped = tokio::time::timeout(Duration::from_millis(100), sandbox.invoke(request("1"))).await;
+    assert!(dropped.is_err() && !sandbox.is_alive());
+    bed.launch(spec).await; // the only place is free again
+}

@@ -1,0 +1,5 @@
+//! Tests of the sandbox engine from outside.
+#![allow(clippy::unwrap_used, reason = "a test that fails may say so bluntly")]
+
+mod engine;
+mod support;
