@@ -13,11 +13,10 @@ use super::{LaunchError, spec::Spec};
 use crate::runtimes::{Family, Interpreter, Runtimes, Serves};
 
 /// Variables a started interpreter cannot take over later: functions that set them are started from nothing.
-const READ_AT_START: [&str; 12] = [
+const READ_AT_START: [&str; 11] = [
     "AWS_LAMBDA_EXEC_WRAPPER",
     "NODE_OPTIONS",
     "NODE_EXTRA_CA_CERTS",
-    "NODE_PATH",
     "NODE_ICU_DATA",
     "NODE_PENDING_DEPRECATION",
     "UV_THREADPOOL_SIZE",
@@ -227,6 +226,9 @@ pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) ->
     ];
     let mut environment = recipe.environment(places);
     environment.push(("_HANDLER".into(), spec.handler.clone()));
+    if recipe.family == Family::Node && !places.is_inside() {
+        environment.push(("NODE_PATH".into(), module_directories(recipe, spec, places).join(":")));
+    }
     for (name, value) in &spec.env {
         match environment.iter_mut().find(|(known, _)| known == name) {
             Some(_) if OURS.contains(&name.as_str()) => {}

@@ -288,7 +288,6 @@ async fn names_without_an_interpreter_are_refused() {
     }
 }
 
-#[ignore = "waits for the Node.js boot files"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_says_hello() {
     let bed = bed().await;
