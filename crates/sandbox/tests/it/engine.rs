@@ -1,9 +1,9 @@
 //! The engine's promises: answers, failures by kind, limits, logs, pools. Under process isolation everywhere; under the
 //! real spawner where this machine can.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use sandbox::{Failure, InitStatus, Isolation, LaunchError, LaunchPath, PoolTargets};
+use sandbox::{Failure, InitStatus, Isolation, LaunchError, LaunchPath, PoolTargets, runtimes::Serves};
 
 use crate::support::{Bed, Remember, no_pools, request, text};
 
@@ -284,6 +284,75 @@ async fn names_without_an_interpreter_are_refused() {
             Err(LaunchError::UnknownRuntime(refused)) => assert!(unknown && refused == name),
             Err(LaunchError::MissingRuntime { runtime, .. }) => assert!(!unknown && runtime == name),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Amazon's own client for Python, brought along by the function as a custom runtime would.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_official_python_client_works() {
+    let bed = bed().await;
+    let runtimes = bed.engine.runtimes().clone();
+    let Some(Serves::Exact(Some(interpreter))) = runtimes.find(PYTHON).map(|status| status.serves.clone()) else {
+        return eprintln!("skipped: no {PYTHON} on this machine");
+    };
+    let python = interpreter.program.display().to_string();
+    let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("awslambdaric");
+    if !packages.join("awslambdaric").is_dir() {
+        let pip = ["-m", "pip", "install", "--quiet", "--target"];
+        let status = std::process::Command::new(&python)
+            .args(pip)
+            .arg(&packages)
+            .arg("awslambdaric")
+            .status();
+        if !status.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: awslambdaric cannot be installed from PyPI");
+        }
+    }
+    let code = "import logging\ndef handler(event, context):\n    print('out')\n    logging.getLogger().warning('logged')\n    if event == 'raise': raise ValueError('bad')\n    if event == 'exit': raise SystemExit(3)\n    return [event, context.aws_request_id]\n";
+    let bootstrap =
+        format!("#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec {python} -m awslambdaric app.handler\n");
+    let mut spec = bed.spec("provided.al2023", &[("bootstrap", &bootstrap), ("app.py", code)]);
+    copy_tree(&packages, &spec.code.join("packages"));
+    spec.env.push(("AWS_LAMBDA_FUNCTION_NAME".into(), "greet".into()));
+    let (mut sandbox, sink) = bed.launch(spec.clone()).await;
+    for _ in 0..3 {
+        let outcome = sandbox.invoke(request("\"hi\"")).await;
+        assert_eq!(text(&outcome), "[\"hi\", \"11111111-2222-3333-4444-555555555555\"]");
+    }
+    assert!(
+        sink.texts()[..2].concat().contains("out") && sink.texts().concat().contains("logged"),
+        "{:?}",
+        sink.texts()
+    );
+    let failed = sandbox.invoke(request("\"raise\"")).await;
+    let Err(Failure::Function { payload, error_type }) = failed.result else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(error_type, "ValueError");
+    assert!(String::from_utf8_lossy(&payload).contains("\"errorMessage\": \"bad\""));
+    assert!(sandbox.invoke(request("\"again\"")).await.result.is_ok(), "it lives on");
+    let exit = sandbox.invoke(request("\"exit\"")).await;
+    assert!(exit.result.is_err(), "{exit:?}");
+
+    spec.handler = "app.missing".into();
+    let bootstrap = bootstrap.replace("app.handler", "app.missing");
+    std::fs::write(spec.code.join("bootstrap"), bootstrap).unwrap();
+    let (outcome, _) = bed.run(spec, "1").await;
+    let Err(Failure::InitError { error_type, .. }) = &outcome.result else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(error_type, "Runtime.HandlerNotFound");
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }
