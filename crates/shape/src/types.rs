@@ -29,13 +29,18 @@ macro_rules! primitive {
 primitive!(bool, "Boolean", Kind::Bool, Value::Bool(b) => b, Value::Bool);
 primitive!(i32, "Integer", Kind::Int, Value::Int(n) => n as i32, |n| Value::Int(i64::from(n)));
 primitive!(i64, "Long", Kind::Long, Value::Int(n) => n, Value::Int);
-primitive!(f32, "Float", Kind::Float, Value::Float(x) => x as f32, |x| Value::Float(f64::from(x)));
+primitive!(f32, "Float", Kind::Float, Value::Float(x) => x as f32, |x| Value::Float(widened(x)));
 primitive!(f64, "Double", Kind::Double, Value::Float(x) => x, Value::Float);
 primitive!(String, "String", Kind::String, Value::String(s) => s, Value::String);
 primitive!(Bytes, "Blob", Kind::Blob, Value::Blob(b) => b, Value::Blob);
 primitive!(Timestamp, "Timestamp", Kind::Timestamp, Value::Timestamp(t) => t, Value::Timestamp);
 primitive!(serde_json::Value, "Document", Kind::Document, Value::Document(d) => d, Value::Document);
 primitive!(Body, "Body", Kind::Body, Value::Body(b) => b, Value::Body);
+
+/// The double with the same digits: `0.1`, where the exact one is `0.10000000149011612` and would be shown so.
+fn widened(number: f32) -> f64 {
+    if number.is_finite() { number.to_string().parse().unwrap_or(f64::from(number)) } else { f64::from(number) }
+}
 
 impl<T: Shape> Shape for Vec<T> {
     const SCHEMA: &'static Schema = &Schema::new("List", Kind::List(T::schema));
