@@ -1,11 +1,22 @@
-//! Packs the boot files of the managed runtimes (`boot/`) into the program, so that one binary is all there is.
+//! Packs into the program what sandboxes need of us, so that one binary is all there is: the boot files of the managed
+//! runtimes (`boot/`), and the zygotes' helper library (`helper/lib.rs`), which shares source with the spawner and needs no
+//! C compiler: `rustc` makes a shared object of it, without a standard library.
+
+// A build script gets everything through the environment.
+#![allow(clippy::disallowed_methods)]
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 fn main() {
+    pack_boot_files();
+    compile_zygote_library();
+}
+
+fn pack_boot_files() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("boot");
     println!("cargo::rerun-if-changed=boot");
     let mut files = Vec::new();
@@ -42,4 +53,51 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
             _ => {}
         }
     }
+}
+
+fn compile_zygote_library() {
+    println!("cargo::rerun-if-changed=helper");
+    println!("cargo::rerun-if-changed=src/spawner/child");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return;
+    }
+    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("libupdraft_zygote.so");
+    let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"));
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-type",
+        "cdylib",
+        "--crate-name",
+        "updraft_zygote",
+        "--target",
+        &target,
+    ]);
+    rustc.args([
+        "-C",
+        "opt-level=2",
+        "-C",
+        "panic=abort",
+        "-C",
+        "strip=symbols",
+        "-C",
+        "link-arg=-nostdlib",
+    ]);
+    rustc.args(["-C", "link-arg=-nostartfiles"]);
+    if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
+        rustc.args(["-C", "target-feature=-crt-static"]);
+    }
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        let mut argument = std::ffi::OsString::from("linker=");
+        argument.push(linker);
+        rustc.arg("-C").arg(argument);
+    }
+    let status = rustc
+        .arg("-o")
+        .arg(output)
+        .arg("helper/lib.rs")
+        .status()
+        .expect("rustc runs");
+    assert!(status.success(), "the zygote's helper library does not compile");
 }

@@ -69,6 +69,11 @@ impl IsolatedCell {
                 let (status, signal) = match exit.ended {
                     Ended::Exited(status) => (Some(status), None),
                     Ended::Signaled(signal) => (None, Some(signal)),
+                    Ended::Unconfined { step, errno } => {
+                        let error = io::Error::from_raw_os_error(errno);
+                        tracing::error!("a sandbox could not be made: {}: {error}", spawner::step_words(step));
+                        (None, None)
+                    }
                     Ended::SpawnerDied => (None, None),
                 };
                 Exit {

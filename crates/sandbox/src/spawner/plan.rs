@@ -22,8 +22,8 @@ pub struct Config {
     /// Directory of this instance's own. Holds the lock file that keeps two servers off one instance, and names the
     /// cgroups that a start after a crash sweeps.
     pub instance_dir: PathBuf,
-    /// The command that runs [`super::main`], with the socket on descriptor 3. Empty means this very executable with
-    /// the hidden argument `__spawner`.
+    /// The command that runs [`super::main`]. Empty means this very executable with
+    /// the hidden argument `__spawner`. It gets its socket as standard input.
     pub program: Vec<PathBuf>,
     /// What sandboxes may reach outside.
     pub egress: Egress,
@@ -207,6 +207,14 @@ pub enum Ended {
     Exited(i32),
     /// This signal ended it.
     Signaled(i32),
+    /// It could not be confined, so it ended before any code of the function ran (only a zygote's child tells it here;
+    /// else [`super::Spawner::spawn`] fails). [`super::step_words`] puts the step in words.
+    Unconfined {
+        /// Number of the step.
+        step: u32,
+        /// The system's error number.
+        errno: i32,
+    },
     /// The spawner itself died, and took every sandbox with it.
     SpawnerDied,
 }

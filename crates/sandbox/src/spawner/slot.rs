@@ -1,0 +1,360 @@
+//! One sandbox as the spawner holds it: its cgroup, its network namespace, its first process; how they are put together.
+
+use std::{
+    ffi::CString,
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
+    time::Duration,
+};
+
+use super::{
+    child::{
+        self,
+        orders::{Failure, Orders},
+    },
+    launch::{self, Launcher, Program},
+    plan::{CodeTrees, Ended, Exit, Limits, Plan, SlotId, Usage},
+    protocol::Refusal,
+    template, zygote,
+};
+use crate::{
+    cgroup::{self, Entry, Group},
+    net::NetSlot,
+};
+
+/// What all slots share.
+pub(super) struct Kit {
+    /// The spawner's own mount namespace, to come back to.
+    pub(super) home: OwnedFd,
+    /// First user id; the only one, where sandboxes do not switch.
+    pub(super) user_first: u32,
+    /// Most open files that this process may grant.
+    pub(super) open_files_max: u64,
+    /// Whether the limit on a user's processes is the sandbox's own (it has a user of its own).
+    pub(super) switches_user: bool,
+}
+
+/// A sandbox.
+pub(super) struct Slot {
+    pub(super) id: SlotId,
+    /// None until its first process is born.
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) group: Group,
+    pub(super) network: NetSlot,
+    /// The server's ends, until they are sent.
+    pub(super) ends: Option<Ends>,
+    /// Requests to destroy it that wait for its end.
+    pub(super) destroyers: Vec<u64>,
+    /// Its first process has been reaped.
+    pub(super) ended: bool,
+    /// The server never heard of it.
+    pub(super) orphan: bool,
+    frozen: bool,
+    /// Where a zygote's child says what failed.
+    report: Option<OwnedFd>,
+    tmp: (u64, u64),
+}
+
+/// The server's ends of pipes and socket.
+pub(super) struct Ends {
+    output: OwnedFd,
+    telemetry: OwnedFd,
+    channel: Option<OwnedFd>,
+}
+
+/// Everything a child needs, just before it is cloned.
+pub(super) struct Prepared {
+    pub(super) orders: Orders,
+    ends: Ends,
+    report: Option<OwnedFd>,
+    /// Descriptors named in the orders; closed when the child has them.
+    _held: Vec<OwnedFd>,
+    _entry: Entry,
+}
+
+impl Slot {
+    pub(super) fn new(id: SlotId, group: Group, network: NetSlot) -> Slot {
+        Slot {
+            id,
+            pidfd: None,
+            group,
+            network,
+            ends: None,
+            destroyers: Vec::new(),
+            ended: false,
+            orphan: false,
+            frozen: false,
+            report: None,
+            tmp: (0, 0),
+        }
+    }
+
+    /// Makes pipes, code trees and limits, and writes the orders.
+    pub(super) fn prepare(&mut self, kit: &Kit, launcher: &Launcher, plan: &Plan) -> Result<Prepared, Refusal> {
+        let limits = &plan.limits;
+        self.group
+            .set(&group_limits(limits))
+            .map_err(Refusal::system("write the cgroup's limits"))?;
+        let entry = self.group.entry().map_err(Refusal::system("open the cgroup"))?;
+        let (output, output_end) = pipe()?;
+        let (telemetry, telemetry_end) = pipe()?;
+        let mut held = vec![output_end, telemetry_end];
+        let mut orders = launch::blank_orders();
+        let user = if kit.switches_user {
+            kit.user_first + self.id.slot
+        } else {
+            kit.user_first
+        };
+        orders.user = u64::from(user);
+        orders.open_files = limits.open_files.min(kit.open_files_max);
+        // In a user namespace all sandboxes are one user, whose processes must not be counted together.
+        orders.processes = if kit.switches_user { u64::from(limits.pids) } else { 0 };
+        let tmp = format!("mode=1777,size={},nr_inodes={}", limits.tmp_bytes, limits.tmp_inodes);
+        launch::fill(&mut orders.tmp_options, &c_string(tmp)?);
+        launch::fill(&mut orders.hostname, &c_string(plan.hostname.clone())?);
+        let descriptors = &mut orders.descriptors;
+        descriptors.null = launcher.null.as_raw_fd();
+        descriptors.network = self.network.netns.as_raw_fd();
+        descriptors.output = held[0].as_raw_fd();
+        descriptors.telemetry = held[1].as_raw_fd();
+        let mut channel = None;
+        if plan.channel {
+            let (ours, theirs) = channel_pair()?;
+            descriptors.channel = theirs.as_raw_fd();
+            held.push(theirs);
+            channel = Some(ours);
+        }
+        let mut report = None;
+        if matches!(plan.start, super::plan::Start::Exec { .. }) {
+            descriptors.template = launcher.template.as_raw_fd();
+            orders.enters_task = u64::from(plan.code.is_some());
+        } else {
+            let (ours, theirs) = pipe()?;
+            descriptors.report = theirs.as_raw_fd();
+            held.push(theirs);
+            report = Some(ours);
+        }
+        if let Some(code) = &plan.code {
+            descriptors.task = hold(&mut held, code_tree(&code.task)?);
+            if let Some(opt) = &code.opt {
+                descriptors.opt = hold(&mut held, code_tree(opt)?);
+            }
+        }
+        zygote::join(&mut orders, Some(&entry));
+        self.tmp = (limits.tmp_bytes, limits.tmp_inodes);
+        Ok(Prepared {
+            orders,
+            ends: Ends {
+                output,
+                telemetry,
+                channel,
+            },
+            report,
+            _held: held,
+            _entry: entry,
+        })
+    }
+
+    pub(super) fn execute(
+        &self,
+        launcher: &Launcher,
+        prepared: &Prepared,
+        argv: Vec<CString>,
+        env: Vec<CString>,
+    ) -> Result<OwnedFd, Refusal> {
+        let program = Program::new(argv, env).map_err(Refusal::system("execute the program"))?;
+        launcher.sandbox(&prepared.orders, &program).map_err(refusal)
+    }
+
+    /// Keeps the server's ends; the child's are closed here.
+    pub(super) fn take_ends(&mut self, prepared: Prepared) {
+        self.ends = Some(prepared.ends);
+        self.report = prepared.report;
+    }
+
+    /// What goes to the server: pidfd, output, telemetry, the three sockets, the channel.
+    pub(super) fn ends(&self) -> Vec<BorrowedFd<'_>> {
+        let (Some(ends), Some(pidfd)) = (&self.ends, &self.pidfd) else {
+            return Vec::new();
+        };
+        let network = &self.network;
+        let mut all = vec![
+            pidfd.as_fd(),
+            ends.output.as_fd(),
+            ends.telemetry.as_fd(),
+            network.runtime_api.as_fd(),
+            network.endpoint.as_fd(),
+            network.dns.as_fd(),
+        ];
+        all.extend(ends.channel.as_ref().map(AsFd::as_fd));
+        all
+    }
+
+    /// Mounts code into the running sandbox, and writes its real limits.
+    pub(super) fn attach(&mut self, home: &OwnedFd, code: &CodeTrees, limits: &Limits) -> Result<(), Refusal> {
+        let Some(pidfd) = &self.pidfd else {
+            return Err(Refusal::Gone);
+        };
+        if self.ended {
+            return Err(Refusal::Gone);
+        }
+        let task = code_tree(&code.task)?;
+        let opt = code.opt.as_deref().map(code_tree).transpose()?;
+        let tmp = ((limits.tmp_bytes, limits.tmp_inodes) != self.tmp).then_some(limits);
+        enter_mounts(pidfd).map_err(Refusal::system("enter the sandbox's mounts"))?;
+        let mounted = mount_code(&task, opt.as_ref(), tmp);
+        if enter_mounts(home).is_err() {
+            // Going on would mean to act for the host inside of somebody's sandbox.
+            std::process::abort();
+        }
+        mounted?;
+        self.tmp = (limits.tmp_bytes, limits.tmp_inodes);
+        self.group
+            .set(&group_limits(limits))
+            .map_err(Refusal::system("write the cgroup's limits"))
+    }
+
+    pub(super) fn freeze(&mut self, frozen: bool) -> io::Result<()> {
+        self.group.freeze(frozen)?;
+        self.frozen = frozen;
+        Ok(())
+    }
+
+    pub(super) fn usage(&mut self) -> Usage {
+        let used = self.group.usage().unwrap_or_default();
+        Usage {
+            memory_bytes: used.memory_bytes,
+            memory_peak_bytes: used.memory_peak_bytes,
+            cpu_ns: used.cpu_ns,
+            oom_kills: used.oom_kills,
+        }
+    }
+
+    /// Kills its first process, and with that the kernel kills all others of its pid namespace.
+    pub(super) fn kill(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            launch::kill(pidfd);
+        }
+        if self.frozen {
+            // A frozen process of cgroup version 1 dies only when it thaws.
+            let _ = self.freeze(false);
+        }
+    }
+
+    /// Reaps its first process; none while that runs.
+    pub(super) fn collect(&mut self) -> Option<Exit> {
+        let ended = match launch::reap(self.pidfd.as_ref()?, false) {
+            Ok(ended) => ended?,
+            Err(_) => Ended::Signaled(libc::SIGKILL),
+        };
+        let usage = self.usage();
+        self.ended = true;
+        self.pidfd = None;
+        let failure = self.report.take().and_then(|report| read_failure(&report));
+        let ended = failure.map_or(ended, |failure| Ended::Unconfined {
+            step: failure.step,
+            errno: failure.errno,
+        });
+        Some(Exit { ended, usage })
+    }
+}
+
+fn group_limits(limits: &Limits) -> cgroup::Limits {
+    cgroup::Limits {
+        memory_bytes: limits.memory_bytes,
+        cpu_milli: limits.cpu_milli,
+        pids: limits.pids,
+    }
+}
+
+fn refusal(failure: Failure) -> Refusal {
+    Refusal::System {
+        step: failure.words().to_owned(),
+        errno: failure.errno,
+    }
+}
+
+fn code_tree(path: &Path) -> Result<OwnedFd, Refusal> {
+    template::code_tree(path).map_err(Refusal::system("open the code tree"))
+}
+
+fn hold(held: &mut Vec<OwnedFd>, descriptor: OwnedFd) -> i32 {
+    let number = descriptor.as_raw_fd();
+    held.push(descriptor);
+    number
+}
+
+fn c_string(text: String) -> Result<CString, Refusal> {
+    CString::new(text).map_err(|_| Refusal::system("read the plan")(io::Error::from_raw_os_error(libc::EINVAL)))
+}
+
+/// The first end, which does not block, is the server's.
+fn pipe() -> Result<(OwnedFd, OwnedFd), Refusal> {
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| no_pipe(error.into()))?;
+    non_blocking(&read).map_err(no_pipe)?;
+    Ok((read, write))
+}
+
+fn channel_pair() -> Result<(OwnedFd, OwnedFd), Refusal> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| no_pipe(error.into()))?;
+    non_blocking(&ours).map_err(no_pipe)?;
+    Ok((ours, theirs))
+}
+
+fn no_pipe(error: io::Error) -> Refusal {
+    Refusal::system("make a pipe")(error)
+}
+
+fn non_blocking(descriptor: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(descriptor, true)?)
+}
+
+/// `setns` to the mounts of a process, or of a namespace.
+fn enter_mounts(descriptor: &OwnedFd) -> io::Result<()> {
+    // SAFETY: a descriptor and a number; this process has one thread.
+    template::check(unsafe { libc::setns(descriptor.as_raw_fd(), libc::CLONE_NEWNS) })
+}
+
+fn mount_code(task: &OwnedFd, opt: Option<&OwnedFd>, tmp: Option<&Limits>) -> Result<(), Refusal> {
+    let moved = |tree: &OwnedFd, path| {
+        child::move_mount(tree.as_raw_fd(), path)
+            .map(|_| ())
+            .map_err(io::Error::from_raw_os_error)
+    };
+    moved(task, c"/var/task").map_err(Refusal::system("mount the code on /var/task"))?;
+    if let Some(opt) = opt {
+        moved(opt, c"/opt").map_err(Refusal::system("mount the layers on /opt"))?;
+    }
+    if let Some(limits) = tmp {
+        let options = format!("size={},nr_inodes={}", limits.tmp_bytes, limits.tmp_inodes);
+        let flags = libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NODEV;
+        template::mount("tmp", Path::new("/tmp"), "tmpfs", flags, &options).map_err(Refusal::system("resize /tmp"))?;
+    }
+    Ok(())
+}
+
+fn read_failure(report: &OwnedFd) -> Option<Failure> {
+    let mut bytes = [0u8; 8];
+    let read = rustix::io::read(report, &mut bytes).ok()?;
+    let (step, errno) = bytes.split_at(4);
+    let failure = Failure {
+        step: u32::from_ne_bytes(step.try_into().ok()?),
+        errno: i32::from_ne_bytes(errno.try_into().ok()?),
+    };
+    (read == bytes.len()).then_some(failure)
+}
+
+/// Waits until a descriptor is readable, or the patience ends.
+pub(super) fn wait_readable(descriptor: &OwnedFd, patience: Duration) {
+    let mut wait = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd.
+    let _ = unsafe { libc::poll(&mut wait, 1, patience.as_millis() as libc::c_int) };
+}

@@ -1,0 +1,468 @@
+//! The spawner's loop: takes requests, hears of ends, keeps the pools full. One thread; nothing here waits for long.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use rustix::event::epoll;
+
+use super::{
+    launch::{self, Launcher},
+    plan::{CodeTrees, Limits, Plan, SlotId},
+    protocol::{self, Asked, MESSAGE_MAX, Refusal, Reply, Request, Said},
+    slot::{self, Kit, Slot},
+    zygote::{Birth, News, Zygote},
+};
+use crate::{
+    cgroup::{Group, Groups},
+    net::NetPool,
+};
+
+/// Network namespaces and cgroups that wait ready, at most.
+const READY_MAX: usize = 32;
+/// Requests taken before looking at ends and pools again.
+const REQUESTS_AT_ONCE: usize = 32;
+/// How long the end of everything may take before the watchdog is left to finish it.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an event is about, in the upper half of its number; the lower half is an index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Source {
+    Socket = 0,
+    SlotEnd = 1,
+    ZygoteSays = 2,
+    ZygoteEnd = 3,
+}
+
+/// Why a sandbox was not made, and what there is of it.
+type Unmade = Box<(Refusal, Option<Slot>)>;
+
+/// All that the spawner holds.
+pub(super) struct Worker {
+    socket: OwnedFd,
+    epoll: OwnedFd,
+    launcher: Launcher,
+    kit: Kit,
+    groups: Groups,
+    networks: NetPool,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    generation: u64,
+    zygotes: Vec<Option<Zygote>>,
+    /// Whether the pools may lack something.
+    refills: bool,
+    buffer: Box<[u8]>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        socket: OwnedFd,
+        launcher: Launcher,
+        kit: Kit,
+        groups: Groups,
+        networks: NetPool,
+        slots_max: u32,
+    ) -> io::Result<Worker> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let worker = Worker {
+            socket,
+            epoll,
+            launcher,
+            kit,
+            groups,
+            networks,
+            slots: (0..slots_max).map(|_| None).collect(),
+            free: (0..slots_max).rev().collect(),
+            // Above whatever a former spawner of this boot has counted to.
+            generation: first_generation(),
+            zygotes: Vec::new(),
+            refills: true,
+            buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
+        };
+        worker.watch(&worker.socket, Source::Socket, 0)?;
+        Ok(worker)
+    }
+
+    /// Starts a zygote; it says later when it has booted.
+    pub(super) fn start_zygote(&mut self, plan: super::plan::ZygotePlan) -> io::Result<()> {
+        let group = self.groups.take()?;
+        let zygote = Zygote::start(plan, &self.launcher, Some(group))?;
+        let index = self.zygotes.len();
+        self.watch(&zygote.control, Source::ZygoteSays, index)?;
+        self.watch(&zygote.pidfd, Source::ZygoteEnd, index)?;
+        self.zygotes.push(Some(zygote));
+        Ok(())
+    }
+
+    /// Serves until the server's end closes.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            let wait = if self.refills {
+                Some(rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })
+            } else {
+                None
+            };
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
+                Err(rustix::io::Errno::INTR) => continue,
+                waited => waited?,
+            };
+            if events.is_empty() {
+                self.refill();
+                continue;
+            }
+            for event in &events {
+                let number = event.data.u64();
+                let index = number as u32 as usize;
+                match (number >> 32) as u32 {
+                    source if source == Source::Socket as u32 => {
+                        if !self.take_requests()? {
+                            self.shut_down();
+                            return Ok(());
+                        }
+                    }
+                    source if source == Source::SlotEnd as u32 => self.slot_ended(index)?,
+                    source if source == Source::ZygoteSays as u32 => self.zygote_says(index)?,
+                    _ => self.zygote_ended(index)?,
+                }
+            }
+        }
+    }
+
+    fn watch(&self, descriptor: impl AsFd, source: Source, index: usize) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(u64::from(source as u32) << 32 | index as u64);
+        Ok(epoll::add(&self.epoll, descriptor, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Makes one thing ready. A failure is not retried before the next request, where it would show.
+    fn refill(&mut self) {
+        let ready = READY_MAX.min(self.slots.len());
+        let networks = self.networks.refill(ready);
+        let groups = self.groups.refill((self.groups.ready() + 1).min(ready));
+        self.refills = matches!(networks, Ok(true)) || (groups.is_ok() && self.groups.ready() < ready);
+    }
+
+    /// False when the server has closed its end.
+    fn take_requests(&mut self) -> io::Result<bool> {
+        for _ in 0..REQUESTS_AT_ONCE {
+            let length = match protocol::receive(&self.socket, &mut self.buffer, false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                received => received?.0,
+            };
+            if length == 0 {
+                return Ok(false);
+            }
+            let asked: Asked = protocol::decode(&self.buffer[..length])?;
+            self.serve(asked)?;
+        }
+        Ok(true)
+    }
+
+    fn serve(&mut self, asked: Asked) -> io::Result<()> {
+        let ticket = asked.ticket;
+        let reply = match asked.request {
+            Request::Spawn(plan) => match self.spawn(ticket, plan) {
+                // Replied to already, or by the zygote's answer.
+                Ok(()) => return Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+            Request::Attach { id, code, limits } => self.attach(id, &code, &limits),
+            Request::Freeze { id, frozen } => self.slot(id).and_then(|slot| {
+                slot.freeze(frozen)
+                    .map(|()| Reply::Done)
+                    .map_err(Refusal::system("freeze the cgroup"))
+            }),
+            Request::Usage { id } => self.slot(id).map(|slot| Reply::Usage(slot.usage())),
+            Request::Destroy { id } => match self.slot(id) {
+                Err(_) => Ok(Reply::Done),
+                Ok(slot) if slot.ended => {
+                    self.release(id.slot);
+                    Ok(Reply::Done)
+                }
+                Ok(slot) => {
+                    slot.kill();
+                    slot.destroyers.push(ticket);
+                    return Ok(());
+                }
+            },
+        };
+        self.say(&Said::Reply { ticket, reply })
+    }
+
+    fn attach(&mut self, id: SlotId, code: &CodeTrees, limits: &Limits) -> Result<Reply, Refusal> {
+        let slot = self
+            .slots
+            .get_mut(id.slot as usize)
+            .and_then(Option::as_mut)
+            .filter(|slot| slot.id == id);
+        let slot = slot.ok_or(Refusal::Gone)?;
+        slot.attach(&self.kit.home, code, limits).map(|()| Reply::Done)
+    }
+
+    fn slot(&mut self, id: SlotId) -> Result<&mut Slot, Refusal> {
+        let slot = self.slots.get_mut(id.slot as usize).and_then(Option::as_mut);
+        slot.filter(|slot| slot.id == id).ok_or(Refusal::Gone)
+    }
+
+    fn spawn(&mut self, ticket: u64, plan: Plan) -> Result<(), Refusal> {
+        let Some(number) = self.free.pop() else {
+            return Err(Refusal::Full);
+        };
+        self.generation += 1;
+        let id = SlotId {
+            slot: number,
+            generation: self.generation,
+        };
+        let made = self.make(ticket, id, plan);
+        if let Err(unmade) = made {
+            let (refusal, slot) = *unmade;
+            match slot {
+                Some(slot) => {
+                    self.slots[number as usize] = Some(slot);
+                    self.release(number);
+                }
+                None => self.free.push(number),
+            }
+            return Err(refusal);
+        }
+        Ok(())
+    }
+
+    /// On failure gives back what was made, to be taken apart.
+    fn make(&mut self, ticket: u64, id: SlotId, plan: Plan) -> Result<(), Unmade> {
+        self.refills = true;
+        if self.networks.ready() == 0 {
+            // One that was used lately is cheaper than a new one.
+            let _ = self.networks.refill(1);
+        }
+        let network = self
+            .networks
+            .take()
+            .map_err(|error| Box::new((Refusal::system("make a network namespace")(error), None)))?;
+        let group = match self.groups.take() {
+            Ok(group) => group,
+            Err(error) => {
+                self.networks.give_back(network);
+                return Err(Box::new((Refusal::system("make a cgroup")(error), None)));
+            }
+        };
+        let mut slot = Slot::new(id, group, network);
+        let made = slot
+            .prepare(&self.kit, &self.launcher, &plan)
+            .and_then(|prepared| match plan.start {
+                super::plan::Start::Exec { argv, env } => slot
+                    .execute(&self.launcher, &prepared, argv, env)
+                    .map(|pidfd| (prepared, Some(pidfd))),
+                super::plan::Start::Zygote { name } => {
+                    let zygote = self
+                        .zygotes
+                        .iter_mut()
+                        .flatten()
+                        .find(|zygote| zygote.plan.name == name);
+                    let zygote = zygote.ok_or(Refusal::NoZygote)?;
+                    let ordered = zygote.order(&prepared.orders, Birth { ticket, id });
+                    ordered
+                        .map_err(Refusal::system("order a child of the zygote"))
+                        .map(|()| (prepared, None))
+                }
+            });
+        match made {
+            Err(refusal) => Err(Box::new((refusal, Some(slot)))),
+            Ok((prepared, pidfd)) => {
+                slot.take_ends(prepared);
+                self.slots[id.slot as usize] = Some(slot);
+                if let Some(pidfd) = pidfd {
+                    self.born(ticket, id, pidfd);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the server of a sandbox, and hands its ends over.
+    fn born(&mut self, ticket: u64, id: SlotId, pidfd: OwnedFd) {
+        let index = id.slot as usize;
+        let watched = self.watch(&pidfd, Source::SlotEnd, index);
+        let Some(slot) = &mut self.slots[index] else { return };
+        slot.pidfd = Some(pidfd);
+        let said = protocol::encode(&Said::Reply {
+            ticket,
+            reply: Ok(Reply::Spawned { id }),
+        });
+        let sent = watched
+            .and(said)
+            .and_then(|said| protocol::send(&self.socket, &said, &slot.ends()));
+        slot.ends = None;
+        if sent.is_err() {
+            // The server is going away, or out of descriptors: nobody will ask for this one.
+            slot.kill();
+            slot.orphan = true;
+        } else if !slot.destroyers.is_empty() {
+            slot.kill();
+        }
+    }
+
+    fn slot_ended(&mut self, index: usize) -> io::Result<()> {
+        let Some(slot) = &mut self.slots[index] else {
+            return Ok(());
+        };
+        let Some(exit) = slot.collect() else { return Ok(()) };
+        let (id, orphan, destroyers) = (slot.id, slot.orphan, std::mem::take(&mut slot.destroyers));
+        self.say(&Said::Exited { id, exit })?;
+        if orphan || !destroyers.is_empty() {
+            self.release(id.slot);
+        }
+        for ticket in destroyers {
+            self.say(&Said::Reply {
+                ticket,
+                reply: Ok(Reply::Done),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes a sandbox apart that has no process any more.
+    fn release(&mut self, number: u32) {
+        let Some(slot) = self.slots[number as usize].take() else {
+            return;
+        };
+        if let Err(error) = self.groups.give_back(slot.group) {
+            eprintln!("updraft spawner: cannot remove the cgroup of sandbox {number}: {error}");
+        }
+        self.networks.give_back(slot.network);
+        self.free.push(number);
+        self.refills = true;
+    }
+
+    fn zygote_says(&mut self, index: usize) -> io::Result<()> {
+        loop {
+            let Some(zygote) = &mut self.zygotes[index] else {
+                return Ok(());
+            };
+            let news = match zygote.hear() {
+                Ok(Some(news)) => news,
+                Ok(None) => return Ok(()),
+                // It closed its end; its pidfd tells the rest.
+                Err(_) => {
+                    let _ = epoll::delete(&self.epoll, &zygote.control);
+                    return Ok(());
+                }
+            };
+            match news {
+                News::Booted => {
+                    zygote.booted = true;
+                    let name = zygote.plan.name.clone();
+                    self.say(&Said::ZygoteReady { name })?;
+                }
+                News::Born(pidfd) => {
+                    if let Some(birth) = zygote.births.pop_front() {
+                        self.born(birth.ticket, birth.id, pidfd);
+                    }
+                }
+                News::Refused(errno) => {
+                    if let Some(birth) = zygote.births.pop_front() {
+                        let error = io::Error::from_raw_os_error(errno);
+                        self.stillborn(&birth, Refusal::system("clone the zygote")(error))?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn stillborn(&mut self, birth: &Birth, refusal: Refusal) -> io::Result<()> {
+        let destroyers = self
+            .slot(birth.id)
+            .map(|slot| std::mem::take(&mut slot.destroyers))
+            .unwrap_or_default();
+        self.release(birth.id.slot);
+        for ticket in destroyers {
+            self.say(&Said::Reply {
+                ticket,
+                reply: Ok(Reply::Done),
+            })?;
+        }
+        self.say(&Said::Reply {
+            ticket: birth.ticket,
+            reply: Err(refusal),
+        })
+    }
+
+    /// A zygote that ended takes its unborn children with it. One that had booted is started again.
+    fn zygote_ended(&mut self, index: usize) -> io::Result<()> {
+        let Some(zygote) = self.zygotes[index].take() else {
+            return Ok(());
+        };
+        let ended = launch::reap(&zygote.pidfd, false);
+        eprintln!("updraft spawner: zygote {} ended: {ended:?}", zygote.plan.name);
+        let _ = epoll::delete(&self.epoll, &zygote.control);
+        for birth in &zygote.births {
+            self.stillborn(birth, Refusal::NoZygote)?;
+        }
+        if let Some(group) = zygote.group {
+            let _ = self.groups.give_back(group);
+        }
+        self.say(&Said::ZygoteEnded {
+            name: zygote.plan.name.clone(),
+        })?;
+        if zygote.booted
+            && let Err(error) = self.start_zygote(zygote.plan)
+        {
+            eprintln!("updraft spawner: cannot start it again: {error}");
+        }
+        Ok(())
+    }
+
+    /// To a server that is gone nothing can be said; the socket's end is noticed at the next look.
+    pub(super) fn say(&self, said: &Said) -> io::Result<()> {
+        let bytes = protocol::encode(said)?;
+        match protocol::send(&self.socket, &bytes, &[]) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// The layers of isolation that cgroups and network give.
+    pub(super) fn layers(&self) -> Vec<crate::posture::Layer> {
+        self.groups
+            .layers()
+            .iter()
+            .chain(self.networks.layers())
+            .cloned()
+            .collect()
+    }
+
+    /// Ends every sandbox and zygote, removes every cgroup and the firewall table.
+    fn shut_down(mut self) {
+        let deadline = Instant::now() + SHUTDOWN_PATIENCE;
+        for slot in self.slots.iter_mut().flatten() {
+            slot.kill();
+        }
+        self.zygotes
+            .iter()
+            .flatten()
+            .for_each(|zygote| launch::kill(&zygote.pidfd));
+        let children = self.slots.iter().flatten().filter_map(|slot| slot.pidfd.as_ref());
+        for pidfd in children.chain(self.zygotes.iter().flatten().map(|zygote| &zygote.pidfd)) {
+            slot::wait_readable(pidfd, deadline.saturating_duration_since(Instant::now()));
+            let _ = launch::reap(pidfd, false);
+        }
+        let groups: Vec<Group> = self.slots.drain(..).flatten().map(|slot| slot.group).collect();
+        drop(groups);
+        if let Err(error) = self.groups.shutdown() {
+            eprintln!("updraft spawner: cannot remove all cgroups: {error}");
+        }
+        self.networks.shutdown();
+    }
+}
+
+/// Nanoseconds since boot.
+fn first_generation() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a struct timespec to be filled.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

@@ -1,0 +1,430 @@
+//! The spawner from outside: makes sandboxes, looks at them from inside, kills things, and counts what is left.
+
+use std::{
+    ffi::CString,
+    io::Read,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use sandbox::{
+    Egress,
+    spawner::{CodeTrees, Config, Ended, Error, Exit, Limits, Plan, Spawned, Spawner, Start, ZygotePlan},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn config(directory: &Path) -> Config {
+    Config {
+        program: vec![env!("CARGO_BIN_EXE_updraft-spawner").into()],
+        egress: Egress::None,
+        slots_max: 64,
+        ..Config::new(directory)
+    }
+}
+
+fn c_strings(words: &[&str]) -> Vec<CString> {
+    words.iter().map(|word| CString::new(*word).unwrap()).collect()
+}
+
+fn shell(script: &str) -> Plan {
+    exec(&["/bin/sh", "-c", script])
+}
+
+fn exec(argv: &[&str]) -> Plan {
+    Plan {
+        start: Start::Exec {
+            argv: c_strings(argv),
+            env: c_strings(&["PATH=/usr/bin:/bin", "HOME=/tmp"]),
+        },
+        channel: false,
+        code: None,
+        limits: Limits {
+            memory_bytes: 512 << 20,
+            ..Limits::default()
+        },
+        hostname: "updraft".into(),
+    }
+}
+
+/// Reads a non-blocking pipe to its end, off the runtime.
+async fn read_all(pipe: OwnedFd) -> String {
+    tokio::task::spawn_blocking(move || {
+        rustix::io::ioctl_fionbio(&pipe, false).unwrap();
+        let mut text = Vec::new();
+        std::fs::File::from(pipe).read_to_end(&mut text).unwrap();
+        String::from_utf8_lossy(&text).into_owned()
+    })
+    .await
+    .unwrap()
+}
+
+/// Runs a plan to its end: what it printed, and how it ended.
+async fn run(spawner: &Spawner, plan: &Plan) -> (String, Exit) {
+    let Spawned { id, output, .. } = spawner.spawn(plan).await.unwrap();
+    let text = tokio::time::timeout(PATIENCE, read_all(output))
+        .await
+        .expect("output ends");
+    let exit = tokio::time::timeout(PATIENCE, spawner.wait(id))
+        .await
+        .expect("it ends")
+        .unwrap();
+    spawner.destroy(id).await.unwrap();
+    (text, exit)
+}
+
+struct Home {
+    spawner: Spawner,
+    directory: tempfile::TempDir,
+}
+
+/// None, with a word, where the kernel or the user does not bear it.
+async fn home() -> Option<Home> {
+    home_with(|_| ()).await
+}
+
+async fn home_with(change: impl FnOnce(&mut Config)) -> Option<Home> {
+    if !is_root() {
+        eprintln!("skipped: not root");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    change(&mut config);
+    let spawner = Spawner::start(config).await.unwrap();
+    Some(Home { spawner, directory })
+}
+
+#[tokio::test]
+async fn runs_a_program_and_reads_its_output() {
+    let Some(home) = home().await else { return };
+    let (text, exit) = run(&home.spawner, &shell("echo out; echo err >&2; exit 7")).await;
+    assert_eq!((text.as_str(), exit.ended), ("out\nerr\n", Ended::Exited(7)));
+    let (_, exit) = run(&home.spawner, &shell("kill -9 $$; exit 0")).await;
+    // The first process of a pid namespace cannot kill itself; it goes on.
+    assert!(matches!(exit.ended, Ended::Exited(0)), "{exit:?}");
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_sees_little_and_may_little() {
+    let Some(home) = home().await else { return };
+    let script = r#"
+        echo "user $(id -u) $(id -un)"
+        grep -E '^(Cap|NoNewPrivs|Seccomp:|NSpid)' /proc/self/status
+        echo "host $(uname -n)"
+        echo "root $(echo /*)"
+        echo "etc-shadow $(cat /etc/shadow 2>&1)"
+        for d in / /usr /etc /var/task /opt /var/runtime /dev /run/updraft; do touch $d/x 2>/dev/null && echo "writable $d"; done
+        touch /tmp/x && echo "tmp ok"
+        echo "pids $(ls /proc | grep -c '^[0-9]')"
+        echo "fds $(ls -l /proc/self/fd | awk 'NR>1 {print $9, $11}' | grep -v '/proc/' | tr '\n' ';')"
+        cat /proc/mounts | grep -v -E 'nosuid' | sed 's/^/suid-mount /'
+        cat /proc/kcore /proc/kmsg /proc/kallsyms 2>/dev/null | wc -c
+        mount -t tmpfs x /tmp 2>&1 | head -1
+        unshare -U true 2>&1 | head -1
+        chroot / true 2>&1 | head -1
+    "#;
+    let (text, exit) = run(&home.spawner, &shell(script)).await;
+    println!("{text}");
+    assert_eq!(exit.ended, Ended::Exited(0));
+    assert!(text.contains("user 200"), "own user: {text}");
+    assert!(text.contains("sbx_user"), "{text}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(text.contains(&format!("{set}:\t0000000000000000")), "{set} in {text}");
+    }
+    assert!(
+        text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"),
+        "{text}"
+    );
+    assert!(text.contains("host updraft"), "{text}");
+    assert!(!text.contains("writable"), "{text}");
+    assert!(text.contains("tmp ok"), "{text}");
+    assert!(!text.contains("suid-mount"), "{text}");
+    assert!(text.contains("No such file"), "{text}");
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn no_descriptor_leaks_into_a_sandbox() {
+    let Some(home) = home().await else { return };
+    let mut plan = exec(&[
+        "/usr/bin/python3",
+        "-I",
+        "-c",
+        "import os; print(sorted(int(f) for f in os.listdir('/proc/self/fd')))",
+    ]);
+    let (text, _) = run(&home.spawner, &plan).await;
+    // 3 is the listing itself (there is no channel), 4 the telemetry log.
+    assert_eq!(text, "[0, 1, 2, 3, 4]\n");
+    plan.channel = true;
+    let (text, _) = run(&home.spawner, &plan).await;
+    assert_eq!(text, "[0, 1, 2, 3, 4, 5]\n");
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn managed_and_compiled_programs_run() {
+    let Some(home) = home().await else { return };
+    for (argv, expected) in [
+        (vec!["/usr/bin/bash", "-c", "echo $((6*7))"], "42\n"),
+        (
+            vec![
+                "/usr/bin/python3",
+                "-I",
+                "-c",
+                "import threading,subprocess,socket; t=threading.Thread(target=print,args=(1,)); t.start(); t.join(); print(subprocess.run(['/bin/echo','2'],capture_output=True,text=True).stdout.strip())",
+            ],
+            "1\n2\n",
+        ),
+        (
+            vec![
+                "/usr/bin/node",
+                "-e",
+                "require('child_process').exec('echo 2',(e,o)=>console.log(1+1,o.trim()))",
+            ],
+            "2 2\n",
+        ),
+    ] {
+        if !Path::new(argv[0]).exists() {
+            continue;
+        }
+        let (text, exit) = run(&home.spawner, &exec(&argv)).await;
+        assert_eq!((text.as_str(), exit.ended), (expected, Ended::Exited(0)), "{argv:?}");
+    }
+    if Path::new("/usr/bin/java").exists() {
+        let (text, exit) = run(&home.spawner, &exec(&["/usr/bin/java", "-Xmx64m", "-version"])).await;
+        assert!(text.contains("penJDK"), "{text} {exit:?}");
+    }
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn code_is_mounted_at_once_or_later() {
+    let Some(home) = home().await else { return };
+    let task = tree(home.directory.path(), "task", "hello.txt", "task");
+    let opt = tree(home.directory.path(), "layers", "layer.txt", "opt");
+    let code = CodeTrees { task, opt: Some(opt) };
+    let mut plan = shell("pwd; cat hello.txt /opt/layer.txt; touch x 2>/dev/null && echo writable");
+    plan.code = Some(code.clone());
+    let (text, _) = run(&home.spawner, &plan).await;
+    assert_eq!(text, "/var/task\ntaskopt");
+
+    let parked = shell(
+        "while ! [ -e /var/task/hello.txt ]; do sleep 0.02; done; cat /var/task/hello.txt; df -k /tmp | tail -1 | awk '{print $2}'",
+    );
+    let Spawned { id, output, .. } = home.spawner.spawn(&parked).await.unwrap();
+    home.spawner.freeze(id, true).await.unwrap();
+    let limits = Limits {
+        tmp_bytes: 64 << 20,
+        ..parked.limits
+    };
+    home.spawner.attach(id, &code, limits).await.unwrap();
+    home.spawner.freeze(id, false).await.unwrap();
+    assert_eq!(read_all(output).await, "task65536\n");
+    assert_eq!(home.spawner.wait(id).await.unwrap().ended, Ended::Exited(0));
+    home.spawner.destroy(id).await.unwrap();
+    home.spawner.stop().await;
+}
+
+fn tree(base: &Path, name: &str, file: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = base.join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(directory.join(file), text).unwrap();
+    directory
+}
+
+#[tokio::test]
+async fn failures_say_the_step_and_leave_nothing() {
+    let Some(home) = home_with(|config| config.slots_max = 2).await else {
+        return;
+    };
+    let spawner = &home.spawner;
+    for _ in 0..5 {
+        match spawner.spawn(&exec(&["/nowhere"])).await {
+            Err(Error::System { step, errno }) => {
+                assert_eq!((step.as_str(), errno), ("execute the program", 2));
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut plan = shell("true");
+        plan.code = Some(CodeTrees::task("/nowhere"));
+        assert!(matches!(
+            spawner.spawn(&plan).await,
+            Err(Error::System { errno: 2, .. })
+        ));
+        let zygote = Plan {
+            start: Start::Zygote { name: "none".into() },
+            ..plan.clone()
+        };
+        assert!(matches!(
+            spawner.spawn(&zygote).await,
+            Err(Error::System { errno: 2, .. } | Error::NoZygote(_))
+        ));
+    }
+    let first = spawner.spawn(&shell("sleep 100")).await.unwrap();
+    let second = spawner.spawn(&shell("sleep 100")).await.unwrap();
+    assert!(matches!(spawner.spawn(&shell("true")).await, Err(Error::Full(2))));
+    assert_ne!(first.id, second.id);
+    spawner.destroy(first.id).await.unwrap();
+    spawner.destroy(first.id).await.unwrap();
+    assert!(matches!(spawner.freeze(first.id, true).await, Err(Error::Gone)));
+    // A frozen one can be destroyed too.
+    spawner.freeze(second.id, true).await.unwrap();
+    spawner.destroy(second.id).await.unwrap();
+    assert_eq!(run(spawner, &shell("echo ok")).await.0, "ok\n");
+    spawner.stop().await;
+}
+
+#[tokio::test]
+async fn memory_beyond_the_limit_is_told_as_such() {
+    let Some(home) = home().await else { return };
+    let mut plan = exec(&[
+        "/usr/bin/python3",
+        "-I",
+        "-c",
+        "x = bytearray(300 << 20); print(len(x))",
+    ]);
+    plan.limits.memory_bytes = 64 << 20;
+    let (text, exit) = run(&home.spawner, &plan).await;
+    assert_eq!(text, "");
+    assert_eq!(exit.ended, Ended::Signaled(9));
+    assert!(exit.usage.oom_kills > 0, "{exit:?}");
+    plan.limits.memory_bytes = 512 << 20;
+    let (text, exit) = run(&home.spawner, &plan).await;
+    assert_eq!(text.trim(), (300 << 20).to_string());
+    assert!(
+        exit.usage.memory_peak_bytes > 300 << 20 && exit.usage.cpu_ns > 0,
+        "{exit:?}"
+    );
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn two_sandboxes_see_nothing_of_each_other() {
+    let Some(home) = home().await else { return };
+    let first = home
+        .spawner
+        .spawn(&shell("echo secret > /tmp/secret; sleep 100"))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (text, _) = run(
+        &home.spawner,
+        &shell("ls /tmp; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; kill -9 -1; echo alive"),
+    )
+    .await;
+    assert!(!text.contains("secret"), "{text}");
+    assert!(home.spawner.usage(first.id).await.is_ok());
+    home.spawner.destroy(first.id).await.unwrap();
+    home.spawner.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_spawner_takes_its_sandboxes_along_and_is_replaced() {
+    let Some(home) = home().await else { return };
+    let Spawned { id, pidfd, .. } = home.spawner.spawn(&shell("trap '' TERM; sleep 100")).await.unwrap();
+    let watchdog = home.spawner.process_id().unwrap();
+    kill(watchdog);
+    let exit = tokio::time::timeout(PATIENCE, home.spawner.wait(id))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(exit.ended, Ended::SpawnerDied);
+    wait_for_end(pidfd).await;
+    home.spawner.destroy(id).await.unwrap();
+    assert_eq!(run(&home.spawner, &shell("echo again")).await.0, "again\n");
+    home.spawner.stop().await;
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+async fn wait_for_end(pidfd: OwnedFd) {
+    let start = Instant::now();
+    let mut ends = [rustix::event::PollFd::from_borrowed_fd(
+        std::os::fd::AsFd::as_fd(&pidfd),
+        rustix::event::PollFlags::IN,
+    )];
+    while start.elapsed() < PATIENCE {
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if rustix::event::poll(&mut ends, Some(&now)).unwrap() > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("a process of a sandbox lives on");
+}
+
+fn zygote() -> ZygotePlan {
+    const BOOT: &str = r#"
+import ctypes, os, sys, json
+library = ctypes.PyDLL(os.environ["UPDRAFT_ZYGOTE_LIBRARY"])
+library.updraft_zygote_ready()
+while (who := library.updraft_zygote_fork()) == 0:
+    pass
+if who < 0:
+    os._exit(0)
+status = open("/proc/self/status").read()
+lines = {line.split(":")[0]: line.split(":")[1].strip() for line in status.splitlines()}
+names = ["Uid", "CapEff", "CapPrm", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "NSpid"]
+print(json.dumps([lines[name] for name in names[1:]]), flush=True)
+print(os.getpid(), os.getuid(), sorted(os.listdir("/proc/self/fd")), flush=True)
+with open("/tmp/file", "w") as file:
+    file.write("x")
+import threading
+t = threading.Thread(target=print, args=("thread",)); t.start(); t.join()
+sys.stdout.flush()
+os._exit(3)
+"#;
+    ZygotePlan {
+        name: "python".into(),
+        argv: c_strings(&["/usr/bin/python3", "-I", "-S", "-c", BOOT]),
+        env: c_strings(&["PATH=/usr/bin:/bin"]),
+    }
+}
+
+#[tokio::test]
+async fn a_zygote_forks_confined_children() {
+    let Some(home) = home_with(|config| config.zygotes.push(zygote())).await else {
+        return;
+    };
+    let mut plan = shell("");
+    plan.start = Start::Zygote { name: "python".into() };
+    for channel in [false, true] {
+        plan.channel = channel;
+        let (text, exit) = run(&home.spawner, &plan).await;
+        println!("{text}");
+        assert_eq!(exit.ended, Ended::Exited(3));
+        let none = "0000000000000000";
+        assert!(
+            text.starts_with(&format!(
+                "[\"{none}\", \"{none}\", \"{none}\", \"{none}\", \"1\", \"2\""
+            )),
+            "{text}"
+        );
+        assert!(text.contains("\n1 200"), "{text}");
+        let fds = if channel {
+            "['0', '1', '2', '3', '4', '5']"
+        } else {
+            "['0', '1', '2', '3', '4']"
+        };
+        assert!(text.contains(fds), "{text}");
+        assert!(text.ends_with("thread\n"), "{text}");
+    }
+    assert!(home.spawner.zygote_ready("python"));
+    // What fails in the child of a zygote is told at its end.
+    plan.code = Some(CodeTrees::task("/etc/hostname"));
+    let (_, exit) = run(&home.spawner, &plan).await;
+    assert!(matches!(exit.ended, Ended::Unconfined { .. }), "{exit:?}");
+    home.spawner.stop().await;
+}
