@@ -1,0 +1,228 @@
+//! AWS Lambda: the service, its operations by name, and what they share.
+//!
+//! Here is the control plane: what functions there are, what their code and settings are, who may use them. Nothing runs
+//! here; invocation has files of its own and comes in through [`Lambda`]'s `resolve`, which needs no read of the store.
+//! State is in the store ([`records`]) and, unpacked, in the code cache ([`code`]), which can be lost.
+
+pub(crate) mod code;
+pub mod configuration;
+pub(crate) mod deployment;
+pub(crate) mod error;
+pub(crate) mod function;
+pub mod name;
+mod not_yet;
+pub mod operations;
+pub(crate) mod paging;
+pub(crate) mod policy;
+pub(crate) mod records;
+pub mod resolve;
+pub(crate) mod runtime;
+pub(crate) mod settings;
+pub(crate) mod settle;
+
+use std::io;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{AccountId, Arn, Clock, Cx, Error, Region};
+use bytes::Bytes;
+use cloud::ports::{Credentials, LogSink};
+use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
+use store::{Key, Scan, Store};
+use tokio::sync::RwLock;
+use wire::protocol::{Protocol, REQUEST_BYTES_MAX};
+
+use code::CodeCache;
+use code::link::LinkKey;
+use error::Failure;
+use name::{Qualifier, Target};
+use operations::*;
+use records::{FUNCTIONS, SECRETS, Secret};
+use resolve::Cache;
+
+pub use code::CodeTree;
+pub use code::link::PATH as CODE_DOWNLOAD_PATH;
+pub use resolve::Resolved;
+
+/// The service. A cheap handle: clones share everything.
+#[derive(Clone)]
+pub struct Lambda(Arc<Shared>);
+
+/// What all operations and invocations share.
+pub struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    #[expect(dead_code, reason = "invocation sends logs and fetches credentials through them")]
+    pub(crate) ports: Ports,
+    pub(crate) code: CodeCache,
+    /// Held for reading while code is stored and not yet referred to, for writing while garbage is collected. Enough for
+    /// one node; a cluster needs the age of the blob instead.
+    pub(crate) collection: Arc<RwLock<()>>,
+    pub(crate) cache: Cache,
+    link_key: LinkKey,
+}
+
+impl Deref for Lambda {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What the node decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where unpacked code is kept: a cache, made again when it is lost.
+    pub code_dir: PathBuf,
+    /// Whether the `hot-reload` bucket works. It shows any directory of the host to functions, so it is for loopback only.
+    pub hot_reload: bool,
+    /// How long Pending and InProgress last beyond what they must: zero, but for tests that want to see them.
+    pub settle_delay: Duration,
+}
+
+/// What Lambda needs of other services.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where functions' logs go.
+    pub logs: Arc<dyn LogSink>,
+    /// Who makes the execution roles' credentials.
+    pub credentials: Arc<dyn Credentials>,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The code cache's directory cannot be used.
+    #[error("cannot use the code cache: {0}")]
+    CodeCache(#[from] io::Error),
+    /// The store failed.
+    #[error("cannot read lambda's state: {0}")]
+    Store(#[from] store::Error),
+    /// What a crash interrupted cannot be finished.
+    #[error("cannot finish what was interrupted: {0}")]
+    Recover(String),
+}
+
+impl Lambda {
+    /// Opens the service over its stored state and finishes what an earlier process began.
+    pub async fn open(config: Config, store: Store, clock: Clock, ports: Ports) -> Result<Lambda, OpenError> {
+        let directory = config.code_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || CodeCache::open(directory)).await;
+        let code = opened.map_err(io::Error::other)??;
+        let link_key = LinkKey(secret(&store, "code-link").await?);
+        let (collection, cache) = (Arc::default(), Cache::default());
+        let lambda = Lambda(Arc::new(Shared { store, clock, config, ports, code, collection, cache, link_key }));
+        let recovered = async { lambda.collect().await.and(lambda.settle_all().await) };
+        recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
+        Ok(lambda)
+    }
+
+    /// The zip that a link out of GetFunction means, if the link is ours and still good. The HTTP layer mounts it, without
+    /// authentication, at [`CODE_DOWNLOAD_PATH`]; `None` is a 403.
+    pub async fn code_download(&self, path: &str, query: &str) -> Option<Bytes> {
+        let id = self.link_key.check(path, query, self.clock.now())?;
+        self.store.blobs().get(id).await.ok()
+    }
+
+    /// A link by which the caller can fetch a zip.
+    pub(crate) fn code_link(&self, cx: &Cx, id: store::BlobId) -> String {
+        self.link_key.link(cx, id)
+    }
+
+    async fn reset_functions(&self, account: Option<AccountId>) -> Result<(), Failure> {
+        let scan = account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
+        for (key, _) in self.store.scan(FUNCTIONS, scan).await? {
+            if let Some(target) = target_of(&key) {
+                self.remove(&target, None).await?;
+            }
+        }
+        self.collect().await
+    }
+}
+
+/// The function a key of [`FUNCTIONS`] means.
+pub(crate) fn target_of(key: &Key) -> Option<Target> {
+    let (account, region, name) = key.parts::<(String, String, String)>()?;
+    let (account, region) = (AccountId::parse(&account)?, Region::parse(&region)?);
+    Some(Target { account, region, name, qualifier: None })
+}
+
+/// A key of our own, drawn when it is first needed.
+async fn secret(store: &Store, purpose: &'static str) -> Result<Vec<u8>, store::Error> {
+    let fresh = base::id::lower_hex(64).into_bytes();
+    store
+        .transact(move |tx| {
+            if let Some(secret) = tx.get(SECRETS, &Key::of(purpose.to_owned()))? {
+                return Ok(secret.key);
+            }
+            tx.put(SECRETS, &Key::of(purpose.to_owned()), &Secret { key: fresh.clone() })?;
+            Ok(fresh.clone())
+        })
+        .await
+}
+
+impl Service for Lambda {
+    const ID: ServiceId = ServiceId::new("lambda", &[Protocol::RestJson1], "2015-03-31")
+        .path_prefixes(&[
+            "2014-11-13",
+            "2015-03-31",
+            "2016-08-19",
+            "2017-03-31",
+            "2017-10-31",
+            "2018-10-31",
+            "2019-09-25",
+            "2019-09-30",
+            "2020-04-22",
+            "2020-06-30",
+            "2021-07-20",
+            "2021-10-31",
+            "2021-11-15",
+            "2024-08-31",
+            "2025-11-30",
+            "2025-12-01",
+        ])
+        .body_limit_bytes(REQUEST_BYTES_MAX);
+
+    const OPERATIONS: &'static [Op<Self>] = &[
+        op::<_, AddPermission>(),
+        op::<_, CreateFunction>(),
+        op::<_, DeleteFunction>(),
+        op::<_, GetAccountSettings>(),
+        op::<_, GetFunction>(),
+        op::<_, GetFunctionConfiguration>(),
+        op::<_, GetPolicy>(),
+        op::<_, ListFunctions>(),
+        op::<_, ListTags>(),
+        op::<_, ListVersionsByFunction>(),
+        op::<_, PublishVersion>(),
+        op::<_, RemovePermission>(),
+        op::<_, TagResource>(),
+        op::<_, UntagResource>(),
+        op::<_, UpdateFunctionCode>(),
+        op::<_, UpdateFunctionConfiguration>(),
+    ];
+
+    const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;
+
+    fn resource_policy<'a>(&'a self, cx: &'a Cx, resource: &'a Arn) -> BoxFuture<'a, Option<String>> {
+        let _ = cx;
+        Box::pin(async move {
+            let (account, region) = (AccountId::parse(&resource.account)?, Region::parse(&resource.region)?);
+            let mut words = resource.resource.strip_prefix("function:")?.splitn(2, ':');
+            let (name, qualifier) = (words.next()?.to_owned(), words.next().unwrap_or_default());
+            let target = Target { account, region, name, qualifier: Some(Qualifier::parse(qualifier)) };
+            let function = self.store.get(FUNCTIONS, &target.key()).await.ok()??;
+            function.policies.get(qualifier).map(policy::Policy::document)
+        })
+    }
+
+    fn reset<'a>(&'a self, account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { Ok(self.reset_functions(account).await?) })
+    }
+}
+
+const _: () = check(Lambda::OPERATIONS);

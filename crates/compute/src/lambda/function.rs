@@ -1,0 +1,234 @@
+//! Functions in the store: finding them, and changing them in transactions.
+//!
+//! A change is one transaction: it checks revision and state, writes the new record, notes which zips are used by whom and
+//! marks the version as between two states. What follows ([`super::settle`]) may happen twice or after a crash.
+
+use base::{Cx, Timestamp};
+use store::{BlobId, Key, Scan, Tx};
+
+use super::Lambda;
+use super::error::{Failure, conflict, no_function, stale_revision};
+use super::name::{Qualifier, Target};
+use super::records::{
+    CODE_LOOSE, CODE_USES, Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord,
+    code_key,
+};
+
+/// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
+const VERSIONS_PER_STEP: usize = 1_000;
+
+impl Lambda {
+    /// The function, or AWS's 404.
+    pub(crate) async fn function(&self, target: &Target) -> Result<FunctionRecord, Failure> {
+        let found = self.store.get(FUNCTIONS, &target.key()).await?;
+        found.ok_or_else(|| no_function(&target.arn()).into())
+    }
+
+    /// The function and the version that is meant. Aliases are not built yet, so none is found.
+    pub(crate) async fn version(&self, target: &Target) -> Result<(FunctionRecord, VersionRecord), Failure> {
+        let snapshot = self.store.snapshot()?;
+        let missing = || no_function(&target.arn());
+        let function = snapshot.get(FUNCTIONS, &target.key()).await?.ok_or_else(missing)?;
+        let version = match &target.qualifier {
+            None | Some(Qualifier::Latest) => Some(function.latest.clone()),
+            Some(Qualifier::Version(number)) => snapshot.get(VERSIONS, &target.version_key(*number)).await?,
+            Some(Qualifier::Alias(_)) => None,
+        };
+        Ok((function, version.ok_or_else(missing)?))
+    }
+
+    /// Removes a function with all its versions, or one version. False if there was none.
+    pub(crate) async fn remove(&self, target: &Target, version: Option<u64>) -> Result<bool, Failure> {
+        let removed = match version {
+            Some(number) => {
+                let target = target.clone();
+                self.store.transact(move |tx| remove_version(tx, &target, number)).await
+            }
+            None => self.remove_all(target).await,
+        };
+        self.forget(target);
+        self.collect_later();
+        removed
+    }
+
+    async fn remove_all(&self, target: &Target) -> Result<bool, Failure> {
+        loop {
+            let target = target.clone();
+            if let Some(found) = self.store.transact(move |tx| remove_some(tx, &target)).await? {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// The function within a transaction, or AWS's 404.
+pub(crate) fn load(tx: &Tx<'_>, target: &Target) -> Result<FunctionRecord, Failure> {
+    tx.get(FUNCTIONS, &target.key())?.ok_or_else(|| no_function(&target.function_arn()).into())
+}
+
+/// Refuses a caller who has seen an older state.
+pub(crate) fn check_revision(record: &VersionRecord, expected: Option<&str>) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected != record.revision_id => Err(stale_revision("GetFunction/GetAlias").into()),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses while `$LATEST` is being created or updated.
+pub(crate) fn check_settled(target: &Target, latest: &VersionRecord) -> Result<(), Failure> {
+    if latest.state == State::Pending {
+        return Err(conflict(
+            "The operation cannot be performed at this time. The function is currently in the following state: Pending",
+        )
+        .into());
+    }
+    if latest.update == Update::InProgress {
+        let arn = target.function_arn();
+        return Err(conflict(format!(
+            "The operation cannot be performed at this time. An update is in progress for resource: {arn}"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// What one change stamps on the records it writes. Drawn before the transaction, since that may run twice.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    now: Timestamp,
+    revision_id: String,
+    publication_revision_id: String,
+}
+
+impl Stamp {
+    pub(crate) fn new(cx: &Cx) -> Stamp {
+        Stamp { now: cx.now(), revision_id: base::id::uuid(), publication_revision_id: base::id::uuid() }
+    }
+
+    /// When.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The new revision of `$LATEST`.
+    pub(crate) fn revision_id(&self) -> String {
+        self.revision_id.clone()
+    }
+}
+
+/// Begins an update of `$LATEST`: visible at once, and in progress until it is settled. Does not write the record.
+pub(crate) fn begin_update(
+    tx: &mut Tx<'_>,
+    target: &Target,
+    function: &mut FunctionRecord,
+    stamp: &Stamp,
+) -> Result<(), Failure> {
+    function.latest.update = Update::InProgress;
+    function.latest.modified = stamp.now;
+    function.latest.revision_id = stamp.revision_id();
+    tx.put(SETTLING, &target.version_key(0), &Mark {})?;
+    Ok(())
+}
+
+/// Publishes `$LATEST` as the next version, unless nothing changed since the last: then that one is the answer. Does not
+/// write the function's record.
+pub(crate) fn publish(
+    tx: &mut Tx<'_>,
+    target: &Target,
+    function: &mut FunctionRecord,
+    description: Option<&str>,
+    stamp: &Stamp,
+) -> Result<VersionRecord, Failure> {
+    if let Some(last) = function.published
+        && last.changes == function.changes
+        && let Some(version) = tx.get(VERSIONS, &target.version_key(last.version))?
+    {
+        return Ok(version);
+    }
+    // A number is never given twice, even if the last version was deleted.
+    let number = function.published.map_or(0, |last| last.version) + 1;
+    let mut version = VersionRecord {
+        number,
+        revision_id: stamp.publication_revision_id.clone(),
+        state: State::Pending,
+        update: Update::None,
+        ..function.latest.clone()
+    };
+    if let Some(description) = description {
+        version.settings.description = description.to_owned();
+    }
+    function.published = Some(super::records::Publication { version: number, changes: function.changes });
+    use_code(tx, target, number, None, &version.code)?;
+    tx.put(VERSIONS, &target.version_key(number), &version)?;
+    tx.put(SETTLING, &target.version_key(number), &Mark {})?;
+    Ok(version)
+}
+
+/// Notes that a version now has this code, and no longer the old one.
+pub(crate) fn use_code(
+    tx: &mut Tx<'_>,
+    target: &Target,
+    number: u64,
+    old: Option<&Code>,
+    new: &Code,
+) -> Result<(), Failure> {
+    if old == Some(new) {
+        return Ok(());
+    }
+    if let Some(id) = old.and_then(Code::id) {
+        give_up_code(tx, target, number, id)?;
+    }
+    if let Some(id) = new.id() {
+        tx.put(CODE_USES, &use_key(target, number, id), &Mark {})?;
+        tx.delete(CODE_LOOSE, &code_key(id))?;
+    }
+    Ok(())
+}
+
+fn give_up_code(tx: &mut Tx<'_>, target: &Target, number: u64, id: BlobId) -> Result<(), Failure> {
+    tx.delete(CODE_USES, &use_key(target, number, id))?;
+    if tx.scan(CODE_USES, Scan::under(id.to_string()).limit(1))?.is_empty() {
+        tx.put(CODE_LOOSE, &code_key(id), &Mark {})?;
+    }
+    Ok(())
+}
+
+fn use_key(target: &Target, number: u64, id: BlobId) -> Key {
+    Key::of((id.to_string(), target.account.as_str(), target.region.as_str(), target.name.as_str(), number))
+}
+
+/// Removes versions, and with the last of them the function. None if there is more to do.
+fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure> {
+    let Some(function) = tx.get(FUNCTIONS, &target.key())? else { return Ok(Some(false)) };
+    let parts = (target.account.as_str(), target.region.as_str(), target.name.as_str());
+    let versions = tx.scan(VERSIONS, Scan::under(parts).limit(VERSIONS_PER_STEP))?;
+    for (key, version) in &versions {
+        tx.delete(VERSIONS, key)?;
+        forget_version(tx, target, version)?;
+    }
+    if versions.len() == VERSIONS_PER_STEP {
+        return Ok(None);
+    }
+    tx.delete(FUNCTIONS, &target.key())?;
+    forget_version(tx, target, &function.latest)?;
+    Ok(Some(true))
+}
+
+fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool, Failure> {
+    let mut function = load(tx, target)?;
+    let Some(version) = tx.get(VERSIONS, &target.version_key(number))? else { return Ok(false) };
+    tx.delete(VERSIONS, &target.version_key(number))?;
+    forget_version(tx, target, &version)?;
+    if function.policies.remove(&number.to_string()).is_some() {
+        tx.put(FUNCTIONS, &target.key(), &function)?;
+    }
+    Ok(true)
+}
+
+fn forget_version(tx: &mut Tx<'_>, target: &Target, version: &VersionRecord) -> Result<(), Failure> {
+    if let Some(id) = version.code.id() {
+        give_up_code(tx, target, version.number, id)?;
+    }
+    tx.delete(SETTLING, &target.version_key(version.number))?;
+    Ok(())
+}

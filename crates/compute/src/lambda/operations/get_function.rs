@@ -1,0 +1,67 @@
+//! GetFunction.
+
+use std::collections::BTreeMap;
+
+use base::{Cx, Error};
+use cloud::{Authz, Meta, Operation};
+use shape::Shape;
+
+use crate::lambda::Lambda;
+use crate::lambda::configuration::FunctionConfiguration;
+use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
+use crate::lambda::records::Code;
+
+/// Returns a function's settings, a link to its code and its tags.
+#[derive(Shape, Default)]
+#[shape(name = "GetFunctionRequest")]
+pub struct GetFunction {
+    /// Which.
+    #[shape(label)]
+    pub function_name: NamespacedFunctionName,
+    /// Which version.
+    #[shape(query = "Qualifier")]
+    pub qualifier: Option<QualifierText>,
+}
+
+/// A function with all that belongs to it.
+#[derive(Shape, Debug, Default)]
+pub struct GetFunctionResponse {
+    /// Its settings.
+    pub configuration: Option<FunctionConfiguration>,
+    /// Where its code is.
+    pub code: Option<FunctionCodeLocation>,
+    /// Its tags, if it has any.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// Where a function's code can be fetched.
+#[derive(Shape, Debug, Default)]
+pub struct FunctionCodeLocation {
+    /// `S3`, as AWS says of all zips.
+    pub repository_type: Option<String>,
+    /// A link that is good for ten minutes and needs no credentials.
+    pub location: Option<String>,
+}
+
+impl Operation<Lambda> for GetFunction {
+    const META: Meta = Meta::read("GetFunction").http("GET", "/2015-03-31/functions/{FunctionName}");
+    type Output = GetFunctionResponse;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        Target::need(cx, need, &self.function_name);
+    }
+
+    async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<GetFunctionResponse, Error> {
+        let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
+        let (function, version) = lambda.version(&target).await?;
+        let location = match &version.code {
+            Code::Zip { id, .. } => lambda.code_link(cx, *id),
+            Code::HotReload { directory } => format!("file://{directory}"),
+        };
+        Ok(GetFunctionResponse {
+            configuration: Some(FunctionConfiguration::of(&target, target.qualifier.as_ref(), &version)),
+            code: Some(FunctionCodeLocation { repository_type: Some("S3".to_owned()), location: Some(location) }),
+            tags: Some(function.tags).filter(|tags| !tags.is_empty()),
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! ListTags.
+
+use std::collections::BTreeMap;
+
+use base::{Cx, Error};
+use cloud::{Authz, Meta, Operation};
+use shape::Shape;
+
+use crate::lambda::Lambda;
+use crate::lambda::name::{TaggableResource, Target};
+
+use super::tag_resource::tagged_function;
+
+/// Returns a function's tags.
+#[derive(Shape, Default)]
+#[shape(name = "ListTagsRequest")]
+pub struct ListTags {
+    /// The function's ARN.
+    #[shape(label)]
+    pub resource: TaggableResource,
+}
+
+/// Tags; empty, not absent, if there are none.
+#[derive(Shape, Debug, Default)]
+pub struct ListTagsResponse {
+    /// By key.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl Operation<Lambda> for ListTags {
+    const META: Meta = Meta::read("ListTags").http("GET", "/2017-03-31/tags/{Resource}");
+    type Output = ListTagsResponse;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        Target::need(cx, need, &self.resource);
+    }
+
+    async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<ListTagsResponse, Error> {
+        let target = tagged_function(cx, &self.resource)?;
+        Ok(ListTagsResponse { tags: Some(lambda.function(&target).await?.tags) })
+    }
+}

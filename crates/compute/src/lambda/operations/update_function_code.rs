@@ -1,0 +1,144 @@
+//! UpdateFunctionCode.
+
+use base::{Cx, Error};
+use bytes::Bytes;
+use cloud::{Authz, Meta, Operation};
+use shape::Shape;
+use store::Tx;
+
+use crate::lambda::Lambda;
+use crate::lambda::configuration::{Architecture, FunctionConfiguration};
+use crate::lambda::deployment::Source;
+use crate::lambda::error::Failure;
+use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish, use_code};
+use crate::lambda::name::{FunctionName, Qualifier, Target};
+use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, VersionRecord};
+
+/// Gives `$LATEST` new code.
+#[derive(Shape, Default)]
+#[shape(name = "UpdateFunctionCodeRequest")]
+pub struct UpdateFunctionCode {
+    /// Which.
+    #[shape(label)]
+    pub function_name: FunctionName,
+    /// A zip of at most 50 MB.
+    #[shape(sensitive)]
+    pub zip_file: Option<Bytes>,
+    /// A bucket: only `hot-reload` so far.
+    #[shape(length(3..=63), pattern = r"[0-9A-Za-z\.\-_]*")]
+    pub s3_bucket: Option<String>,
+    /// A key in it.
+    #[shape(length(1..=1024))]
+    pub s3_key: Option<String>,
+    /// A version of it.
+    #[shape(length(1..=1024))]
+    pub s3_object_version: Option<String>,
+    /// Not built yet.
+    pub image_uri: Option<String>,
+    /// Publishes a version as well.
+    pub publish: Option<bool>,
+    /// Checks everything and changes nothing.
+    pub dry_run: Option<bool>,
+    /// The revision that the caller has seen.
+    pub revision_id: Option<String>,
+    /// A new instruction set.
+    #[shape(length(1..=1))]
+    pub architectures: Option<Vec<Architecture>>,
+    /// Not built yet.
+    #[shape(name = "SourceKMSKeyArn")]
+    pub source_kms_key_arn: Option<String>,
+    /// Not built yet.
+    pub publish_to: Option<String>,
+}
+
+impl Operation<Lambda> for UpdateFunctionCode {
+    const META: Meta = Meta::write("UpdateFunctionCode").http("PUT", "/2015-03-31/functions/{FunctionName}/code");
+    type Output = FunctionConfiguration;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        Target::need(cx, need, &self.function_name);
+    }
+
+    async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
+        let target = Target::own(cx, &self.function_name, None)?.function();
+        if self.publish_to.is_some() {
+            return Err(Error::not_implemented("lambda's setting PublishTo"));
+        }
+        // Before the zip is unpacked, since that costs; the transaction looks again.
+        let present = lambda.function(&target).await?.latest;
+        check_revision(&present, self.revision_id.as_deref())?;
+        check_settled(&target, &present)?;
+        let staged = lambda.stage(&self.source(), "UpdateFunctionCode").await;
+        let staged = staged.inspect_err(|_| lambda.collect_later())?;
+        let update = CodeUpdate {
+            target: target.clone(),
+            code: staged.code.clone(),
+            architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
+            revision_id: self.revision_id.clone(),
+            publish: self.publish == Some(true),
+            stamp: Stamp::new(cx),
+        };
+        if self.dry_run == Some(true) {
+            drop(staged);
+            lambda.collect_later();
+            return Ok(FunctionConfiguration::of(&target, None, &update.applied(present)));
+        }
+        let updated = lambda.store.transact(move |tx| update.write(tx)).await;
+        drop(staged);
+        lambda.forget(&target);
+        lambda.collect_later();
+        let (latest, published) = updated?;
+        lambda.settle_later(&target, 0);
+        let Some(version) = published else { return Ok(FunctionConfiguration::of(&target, None, &latest)) };
+        lambda.settle_later(&target, version.number);
+        Ok(FunctionConfiguration::of(&target, Some(&Qualifier::Version(version.number)), &version))
+    }
+}
+
+impl UpdateFunctionCode {
+    fn source(&self) -> Source<'_> {
+        Source {
+            zip_file: self.zip_file.as_ref(),
+            s3_bucket: self.s3_bucket.as_deref(),
+            s3_key: self.s3_key.as_deref(),
+            s3_object_version: self.s3_object_version.as_deref(),
+            image_uri: self.image_uri.as_deref(),
+            source_kms_key_arn: self.source_kms_key_arn.as_deref(),
+        }
+    }
+}
+
+struct CodeUpdate {
+    target: Target,
+    code: Code,
+    architecture: Option<Architecture>,
+    revision_id: Option<String>,
+    publish: bool,
+    stamp: Stamp,
+}
+
+impl CodeUpdate {
+    fn write(&self, tx: &mut Tx<'_>) -> Result<(VersionRecord, Option<VersionRecord>), Failure> {
+        let FunctionRecord { latest, .. } = load(tx, &self.target)?;
+        let mut function = load(tx, &self.target)?;
+        check_revision(&latest, self.revision_id.as_deref())?;
+        check_settled(&self.target, &latest)?;
+        use_code(tx, &self.target, 0, Some(&latest.code), &self.code)?;
+        let new = self.applied(latest.clone());
+        if new.code != latest.code || new.settings != latest.settings {
+            function.changes += 1;
+        }
+        function.latest = new;
+        begin_update(tx, &self.target, &mut function, &self.stamp)?;
+        let published =
+            self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;
+        tx.put(FUNCTIONS, &self.target.key(), &function)?;
+        Ok((function.latest, published))
+    }
+
+    fn applied(&self, mut latest: VersionRecord) -> VersionRecord {
+        latest.code = self.code.clone();
+        latest.settings.architecture = self.architecture.unwrap_or(latest.settings.architecture);
+        latest
+    }
+}

@@ -1,0 +1,154 @@
+//! UpdateFunctionConfiguration.
+
+use base::{Cx, Error};
+use cloud::{Authz, Meta, Operation};
+use shape::Shape;
+use store::Tx;
+
+use crate::lambda::Lambda;
+use crate::lambda::configuration::{
+    DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig, LoggingConfig,
+    SnapStart, TracingConfig, VpcConfig,
+};
+use crate::lambda::error::Failure;
+use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load};
+use crate::lambda::name::{FunctionName, Target};
+use crate::lambda::records::{FUNCTIONS, VersionRecord};
+use crate::lambda::settings::{Change, NotBuilt};
+
+/// Changes the settings of `$LATEST`; what is absent stays.
+#[derive(Shape, Default)]
+#[shape(name = "UpdateFunctionConfigurationRequest")]
+pub struct UpdateFunctionConfiguration {
+    /// Which.
+    #[shape(label)]
+    pub function_name: FunctionName,
+    /// The execution role.
+    #[shape(pattern = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")]
+    pub role: Option<String>,
+    /// The entry point.
+    #[shape(length(0..=128), pattern = r"[^\s]+")]
+    pub handler: Option<String>,
+    /// Free text.
+    #[shape(length(0..=256))]
+    pub description: Option<String>,
+    /// Seconds.
+    #[shape(range(1..=900))]
+    pub timeout: Option<i32>,
+    /// MB.
+    #[shape(range(128..=10_240))]
+    pub memory_size: Option<i32>,
+    /// Not built yet.
+    pub vpc_config: Option<VpcConfig>,
+    /// Variables for the function; they replace all earlier ones.
+    pub environment: Option<Environment>,
+    /// AWS's name of a runtime.
+    pub runtime: Option<String>,
+    /// Not built yet.
+    pub dead_letter_config: Option<DeadLetterConfig>,
+    /// Not built yet.
+    #[shape(name = "KMSKeyArn", pattern = r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()")]
+    pub kms_key_arn: Option<String>,
+    /// Active is not built yet.
+    pub tracing_config: Option<TracingConfig>,
+    /// The revision that the caller has seen.
+    pub revision_id: Option<String>,
+    /// Not built yet.
+    pub layers: Option<Vec<String>>,
+    /// Not built yet.
+    #[shape(length(0..=1))]
+    pub file_system_configs: Option<Vec<FileSystemConfig>>,
+    /// Not built yet.
+    pub image_config: Option<ImageConfig>,
+    /// Size of `/tmp`.
+    pub ephemeral_storage: Option<EphemeralStorage>,
+    /// PublishedVersions is not built yet.
+    pub snap_start: Option<SnapStart>,
+    /// Where logs go and how they look.
+    pub logging_config: Option<LoggingConfig>,
+    /// Not built yet; refused whole, so its members are not declared.
+    pub capacity_provider_config: Option<serde_json::Value>,
+    /// Not built yet; refused whole.
+    pub durable_config: Option<serde_json::Value>,
+}
+
+impl Operation<Lambda> for UpdateFunctionConfiguration {
+    const META: Meta =
+        Meta::write("UpdateFunctionConfiguration").http("PUT", "/2015-03-31/functions/{FunctionName}/configuration");
+    type Output = FunctionConfiguration;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        Target::need(cx, need, &self.function_name);
+    }
+
+    async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
+        let target = Target::own(cx, &self.function_name, None)?.function();
+        self.refuse_not_built()?;
+        let (function, stamp) = (target.clone(), Stamp::new(cx));
+        let (change, revision_id) = (self.change(), self.revision_id);
+        let updated = lambda.store.transact(move |tx| {
+            update(tx, &function, change.clone(), revision_id.as_deref(), &stamp)
+        });
+        let updated = updated.await;
+        lambda.forget(&target);
+        let latest = updated?;
+        lambda.settle_later(&target, 0);
+        Ok(FunctionConfiguration::of(&target, None, &latest))
+    }
+}
+
+fn update(
+    tx: &mut Tx<'_>,
+    target: &Target,
+    change: Change,
+    revision_id: Option<&str>,
+    stamp: &Stamp,
+) -> Result<VersionRecord, Failure> {
+    let mut function = load(tx, target)?;
+    check_revision(&function.latest, revision_id)?;
+    check_settled(target, &function.latest)?;
+    let settings = function.latest.settings.clone().with(change)?;
+    if settings != function.latest.settings {
+        function.changes += 1;
+    }
+    function.latest.settings = settings;
+    begin_update(tx, target, &mut function, stamp)?;
+    tx.put(FUNCTIONS, &target.key(), &function)?;
+    Ok(function.latest)
+}
+
+impl UpdateFunctionConfiguration {
+    fn change(&self) -> Change {
+        Change {
+            runtime: self.runtime.clone(),
+            role: self.role.clone(),
+            handler: self.handler.clone(),
+            description: self.description.clone(),
+            timeout: self.timeout,
+            memory_size: self.memory_size,
+            environment: self.environment.clone(),
+            architecture: None,
+            ephemeral_storage: self.ephemeral_storage.clone(),
+            logging_config: self.logging_config.clone(),
+        }
+    }
+
+    fn refuse_not_built(&self) -> Result<(), Error> {
+        NotBuilt {
+            vpc_config: self.vpc_config.as_ref(),
+            dead_letter_config: self.dead_letter_config.as_ref(),
+            kms_key_arn: self.kms_key_arn.as_deref(),
+            tracing_config: self.tracing_config.as_ref(),
+            layers: self.layers.as_deref(),
+            file_system_configs: self.file_system_configs.as_deref(),
+            image_config: self.image_config.as_ref(),
+            snap_start: self.snap_start.as_ref(),
+            code_signing_config_arn: None,
+            others: &[
+                ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
+                ("DurableConfig", self.durable_config.is_some()),
+            ],
+        }
+        .refuse()
+    }
+}

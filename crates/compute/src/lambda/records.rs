@@ -1,0 +1,172 @@
+//! What Lambda keeps in the store, and under which keys.
+//!
+//! One record per function holds `$LATEST` and all that its versions share; each published version has its own, since
+//! there may be thousands. Three small tables make the rest crash-safe: which versions refer to which zip, which zips
+//! may be garbage, and which versions are between two states.
+
+use std::collections::BTreeMap;
+
+use base::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{BlobId, Key, Record, Table};
+
+use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
+use super::policy::Policy;
+
+/// Functions by (account, region, name).
+pub(crate) const FUNCTIONS: Table<FunctionRecord> = Table::new("lambda.functions");
+/// Published versions by (account, region, name, number).
+pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("lambda.versions");
+/// (zip, account, region, name, number), number 0 being `$LATEST`: who refers to which zip.
+pub(crate) const CODE_USES: Table<Mark> = Table::new("lambda.code-uses");
+/// (zip): stored or given up, and perhaps referred to by nobody. Looked at after each change and on start.
+pub(crate) const CODE_LOOSE: Table<Mark> = Table::new("lambda.code-loose");
+/// (account, region, name, number): between two states; finished on start if the process died meanwhile.
+pub(crate) const SETTLING: Table<Mark> = Table::new("lambda.settling");
+/// Keys of our own by purpose.
+pub(crate) const SECRETS: Table<Secret> = Table::new("lambda.secrets");
+
+/// A function: `$LATEST` and what all versions share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FunctionRecord {
+    pub(crate) latest: VersionRecord,
+    /// Counts real changes of `$LATEST`, so that publishing without one can be told.
+    pub(crate) changes: u64,
+    /// The last publication, if there was one.
+    pub(crate) published: Option<Publication>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Resource policies by qualifier; `""` is the function's own.
+    pub(crate) policies: BTreeMap<String, Policy>,
+}
+
+/// Which version was published last, and from which state of `$LATEST`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Publication {
+    pub(crate) version: u64,
+    pub(crate) changes: u64,
+}
+
+/// One version of a function.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VersionRecord {
+    /// 0 is `$LATEST`.
+    pub(crate) number: u64,
+    pub(crate) settings: Settings,
+    pub(crate) code: Code,
+    pub(crate) revision_id: String,
+    pub(crate) modified: Timestamp,
+    pub(crate) state: State,
+    pub(crate) update: Update,
+}
+
+/// What the user configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) runtime: String,
+    pub(crate) role: String,
+    pub(crate) handler: String,
+    pub(crate) description: String,
+    pub(crate) timeout_secs: u32,
+    pub(crate) memory_mb: u32,
+    /// None if never given: AWS then leaves the member out, while an empty map is shown.
+    pub(crate) environment: Option<BTreeMap<String, String>>,
+    pub(crate) architecture: Architecture,
+    pub(crate) ephemeral_storage_mb: u32,
+    pub(crate) logging: Logging,
+}
+
+/// Where and how the function's logs are written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Logging {
+    pub(crate) format: LogFormat,
+    pub(crate) application_level: Option<LogLevel>,
+    pub(crate) system_level: Option<SystemLogLevel>,
+    pub(crate) group: String,
+}
+
+/// What the code is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Code {
+    /// A zip in the store's blobs.
+    Zip {
+        /// Its hash, which names it.
+        id: BlobId,
+        /// Its size, zipped.
+        bytes: u64,
+    },
+    /// A directory of the host, used in place.
+    HotReload {
+        /// Absolute.
+        directory: String,
+    },
+}
+
+/// Whether a version can be invoked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum State {
+    Pending,
+    Active,
+    /// It will not become active; why.
+    Failed(String),
+}
+
+/// What became of the last change of a version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Update {
+    /// Created and not yet active.
+    None,
+    InProgress,
+    Successful,
+    /// The change did not take; why.
+    Failed(String),
+}
+
+/// A record whose key says it all.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Mark {}
+
+/// A key of our own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Secret {
+    pub(crate) key: Vec<u8>,
+}
+
+impl Record for FunctionRecord {}
+impl Record for VersionRecord {}
+impl Record for Mark {}
+impl Record for Secret {}
+
+impl VersionRecord {
+    /// `$LATEST` or the number.
+    pub(crate) fn version(&self) -> String {
+        if self.number == 0 { "$LATEST".to_owned() } else { self.number.to_string() }
+    }
+
+    /// True while it is between two states.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.state == State::Pending || self.update == Update::InProgress
+    }
+}
+
+impl Code {
+    /// The zip's id; a directory of the host has none.
+    pub(crate) fn id(&self) -> Option<BlobId> {
+        match self {
+            Code::Zip { id, .. } => Some(*id),
+            Code::HotReload { .. } => None,
+        }
+    }
+
+    /// Size of the zip in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Code::Zip { bytes, .. } => *bytes,
+            Code::HotReload { .. } => 0,
+        }
+    }
+}
+
+/// The key of a zip in [`CODE_LOOSE`].
+pub(crate) fn code_key(id: BlobId) -> Key {
+    Key::of(id.to_string())
+}

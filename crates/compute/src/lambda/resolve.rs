@@ -1,0 +1,177 @@
+//! From a name in a request to everything an invocation needs, without reading the store.
+//!
+//! The answers are cached and the cache is emptied, function by function, by every change. A reader that was overtaken by
+//! a change while it read the store must not put its old answer into the cache: hence the generation.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base::{AccountId, Arn, Cx, Error, Region};
+
+use super::Lambda;
+use super::code::CodeTree;
+use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
+use super::error::{Failure, conflict};
+use super::name::{QualifierText, Target};
+use super::records::{State, VersionRecord};
+
+/// Most functions whose answers are kept.
+const FUNCTIONS_MAX: usize = 10_000;
+
+/// Everything that an invocation of one version needs. Hold it as long as the execution environment lives: its
+/// [`CodeTree`] keeps the files in place.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The account it is in.
+    pub account: AccountId,
+    /// The region it is in.
+    pub region: Region,
+    /// The function's own name.
+    pub name: String,
+    /// `$LATEST` or a number.
+    pub version: String,
+    /// The function's ARN, without version.
+    pub function_arn: Arn,
+    /// The ARN as it was asked for, with the qualifier if there was one: the context's `invoked_function_arn`.
+    pub invoked_arn: Arn,
+    /// AWS's name of the runtime.
+    pub runtime: String,
+    /// The entry point.
+    pub handler: String,
+    /// The user's environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// Memory in MB.
+    pub memory_mb: u32,
+    /// Seconds an invocation may take.
+    pub timeout_secs: u32,
+    /// Size of `/tmp` in MB.
+    pub ephemeral_storage_mb: u32,
+    /// The instruction set.
+    pub architecture: Architecture,
+    /// The execution role.
+    pub role: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Least level of the function's own lines; only with JSON.
+    pub application_log_level: Option<LogLevel>,
+    /// Least level of Lambda's lines; only with JSON.
+    pub system_log_level: Option<SystemLogLevel>,
+    /// Where logs go.
+    pub log_group: String,
+    /// Changes whenever anything about the version does.
+    pub revision_id: String,
+    /// What `/var/task` is.
+    pub code: Arc<CodeTree>,
+    /// The code may change in place (the `hot-reload` bucket): an environment must not outlive one invocation's look.
+    pub hot_reload: bool,
+}
+
+/// Answers by function.
+#[derive(Default)]
+pub(crate) struct Cache {
+    functions: RwLock<HashMap<Target, HashMap<Target, Arc<Resolved>>>>,
+    generation: AtomicU64,
+}
+
+impl Cache {
+    fn find(&self, target: &Target) -> Option<Arc<Resolved>> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.get(&target.function())?.get(target).cloned()
+    }
+
+    fn insert(&self, target: &Target, resolved: &Arc<Resolved>, generation: u64) {
+        let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        if self.generation.load(Ordering::SeqCst) != generation {
+            return;
+        }
+        if functions.len() >= FUNCTIONS_MAX {
+            functions.clear();
+        }
+        functions.entry(target.function()).or_default().insert(target.clone(), Arc::clone(resolved));
+    }
+
+    fn forget(&self, target: &Target) {
+        let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        functions.remove(&target.function());
+    }
+}
+
+impl Lambda {
+    /// The version that a caller means, ready to run. A version that is still pending is finished on the spot.
+    ///
+    /// # Errors
+    /// AWS's 404 for what is not there, its 409 for a function that failed to become active.
+    pub async fn resolve(
+        &self,
+        cx: &Cx,
+        function: impl AsRef<str>,
+        qualifier: Option<&QualifierText>,
+    ) -> Result<Arc<Resolved>, Error> {
+        let target = Target::of(cx, function, qualifier)?;
+        if let Some(found) = self.cache.find(&target) {
+            return Ok(found);
+        }
+        Ok(self.resolve_from_store(&target).await?)
+    }
+
+    async fn resolve_from_store(&self, target: &Target) -> Result<Arc<Resolved>, Failure> {
+        let generation = self.cache.generation.load(Ordering::SeqCst);
+        let (_, version) = self.version(target).await?;
+        match &version.state {
+            State::Active => {}
+            State::Pending => {
+                self.settle(target, version.number).await?;
+                return Box::pin(self.resolve_from_store(target)).await;
+            }
+            State::Failed(reason) => return Err(not_active(reason).into()),
+        }
+        let code = self.tree(&version.code).await?;
+        let resolved = Arc::new(Resolved::new(target, version, code));
+        self.cache.insert(target, &resolved, generation);
+        Ok(resolved)
+    }
+
+    /// Makes the next invocation look into the store: after every change of a function.
+    pub(crate) fn forget(&self, target: &Target) {
+        self.cache.forget(target);
+    }
+}
+
+impl Resolved {
+    fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>) -> Resolved {
+        let (number, hot_reload) = (version.version(), version.code.id().is_none());
+        let VersionRecord { settings, revision_id, .. } = version;
+        Resolved {
+            account: target.account,
+            region: target.region.clone(),
+            name: target.name.clone(),
+            version: number,
+            function_arn: target.function_arn(),
+            invoked_arn: target.arn(),
+            runtime: settings.runtime,
+            handler: settings.handler,
+            environment: settings.environment.unwrap_or_default(),
+            memory_mb: settings.memory_mb,
+            timeout_secs: settings.timeout_secs,
+            ephemeral_storage_mb: settings.ephemeral_storage_mb,
+            architecture: settings.architecture,
+            role: settings.role,
+            log_format: settings.logging.format,
+            application_log_level: settings.logging.application_level,
+            system_log_level: settings.logging.system_level,
+            log_group: settings.logging.group,
+            revision_id,
+            code,
+            hot_reload,
+        }
+    }
+}
+
+fn not_active(reason: &str) -> Error {
+    conflict(format!(
+        "The operation cannot be performed at this time. The function is currently in the following state: Failed \
+         ({reason})"
+    ))
+}
