@@ -1,1 +1,3 @@
+//! The `updraft` binary: reads its command line and hands over to `node`.
+
 fn main() {}
