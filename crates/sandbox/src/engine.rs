@@ -314,7 +314,12 @@ impl Inner {
             sink,
         );
         let settings = match recipe.interpreter {
-            Some(_) => Some(recipe::settings(&recipe, spec, &self.places_of(&life, spec)?)),
+            Some(_) => Some(recipe::settings(
+                &recipe,
+                spec,
+                &self.places_of(&life, spec)?,
+                path != LaunchPath::Exec,
+            )),
             None => None,
         };
         Ok((life, settings, path))

@@ -16,8 +16,12 @@ use super::spec::LogSink;
 /// Longest record handed on, in bytes (CloudWatch Logs: 256 KB an event). Longer ones come in pieces.
 pub(crate) const RECORD_BYTES_MAX: usize = 256 * 1024;
 
-/// A pipe's capacity: all that can have been written before the response and not yet been read.
+/// A pipe's capacity as it is made.
 const PIPE_BYTES: usize = 64 * 1024;
+
+/// The largest capacity that an unprivileged owner of a pipe can give it: all that can have been written before the
+/// response and not yet been read.
+const PIPE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a sandbox may write at once before it is slowed down.
 const FLOOD_BURST_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
@@ -219,7 +223,7 @@ impl Logs {
     /// Hands on everything written so far, and a last line without an end. Does not wait.
     pub(crate) fn drain(&mut self) {
         for from_output in [true, false] {
-            let mut left = PIPE_BYTES;
+            let mut left = PIPE_BYTES_MAX;
             while left > 0 {
                 match self.read_once(from_output, false) {
                     0 => break,

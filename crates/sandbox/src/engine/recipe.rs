@@ -3,6 +3,7 @@
 //! Paths are those the function sees: `/var/task` and so on in a sandbox, the host's own under process isolation.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -243,7 +244,8 @@ pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) ->
 #[derive(Serialize)]
 struct Settings<'a> {
     handler: &'a str,
-    env: std::collections::BTreeMap<&'a str, &'a str>,
+    /// None when the process was started with it: a wrapper may have changed it since.
+    env: Option<BTreeMap<&'a str, &'a str>>,
     task_root: &'a Path,
     function_name: &'a str,
     function_version: &'a str,
@@ -253,15 +255,17 @@ struct Settings<'a> {
     sys_path: Vec<String>,
 }
 
-/// The init settings of a managed runtime, as JSON.
-pub(crate) fn settings(recipe: &Recipe, spec: &Spec, places: &Places) -> Vec<u8> {
+/// The init settings of a managed runtime, as JSON. `started_before`: the process does not have its environment yet.
+pub(crate) fn settings(recipe: &Recipe, spec: &Spec, places: &Places, started_before: bool) -> Vec<u8> {
     let environment = full_environment(recipe, spec, places);
     let settings = Settings {
         handler: &spec.handler,
-        env: environment
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect(),
+        env: started_before.then(|| {
+            environment
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect()
+        }),
         task_root: &places.task,
         function_name: &spec.function_name,
         function_version: &spec.function_version,

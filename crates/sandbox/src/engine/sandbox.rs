@@ -166,7 +166,7 @@ impl Sandbox {
 
     /// The init phase. On failure the life is over; answers its peak memory.
     async fn first_init(&mut self, mut life: Life, reports: &mut Reports) -> Result<Life, u64> {
-        let deadline = Instant::now().max(self.launched) + self.identity.spec.init_timeout;
+        let deadline = Instant::now() + self.identity.spec.init_timeout;
         let settings = self.settings.clone();
         let done = init(&mut life, settings.as_deref(), deadline).await;
         let duration = self.launched.elapsed();

@@ -94,6 +94,7 @@ async fn exit_hang_and_a_huge_response_end_the_sandbox() {
         Err(Failure::Internal(_))
     ));
 
+    spec.timeout = Duration::from_secs(10);
     let (outcome, _) = bed.run(spec, "\"big\"").await;
     assert_eq!(outcome.result, Err(Failure::ResponseTooLarge { bytes: 7_000_002 }));
 }
@@ -430,4 +431,94 @@ async fn a_dropped_invocation_kills_its_sandbox() {
     let dropped = tokio::time::timeout(Duration::from_millis(100), sandbox.invoke(request("1"))).await;
     assert!(dropped.is_err() && !sandbox.is_alive());
     bed.launch(spec).await; // the only place is free again
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hostile_channel_hurts_nobody_else() {
+    let bed = bed().await;
+    let code = r#"
+import os, struct, time
+def handler(event, context):
+    if event == "junk": os.write(3, b"GET / HTTP/1.1\r\n")
+    if event == "slow":
+        os.write(3, struct.pack("<Ic", 100, b"O"))
+        time.sleep(30)
+    if event == "huge": os.write(3, struct.pack("<Ic", 0xfffffff0, b"O"))
+    if event == "twice": os.write(3, struct.pack("<Ic", 5, b"O") + b"true")
+    if event == "close": os.close(3)
+    return "mine"
+"#;
+    let mut spec = bed.spec(PYTHON, &[("app.py", code)]);
+    spec.timeout = Duration::from_millis(600);
+    for (event, expected) in [
+        ("junk", Failure::Malformed),
+        ("slow", Failure::Timeout),
+        ("huge", Failure::ResponseTooLarge { bytes: 0xffff_ffef }),
+    ] {
+        let (outcome, _) = bed.run(spec.clone(), &format!("\"{event}\"")).await;
+        assert_eq!(outcome.result, Err(expected), "{event}");
+    }
+    let (mut sandbox, _) = bed.launch(spec.clone()).await;
+    assert_eq!(text(&sandbox.invoke(request("\"twice\"")).await), "true");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let next = sandbox.invoke(request("1")).await;
+    assert_eq!(
+        next.result,
+        Err(Failure::Malformed),
+        "a left-over frame is not taken for the next answer"
+    );
+    let (outcome, _) = bed.run(spec.clone(), "\"close\"").await;
+    assert!(matches!(outcome.result, Err(Failure::Exit { .. })), "{outcome:?}");
+    assert_eq!(text(&bed.run(spec, "1").await.0), "\"mine\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_and_wrappers_take_part() {
+    let bed = bed().await;
+    let code = "import os, shared, second\ndef handler(event, context): return [shared.WHO, second.WHO, os.environ.get('WRAPPED')]\n";
+    let wrapper = "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n";
+    let mut spec = bed.spec(PYTHON, &[("app.py", code), ("wrapper", wrapper)]);
+    spec.layers = vec![
+        bed.code(&[
+            ("python/shared.py", "WHO = 'one'"),
+            ("python/second.py", "WHO = 'second'"),
+        ]),
+        bed.code(&[("python/shared.py", "WHO = 'two'")]),
+    ];
+    assert_eq!(text(&bed.run(spec.clone(), "1").await.0), "[\"two\", \"second\", null]");
+    spec.env.push((
+        "AWS_LAMBDA_EXEC_WRAPPER".into(),
+        spec.code.join("wrapper").display().to_string(),
+    ));
+    assert_eq!(text(&bed.run(spec, "1").await.0), "[\"two\", \"second\", \"yes\"]");
+
+    // A wrapper may bring a client of its own, which speaks HTTP in place of our boot file.
+    let own = custom(
+        "os.close(3)\nid = call('GET', '/invocation/next')[2]['Lambda-Runtime-Aws-Request-Id']\ncall('POST', f'/invocation/{id}/response', b'\"own client\"')\ntime.sleep(9)",
+    );
+    let mut spec = bed.spec(PYTHON, &[("app.py", ""), ("wrapper", &own)]);
+    spec.env.push((
+        "AWS_LAMBDA_EXEC_WRAPPER".into(),
+        spec.code.join("wrapper").display().to_string(),
+    ));
+    assert_eq!(text(&bed.run(spec, "1").await.0), "\"own client\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_at_once() {
+    let bed = Arc::new(bed().await);
+    let spec = bed.spec(PYTHON, &[("app.py", "def handler(event, context): return event\n")]);
+    let mut runs = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let (bed, mut spec) = (bed.clone(), spec.clone());
+        spec.timeout = Duration::from_secs(60);
+        spec.init_timeout = Duration::from_secs(60);
+        runs.spawn(async move {
+            let (outcome, _) = bed.run(spec, &n.to_string()).await;
+            assert_eq!(text(&outcome), n.to_string());
+        });
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
+    }
 }

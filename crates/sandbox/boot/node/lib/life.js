@@ -175,7 +175,8 @@ class Life {
 
 // Makes the process the function's.
 function applySettings(settings) {
-  const { env } = settings;
+  // Without it the process was started with its environment, and a wrapper may have changed that since.
+  const env = settings.env ?? { ...process.env };
   delete env._LAMBDA_TELEMETRY_LOG_FD;
   const major = process.versions.node.split('.')[0];
   env.NODE_PATH ??=

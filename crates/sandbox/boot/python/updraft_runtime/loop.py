@@ -85,8 +85,9 @@ class Function:
 def apply_settings(init):
     """Makes the process the function's: environment, module path, directory, random state."""
     environ = os.environ
-    environ.clear()
-    environ.update(init["env"])
+    if init.get("env") is not None:  # else the process was started with it, and a wrapper may have changed it since
+        environ.clear()
+        environ.update(init["env"])
     environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
     if "TZ" in environ:
         time.tzset()
