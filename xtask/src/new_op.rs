@@ -34,6 +34,7 @@ fn scaffold(model: &Model, service: &str, operation: &str, with_shapes: bool) ->
         model,
         text: String::new(),
         wanted: BTreeSet::new(),
+        with_rules: true,
     };
     writer.structure(
         operation,
@@ -187,6 +188,7 @@ impl Writer<'_> {
             model: self.model,
             text: "\n".to_owned(),
             wanted: self.wanted.clone(),
+            with_rules: true,
         };
         let mut done = BTreeSet::new();
         while let Some(name) = writer.wanted.iter().find(|n| !done.contains(*n)).cloned() {
