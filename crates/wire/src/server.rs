@@ -60,7 +60,9 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     tokio::pin!(stop);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            break;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
@@ -75,7 +77,10 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             }
         };
         _ = stream.set_nodelay(true);
-        let peer = Peer { address: Some(address.ip()), from_sandbox: false };
+        let peer = Peer {
+            address: Some(address.ip()),
+            from_sandbox: false,
+        };
         let (handler, builder) = (handler.clone(), builder());
         let service = service_fn(move |request| respond(handler.clone(), request, peer));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -89,7 +94,10 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end within {} s and were cut off", DRAIN_TIMEOUT.as_secs());
+        tracing::warn!(
+            "some requests did not end within {} s and were cut off",
+            DRAIN_TIMEOUT.as_secs()
+        );
     }
 }
 
@@ -99,7 +107,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| respond(handler.clone(), request, peer));
-    if let Err(error) = builder().serve_connection_with_upgrades(TokioIo::new(stream), service).await {
+    if let Err(error) = builder()
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await
+    {
         tracing::debug!(%error, "a connection ended badly");
     }
 }
@@ -112,7 +123,10 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT_BYTES.max(8192))
         .pipeline_flush(true);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_LIMIT_BYTES as u32);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_LIMIT_BYTES as u32);
     builder
 }
 
@@ -150,7 +164,10 @@ impl HttpBody for Outgoing {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Outgoing::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Outgoing::Stream(stream) => stream.as_mut().poll_next(cx).map(|item| item.map(|r| r.map(Frame::data))),
+            Outgoing::Stream(stream) => stream
+                .as_mut()
+                .poll_next(cx)
+                .map(|item| item.map(|r| r.map(Frame::data))),
         }
     }
 

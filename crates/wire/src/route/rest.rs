@@ -102,14 +102,15 @@ impl RestRouter {
     }
 }
 
-/// Segment by segment, a literal before a label before a greedy one.
+/// Segment by segment, a literal before a label before a greedy one before nothing: `/portals/{Arn+}/settings` must be
+/// tried before `/portals/{Arn+}`, which would take it all.
 fn rank(route: &Route) -> Vec<u8> {
     let order = |segment: &Segment| match segment {
         Segment::Literal(_) => 0,
         Segment::Label(_) => 1,
         Segment::Greedy(_) => 2,
     };
-    route.segments.iter().map(order).collect()
+    route.segments.iter().map(order).chain([3]).collect()
 }
 
 impl Route {

@@ -169,6 +169,51 @@ fn botocore_reads_our_answers_as_they_were_meant() {
     );
 }
 
+/// Botocore's answer to a script command, unless there is no botocore.
+fn ask(command: &str) -> Option<Vec<u8>> {
+    let output = Command::new("python3").arg(SCRIPT).arg(command).output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+#[test]
+fn every_binding_of_a_rest_service_finds_its_operation() {
+    type Bindings = Vec<(String, String, String, String)>;
+    let Some(services) = ask("routes") else {
+        eprintln!("skipped: there is no botocore here to ask");
+        return;
+    };
+    let services: std::collections::BTreeMap<String, Bindings> = serde_json::from_slice(&services).expect("JSON");
+    let leak = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    let mut lost = Vec::new();
+    for (service, bindings) in &services {
+        let router = RestRouter::new(bindings.iter().map(|(_, method, uri, _)| {
+            Some(wire::route::HttpBinding {
+                method: leak(method),
+                uri: leak(uri),
+                status: 200,
+            })
+        }));
+        for (at, (name, method, uri, sent)) in bindings.iter().enumerate() {
+            let (path, query) = sent.split_once('?').unwrap_or((sent, ""));
+            let found = router.find(method, path, Some(query)).map(|found| found.operation);
+            if found
+                .as_ref()
+                .is_ok_and(|other| bindings[*other].1 == *method && bindings[*other].2 == *uri)
+            {
+                continue; // Some services have two operations under one binding.
+            }
+            if found != Ok(at) {
+                lost.push(format!(
+                    "{service} {name} {method} {uri}: {:?}",
+                    found.map(|at| &bindings[at].2)
+                ));
+            }
+        }
+    }
+    assert!(services.len() > 10, "{}", services.len());
+    assert!(lost.is_empty(), "{} lost:\n{}", lost.len(), lost.join("\n"));
+}
+
 fn reply(operation: &'static Operation) -> Reply<'static> {
     Reply {
         operation: operation.name,

@@ -2,6 +2,7 @@
 """The test shapes as botocore sees them: an independent reading of every protocol.
 
     vectors.py requests > vectors.json     requests as botocore's serializers write them, with what they mean
+    vectors.py routes                      every binding of many REST services, and a path that means it
     vectors.py check answers.json          do botocore's parsers read our answers as what was meant?
 
 The model below mirrors `model.rs`. Values are written as JSON with tags for what JSON lacks:
@@ -222,6 +223,26 @@ def write_requests():
     print("]")
 
 
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+def write_routes():
+    import botocore.session, re
+    session, services = botocore.session.get_session(), {}
+    # All 254 agree, but loading them takes a quarter of a minute: those we mean to have, and the oddest.
+    for name in ("apigateway apigatewayv2 appsync batch cloudfront efs eks iot kafka lambda mq pipes route53 s3 s3control "
+                 "scheduler workspaces-web xray").split():
+        model = session.get_service_model(name)
+        routes = []
+        for operation in map(model.operation_model, model.operation_names):
+            method, uri = operation.http["method"], operation.http["requestUri"]
+            labels = iter(range(1000))
+            path = re.sub(r"\{[^}]*\}", lambda m: f"x{next(labels)}%2Fy" + ("/z" if "+" in m[0] else ""), uri)
+            routes.append([operation.name, method, uri, path])
+        services[name] = routes
+    print(json.dumps(services))
+
+
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
@@ -285,5 +306,7 @@ def check_events(answer):
 if __name__ == "__main__":
     if sys.argv[1] == "requests":
         write_requests()
+    elif sys.argv[1] == "routes":
+        write_routes()
     else:
         sys.exit(check(sys.argv[2]))
