@@ -5,6 +5,10 @@
 //! only then answers. So transactions are serial without locks or retries, and 32 clients share a sync instead of
 //! queueing for 32. `docs/decisions/0002-store-one-committer.md` has the figures.
 //!
+//! fjall reads its journal back at some 100 MB/s, flushed or not, and begins a new one only beyond 64 MB: opening could
+//! take most of a second. So when the committer has had nothing to do for a while, and when it closes, it *settles*: flushes
+//! what is in memory and begins an empty journal. A process killed in the midst of heavy writing still opens slowly.
+//!
 //! Directory: `lock` · `db/` (fjall's) · `blobs/`. `db/` is made under another name and renamed when whole, since a
 //! process killed in the midst of fjall's own creation leaves something that fjall cannot open.
 
@@ -12,15 +16,17 @@ use std::{
     fs::{self, File},
     io,
     ops::ControlFlow,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, mpsc},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     Blobs, Clock, Durability, Error, Result, Store,
@@ -42,6 +48,12 @@ const KEYSPACE: &str = "data";
 /// The least that fjall accepts. It starts a new journal beyond 64 MB and drops the old one once its content is in tables.
 const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// How long settling waits for a flush: 10 s, looking every 2 ms.
+const FLUSH_POLLS_MAX: usize = 5_000;
+const FLUSH_POLL: Duration = Duration::from_millis(2);
+/// What fjall writes per key beside key and value, about.
+const JOURNAL_BYTES_PER_WRITE: usize = 24;
+
 /// Settings of the embedded driver. The defaults are for a server that shall be small when idle.
 #[derive(Debug, Clone)]
 pub struct Embedded {
@@ -51,6 +63,10 @@ pub struct Embedded {
     pub memtable_bytes: u64,
     /// Open table files kept.
     pub open_files_max: usize,
+    /// Journal bytes that are not worth settling: read back in some 10 ms.
+    pub journal_bytes_kept: u64,
+    /// Idleness before settling.
+    pub settle_after: Duration,
 }
 
 impl Default for Embedded {
@@ -59,6 +75,8 @@ impl Default for Embedded {
             cache_bytes: 8 * 1024 * 1024,
             memtable_bytes: 8 * 1024 * 1024,
             open_files_max: 100,
+            journal_bytes_kept: 1024 * 1024,
+            settle_after: Duration::from_secs(1),
         }
     }
 }
@@ -70,41 +88,47 @@ impl Embedded {
     /// [`Error::InUse`] if the directory is open elsewhere.
     pub fn open(&self, directory: &Path, clock: Clock) -> Result<Store> {
         fs::create_dir_all(directory).map_err(Error::storage)?;
-        let disk = Arc::new(self.open_disk(directory)?);
+        let lock = Arc::new(lock_directory(directory)?);
+        let place = directory.join("db");
+        if !place.try_exists().map_err(Error::storage)? {
+            self.create(directory, &place)?;
+        }
+        let journal_bytes = journal_bytes(&place).map_err(Error::storage)?;
+        let disk = self.open_disk(&place, lock)?;
+        let revision = stored_revision(&disk)?;
         let blobs = Blobs::open(directory.join("blobs"), Arc::clone(&clock))?;
-        let revision = stored_revision(&*disk)?;
         let feed = Arc::new(Feed::new(revision));
-        let (jobs, waiting) = mpsc::channel(WAITING_TRANSACTIONS_MAX);
+        let disk = Arc::new(RwLock::new(Some(Arc::new(disk))));
+        let (jobs, waiting) = mpsc::channel();
         let committer = Committer {
+            settings: self.clone(),
+            place,
             disk: Arc::clone(&disk),
             feed: Arc::clone(&feed),
             clock: Arc::clone(&clock),
             revision,
+            journal_bytes,
             failed: None,
         };
         let thread = thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || committer.run(waiting));
         let driver = Handle {
-            jobs,
-            disk: RwLock::new(Some(disk)),
+            jobs: Some(jobs),
+            room: Arc::new(Semaphore::new(WAITING_TRANSACTIONS_MAX)),
+            disk,
             thread: Mutex::new(Some(thread.map_err(Error::storage)?)),
         };
         Ok(Store::new(Arc::new(driver), feed, blobs, clock))
     }
 
-    fn open_disk(&self, directory: &Path) -> Result<Disk> {
-        let lock = lock_directory(directory)?;
-        let place = directory.join("db");
-        if !place.try_exists().map_err(Error::storage)? {
-            self.create(directory, &place)?;
-        }
-        let database = self.open_database(&place)?;
+    fn open_disk(&self, place: &Path, lock: Arc<File>) -> Result<Disk> {
+        let database = self.open_database(place)?;
         let keyspace = self.open_keyspace(&database)?;
         Ok(Disk {
             keyspace,
             database,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -159,7 +183,54 @@ fn lock_directory(directory: &Path) -> Result<File> {
 struct Disk {
     keyspace: Keyspace,
     database: Database,
-    _lock: File,
+    lock: Arc<File>,
+}
+
+impl Disk {
+    /// Writes all that is in memory into tables; false if that did not come to an end.
+    fn flush(&self) -> Result<bool> {
+        // Not fjall's own waiting form, which never returns if the worker has failed (a full disk).
+        self.keyspace.rotate_memtable().map_err(Error::storage)?;
+        for _ in 0..FLUSH_POLLS_MAX {
+            if self.keyspace.sealed_memtable_count() == 0 {
+                return Ok(true);
+            }
+            thread::sleep(FLUSH_POLL);
+        }
+        Ok(false)
+    }
+}
+
+/// What the journals take on disk (a new one is a sparse file of 64 MiB).
+fn journal_bytes(place: &Path) -> io::Result<u64> {
+    journals(place)?
+        .iter()
+        .map(|(_, path)| Ok(fs::metadata(path)?.blocks() * 512))
+        .sum()
+}
+
+/// fjall's journals, `<number>.jnl`.
+fn journals(place: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
+        found.extend(number.map(|number| (number, path)));
+    }
+    Ok(found)
+}
+
+/// Replaces the journals of a closed database, whose content is all in tables, by an empty one. Killed in between, this
+/// leaves an old journal beside the new: fjall reads it as one it had sealed itself, and finds all of it in tables.
+fn renew_journal(place: &Path) -> io::Result<()> {
+    let old = journals(place)?;
+    let next = old.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+    File::create_new(place.join(format!("{next}.jnl")))?.sync_all()?;
+    File::open(place)?.sync_all()?;
+    old.iter().try_for_each(|(_, path)| fs::remove_file(path))?;
+    File::open(place)?.sync_all()
 }
 
 impl View for Disk {
@@ -216,6 +287,8 @@ struct Job {
     work: Work,
     durability: Durability,
     done: oneshot::Sender<Result<()>>,
+    /// A place among those that wait.
+    _room: OwnedSemaphorePermit,
 }
 
 enum Request {
@@ -223,10 +296,15 @@ enum Request {
     Close(oneshot::Sender<()>),
 }
 
+/// The open database, for the handles to read and the committer to replace; gone once closed.
+type SharedDisk = Arc<RwLock<Option<Arc<Disk>>>>;
+
 /// The side of the driver that the store's handles hold.
 struct Handle {
-    jobs: mpsc::Sender<Request>,
-    disk: RwLock<Option<Arc<Disk>>>,
+    /// Taken only to let the committer end.
+    jobs: Option<mpsc::Sender<Request>>,
+    room: Arc<Semaphore>,
+    disk: SharedDisk,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -237,6 +315,11 @@ impl Handle {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
             .ok_or(Error::Closed)
+    }
+
+    fn send(&self, request: Request) -> Result<()> {
+        let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(request).map_err(|_| Error::Closed)
     }
 }
 
@@ -255,9 +338,17 @@ impl Driver for Handle {
 
     fn commit(&self, work: Work, durability: Durability) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
+            let room = Arc::clone(&self.room)
+                .acquire_owned()
+                .await
+                .map_err(|_| Error::Closed)?;
             let (done, answer) = oneshot::channel();
-            let job = Job { work, durability, done };
-            self.jobs.send(Request::Run(job)).await.map_err(|_| Error::Closed)?;
+            self.send(Request::Run(Job {
+                work,
+                durability,
+                done,
+                _room: room,
+            }))?;
             answer.await.unwrap_or_else(|_| Err(Error::Closed))
         })
     }
@@ -265,11 +356,9 @@ impl Driver for Handle {
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let (done, closed) = oneshot::channel();
-            if self.jobs.send(Request::Close(done)).await.is_ok() {
+            if self.send(Request::Close(done)).is_ok() {
                 let _ = closed.await; // an error means that another close was faster
             }
-            let disk = self.disk.write().unwrap_or_else(PoisonError::into_inner).take();
-            drop(disk);
             Ok(())
         })
     }
@@ -278,8 +367,7 @@ impl Driver for Handle {
 impl Drop for Handle {
     /// Waits for the committer, so that the directory is free when the last handle is gone.
     fn drop(&mut self) {
-        let (nobody, _) = mpsc::channel(1);
-        drop(std::mem::replace(&mut self.jobs, nobody));
+        drop(self.jobs.take());
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A transaction's closure may have held the last handle: then this is the committer itself.
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
@@ -289,10 +377,15 @@ impl Drop for Handle {
 }
 
 struct Committer {
-    disk: Arc<Disk>,
+    settings: Embedded,
+    /// The database's directory.
+    place: PathBuf,
+    disk: SharedDisk,
     feed: Arc<Feed>,
     clock: Clock,
     revision: u64,
+    /// What the next opening would have to read.
+    journal_bytes: u64,
     /// Set by the first failed write: what the disk holds is unknown from then on.
     failed: Option<Error>,
 }
@@ -308,40 +401,98 @@ struct Group {
 }
 
 impl Committer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Request>) {
-        let mut requests = Vec::with_capacity(GROUP_TRANSACTIONS_MAX);
-        loop {
-            let taken = waiting.blocking_recv_many(&mut requests, GROUP_TRANSACTIONS_MAX);
-            if taken == 0 {
-                return; // all handles are gone
-            }
+    fn run(mut self, waiting: mpsc::Receiver<Request>) {
+        let mut closed = None;
+        while closed.is_none() {
+            let Some(first) = self.next(&waiting) else { break };
+            let Ok(disk) = self.open_disk() else { break };
             let mut group = Group::default();
-            for request in requests.drain(..) {
+            for request in std::iter::once(first)
+                .chain(waiting.try_iter())
+                .take(GROUP_TRANSACTIONS_MAX)
+            {
                 match request {
-                    Request::Run(job) => self.add(&mut group, job),
+                    Request::Run(job) => self.add(&disk, &mut group, job),
                     Request::Close(done) => {
-                        self.commit(group);
-                        drop(self);
-                        let _ = done.send(());
-                        return;
+                        closed = Some(done);
+                        break;
                     }
                 }
                 if group.bytes > GROUP_BYTES_MAX {
-                    self.commit(std::mem::take(&mut group));
+                    break;
                 }
             }
-            self.commit(group);
+            self.commit(&disk, group);
+        }
+        self.settle(false);
+        self.disk.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(waiting);
+        if let Some(done) = closed {
+            let _ = done.send(());
         }
     }
 
+    /// The next request; none when all handles are gone. Settles when there is none for a while, then sleeps.
+    fn next(&mut self, waiting: &mpsc::Receiver<Request>) -> Option<Request> {
+        while self.journal_bytes > self.settings.journal_bytes_kept && self.failed.is_none() {
+            match waiting.recv_timeout(self.settings.settle_after) {
+                Ok(request) => return Some(request),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => self.settle(true),
+            }
+        }
+        waiting.recv().ok()
+    }
+
+    fn open_disk(&self) -> Result<Arc<Disk>> {
+        self.disk
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(Error::Closed)
+    }
+
+    /// Leaves next to nothing to be read by the next opening, unless somebody is reading now.
+    fn settle(&mut self, open_again: bool) {
+        if self.journal_bytes <= self.settings.journal_bytes_kept || self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.try_settle(open_again) {
+            tracing::error!(%error, "the store could not be settled; it refuses writes until it is opened again");
+            self.failed = Some(error);
+        }
+    }
+
+    fn try_settle(&mut self, open_again: bool) -> Result<()> {
+        if !self.open_disk()?.flush()? {
+            return Ok(());
+        }
+        let mut shared = self.disk.write().unwrap_or_else(PoisonError::into_inner);
+        let disk = match Arc::try_unwrap(shared.take().ok_or(Error::Closed)?) {
+            Ok(disk) => disk,
+            Err(in_use) => {
+                *shared = Some(in_use);
+                return Ok(());
+            }
+        };
+        let lock = Arc::clone(&disk.lock);
+        drop(disk);
+        renew_journal(&self.place).map_err(Error::storage)?;
+        self.journal_bytes = 0;
+        if open_again {
+            *shared = Some(Arc::new(self.settings.open_disk(&self.place, lock)?));
+        }
+        Ok(())
+    }
+
     /// Runs one transaction on top of the group's earlier ones.
-    fn add(&mut self, group: &mut Group, mut job: Job) {
+    fn add(&mut self, disk: &Disk, group: &mut Group, mut job: Job) {
         if let Some(failed) = &self.failed {
             let _ = job.done.send(Err(failed.clone()));
             return;
         }
         let base = Overlay {
-            base: &*self.disk,
+            base: disk,
             writes: &group.writes,
         };
         let answer = match driver::run(&mut job.work, &base, (self.clock)()) {
@@ -350,10 +501,7 @@ impl Committer {
                 if !writes.is_empty() {
                     self.revision += 1;
                     group.committed.push(Committed::of(self.revision, &writes));
-                    group.bytes += writes
-                        .iter()
-                        .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
-                        .sum::<usize>();
+                    group.bytes += writes.iter().map(journal_bytes_of).sum::<usize>();
                     group.durable |= job.durability == Durability::Durable;
                     group.writes.extend(writes);
                 }
@@ -365,12 +513,13 @@ impl Committer {
         group.answers.push((job.done, answer));
     }
 
-    fn commit(&mut self, group: Group) {
+    fn commit(&mut self, disk: &Disk, group: Group) {
         let written = if group.writes.is_empty() {
             Ok(())
         } else {
-            self.write(group.writes, group.durable)
+            self.write(disk, group.writes, group.durable)
         };
+        self.journal_bytes += group.bytes as u64;
         if let Err(error) = &written {
             tracing::error!(%error, "a commit failed; the store refuses writes until it is opened again");
             self.failed = Some(error.clone());
@@ -385,20 +534,24 @@ impl Committer {
         }
     }
 
-    fn write(&self, writes: Writes, durable: bool) -> Result<()> {
+    fn write(&self, disk: &Disk, writes: Writes, durable: bool) -> Result<()> {
         let mode = if durable {
             PersistMode::SyncData
         } else {
             PersistMode::Buffer
         };
-        let mut batch = self.disk.database.batch().durability(Some(mode));
+        let mut batch = disk.database.batch().durability(Some(mode));
         for (key, value) in writes {
             match value {
-                Some(value) => batch.insert(&self.disk.keyspace, &*key, &*value),
-                None => batch.remove(&self.disk.keyspace, &*key),
+                Some(value) => batch.insert(&disk.keyspace, &*key, &*value),
+                None => batch.remove(&disk.keyspace, &*key),
             }
         }
-        batch.insert(&self.disk.keyspace, REVISION_KEY, self.revision.to_be_bytes());
+        batch.insert(&disk.keyspace, REVISION_KEY, self.revision.to_be_bytes());
         batch.commit().map_err(Error::storage)
     }
+}
+
+fn journal_bytes_of((key, value): (&Bytes, &Option<Bytes>)) -> usize {
+    key.len() + value.as_ref().map_or(0, Bytes::len) + JOURNAL_BYTES_PER_WRITE
 }

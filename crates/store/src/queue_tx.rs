@@ -287,10 +287,12 @@ impl Tx<'_> {
         self.delete_raw(queue.payload_key(id))?;
         let mut totals = self.totals(queue)?;
         totals.messages = totals.messages.saturating_sub(1);
-        let next = MessageId(totals.next_id);
-        totals.first_id = self
-            .first_message(queue, totals.first_id)?
-            .map_or(next, |(first, _)| first);
+        if self.header(queue, totals.first_id)?.is_none() {
+            let none_left = MessageId(totals.next_id);
+            totals.first_id = self
+                .first_message(queue, totals.first_id)?
+                .map_or(none_left, |(first, _)| first);
+        }
         self.put_record(queue.totals_key(), TOTALS, &totals)?;
         match &header.group {
             Some(group) => self.leave_group(queue, group, id),

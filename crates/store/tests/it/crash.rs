@@ -89,6 +89,9 @@ fn child() {
 async fn work(store: Store, log: Arc<Mutex<File>>, client: u64) {
     let write_down = |line: String| log.lock().unwrap().write_all(line.as_bytes()).unwrap();
     for round in 0.. {
+        while system_clock()() / 20 % 3 == 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await; // everybody rests, the store settles
+        }
         let durability = if round % 4 == 3 {
             Durability::Buffered
         } else {
