@@ -216,6 +216,9 @@ impl Tree for V1 {
         };
         let state = if frozen { "FROZEN" } else { "THAWED" };
         freezer.write(name, "freezer.state", state)?;
+        if !frozen {
+            return Ok(());
+        }
         // Reading also makes the kernel look again whether the last process has stopped.
         until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
     }
@@ -261,20 +264,6 @@ impl Tree for V1 {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.bases().try_for_each(|base| base.rmdir(name))
-    }
-
-    /// Counters that cannot be reset (`oom_kill`, processor time) are subtracted by the caller.
-    fn reset(&self, name: &str) -> io::Result<bool> {
-        if let Some(freezer) = self.get("freezer") {
-            freezer.write(name, "freezer.state", "THAWED")?;
-        }
-        let Some(memory) = self.get("memory") else {
-            return Ok(true);
-        };
-        // Page cache of the last occupant would count against the next one.
-        memory.write(name, "memory.force_empty", 0)?;
-        memory.write(name, "memory.max_usage_in_bytes", 0)?;
-        Ok(true)
     }
 
     fn names(&self) -> io::Result<Vec<String>> {

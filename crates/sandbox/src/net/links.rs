@@ -4,7 +4,11 @@
 //! addresses of it (RFC 3021). Links are numbered round the whole block, so that an address comes back only after all
 //! others: by then the kernel has forgotten the connections of its last owner.
 
-use std::{io, net::Ipv4Addr};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    net::Ipv4Addr,
+};
 
 use super::{
     Lack,
@@ -13,6 +17,9 @@ use super::{
 
 /// Addresses of one server: a /16, 32,768 links.
 const BLOCK_PREFIX: u8 = 16;
+
+/// Pairs of addresses in a documentation network (a /24).
+const OUTSIDE_ATTEMPTS_MAX: u32 = 128;
 
 /// When there is no route outside to take it from.
 const MTU_DEFAULT: u32 = 1500;
@@ -106,11 +113,13 @@ impl Links {
         let mtu = uplinks
             .filter_map(|index| Some(netlink.interface_at(index).ok()?.mtu))
             .min();
+        // Not where a former server began: the kernel may remember its connections.
+        let next = RandomState::new().build_hasher().finish() as u32;
         Ok(Links {
             block,
             tag: format!("{hash:04x}"),
             mtu: mtu.unwrap_or(MTU_DEFAULT),
-            next: 0,
+            next,
             routes,
         })
     }
@@ -143,8 +152,9 @@ impl Links {
         }
     }
 
-    /// A link to a pretended outside, for the self-test, with addresses that exist nowhere (RFC 5737).
-    pub(super) fn outside(&self) -> Option<Link> {
+    /// Links to a pretended outside, for the self-test, with addresses that exist nowhere (RFC 5737). None when the host
+    /// routes all of those. Several, since the kernel may still be taking down that of a former server.
+    pub(super) fn outside(&self) -> impl Iterator<Item = Link> {
         let documentation = [[198, 51, 100, 0], [203, 0, 113, 0], [192, 0, 2, 0]];
         let network = documentation.into_iter().map(Ipv4Addr::from).find(|network| {
             let block = Block {
@@ -152,13 +162,16 @@ impl Links {
                 prefix: 24,
             };
             !self.routes.iter().any(|route| overlaps(block, route))
-        })?;
-        Some(Link {
-            name: format!("updo{}-0", self.tag),
-            host: network,
-            sandbox: Ipv4Addr::from_bits(network.to_bits() + 1),
-            mtu: self.mtu,
-        })
+        });
+        let links = move |network: Ipv4Addr| {
+            (0..OUTSIDE_ATTEMPTS_MAX).map(move |number| Link {
+                name: format!("updo{}-{number}", self.tag),
+                host: Ipv4Addr::from_bits(network.to_bits() + 2 * number),
+                sandbox: Ipv4Addr::from_bits(network.to_bits() + 2 * number + 1),
+                mtu: self.mtu,
+            })
+        };
+        network.into_iter().flat_map(links)
     }
 }
 

@@ -37,11 +37,13 @@ pub(super) struct Route {
     pub(super) interface: Option<u32>,
 }
 
-/// Index and MTU of an interface.
+/// What we want to know of an interface.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Interface {
     pub(super) index: u32,
     pub(super) mtu: u32,
+    /// Up, and its queue takes packets.
+    pub(super) running: bool,
 }
 
 impl Netlink {
@@ -82,26 +84,26 @@ impl Netlink {
         self.change(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, message)
     }
 
-    /// Sets an interface up, without an IPv6 address of its own.
+    /// Keeps an interface from giving itself an IPv6 address when it comes up.
+    pub(super) fn without_ipv6(&mut self, name: &str) -> io::Result<()> {
+        let mut message = Message::link(0, 0);
+        message.text(libc::IFLA_IFNAME, name);
+        message.nested(libc::IFLA_AF_SPEC, |families| {
+            families.nested(libc::AF_INET6 as u16, |six| {
+                six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE])
+            });
+        });
+        match self.change(libc::RTM_SETLINK, 0, message) {
+            // A kernel without IPv6 gives none anyway.
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(()),
+            other => other,
+        }
+    }
+
     pub(super) fn set_up(&mut self, name: &str) -> io::Result<()> {
         let mut message = Message::link(0, libc::IFF_UP as u32);
         message.text(libc::IFLA_IFNAME, name);
-        if name != "lo" {
-            message.nested(libc::IFLA_AF_SPEC, |families| {
-                families.nested(libc::AF_INET6 as u16, |six| {
-                    six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE])
-                });
-            });
-        }
-        match self.change(libc::RTM_SETLINK, 0, message) {
-            // A kernel without IPv6 does not know that part, and needs none of it.
-            Err(error) if name != "lo" && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
-                let mut message = Message::link(0, libc::IFF_UP as u32);
-                message.text(libc::IFLA_IFNAME, name);
-                self.change(libc::RTM_SETLINK, 0, message)
-            }
-            other => other,
-        }
+        self.change(libc::RTM_SETLINK, 0, message)
     }
 
     /// Gives an interface one end of a two-address network.
@@ -138,12 +140,14 @@ impl Netlink {
         let answers = self.send(libc::RTM_GETLINK, libc::NLM_F_ACK, message)?;
         let body = answers.first().ok_or(io::ErrorKind::NotFound)?;
         let index = u32_at(body, 4).ok_or(io::ErrorKind::InvalidData)?;
+        let flags = u32_at(body, 8).ok_or(io::ErrorKind::InvalidData)?;
         let mtu = attributes(body, 16)
             .find(|(kind, _)| *kind == libc::IFLA_MTU)
             .and_then(|(_, value)| u32_at(value, 0));
         Ok(Interface {
             index,
             mtu: mtu.unwrap_or(1500),
+            running: flags & libc::IFF_RUNNING as u32 != 0,
         })
     }
 

@@ -49,6 +49,7 @@ pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<N
     let slot = furnish(netns, endpoint_port)?;
     visit.end();
     raise_host_end(&mut host, &link)?;
+    await_running(&mut inside, INTERFACE)?;
     Ok(NetSlot {
         address: Some(link.sandbox),
         ..slot
@@ -102,6 +103,7 @@ fn plug_in(inside: &mut Netlink, host: BorrowedFd<'_>, links: &mut Links) -> io:
 }
 
 fn configure_inside(inside: &mut Netlink, link: &Link) -> io::Result<()> {
+    inside.without_ipv6(INTERFACE)?;
     inside.set_up(INTERFACE)?;
     let interface = inside.interface(INTERFACE)?;
     inside.add_address(interface.index, link.sandbox)?;
@@ -109,9 +111,24 @@ fn configure_inside(inside: &mut Netlink, link: &Link) -> io::Result<()> {
 }
 
 fn raise_host_end(host: &mut Netlink, link: &Link) -> io::Result<()> {
+    host.without_ipv6(&link.name)?;
     host.set_up(&link.name)?;
     let interface = host.interface(&link.name)?;
-    host.add_address(interface.index, link.host)
+    host.add_address(interface.index, link.host)?;
+    await_running(host, &link.name)
+}
+
+/// Waits until an interface whose other end came up takes packets: until the kernel's link watch has run they are lost,
+/// and a first connection would wait a second for its second attempt. Since Linux 6.8 the question alone settles it.
+fn await_running(netlink: &mut Netlink, name: &str) -> io::Result<()> {
+    const ATTEMPTS_MAX: usize = 20;
+    for _ in 0..ATTEMPTS_MAX {
+        if netlink.interface(name)?.running {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    Ok(())
 }
 
 /// Sends a packet from a sandbox's link to a pretended outside and an answer back, through everything that this host's
@@ -120,8 +137,10 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     let broken = |what: &str, error: io::Error| Lack::new(format!("{what}: {error}"), "run as root on the host");
     let slot = make_linked(endpoint_port, links).map_err(|error| broken("a link to the host cannot be made", error))?;
     // A host that routes all the documentation networks goes without the test.
-    let Some(outside) = links.outside() else { return Ok(()) };
-    let far = far_socket(&outside).map_err(|error| broken("the self-test cannot be set up", error))?;
+    if links.outside().next().is_none() {
+        return Ok(());
+    }
+    let (far, outside) = far_socket(links).map_err(|error| broken("the self-test cannot be set up", error))?;
     let near = near_socket(&slot).map_err(|error| broken("the self-test cannot be set up", error))?;
     let exchange = exchange(&near, &far, &outside);
     exchange.map_err(|error| {
@@ -142,17 +161,26 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     }
 }
 
-fn far_socket(outside: &Link) -> io::Result<UdpSocket> {
+fn far_socket(links: &Links) -> io::Result<(UdpSocket, Link)> {
     let mut host = Netlink::open()?;
     let visit = Visit::to_new()?;
     let mut inside = Netlink::open()?;
-    inside.add_veth(INTERFACE, outside.mtu, &outside.name, visit.home())?;
-    configure_inside(&mut inside, outside)?;
+    let mut free = links.outside();
+    let outside = loop {
+        let outside = free.next().ok_or(io::ErrorKind::AlreadyExists)?;
+        match inside.add_veth(INTERFACE, outside.mtu, &outside.name, visit.home()) {
+            Ok(()) => break outside,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    };
+    configure_inside(&mut inside, &outside)?;
     let socket = UdpSocket::bind(SocketAddrV4::new(outside.sandbox, 0))?;
     visit.end();
-    raise_host_end(&mut host, outside)?;
+    raise_host_end(&mut host, &outside)?;
+    await_running(&mut inside, INTERFACE)?;
     socket.set_read_timeout(Some(PROBE_PATIENCE))?;
-    Ok(socket)
+    Ok((socket, outside))
 }
 
 fn near_socket(slot: &NetSlot) -> io::Result<UdpSocket> {

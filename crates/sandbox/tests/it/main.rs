@@ -1,7 +1,13 @@
-//! Tests of the sandbox engine from outside.
+//! Tests of the sandbox engine from outside, against the real kernel and real runtimes.
 #![allow(clippy::unwrap_used, reason = "a test that fails may say so bluntly")]
 
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod engine;
+#[cfg(target_os = "linux")]
+mod net;
+#[cfg(target_os = "linux")]
+mod privilege;
 #[cfg(target_os = "linux")]
 mod spawner;
 mod support;

@@ -1,0 +1,375 @@
+//! Control groups against the real kernel, on every interface this host has: v1, v2, or v2 without controllers.
+//! `tests/cgroup-v2/run.sh` runs the same tests in a virtual machine that has v2 only.
+#![allow(unsafe_code, reason = "forks and enters namespaces as the spawner does")]
+
+use std::{
+    ffi::CString,
+    io::Write,
+    os::fd::AsRawFd,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use sandbox::{
+    LayerState,
+    cgroup::{Entry, Group, Groups, Limits, Mounts, Version},
+};
+
+use crate::privilege;
+
+/// As in `linux/sched.h`; libc's constant is a 32-bit one.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+const MEGABYTE: u64 = 1 << 20;
+const ROOMY: Limits = Limits {
+    memory_bytes: 256 * MEGABYTE,
+    cpu_milli: 1000,
+    pids: 1024,
+};
+
+/// Runs a test on each usable interface, on groups of its own; at least one must be usable.
+fn on_each_interface(name: &str, needed: &[&str], test: impl Fn(&Mounts, &str, Groups)) {
+    if !privilege::root_for(name) {
+        return;
+    }
+    let mounts = Mounts::read().unwrap();
+    let mut ran = 0;
+    for (kind, mounts) in [("best", mounts.clone()), ("v2", mounts.only_v2())] {
+        let instance = format!("test-{}-{name}-{kind}", std::process::id());
+        let groups = Groups::open(&mounts, &instance);
+        let lacks = |layer: &&&str| {
+            let found = groups.layers().iter().find(|candidate| candidate.name == **layer);
+            found.is_none_or(|found| found.state != LayerState::Present)
+        };
+        if let Some(layer) = needed.iter().find(lacks) {
+            println!("{name} on {kind} ({:?}): this host has no {layer}", groups.version());
+            groups.shutdown().unwrap();
+            continue;
+        }
+        println!("{name} on {kind}: {:?}", groups.version());
+        test(&mounts, &instance, groups);
+        Groups::open(&mounts, &instance).shutdown().unwrap();
+        ran += 1;
+    }
+    assert!(ran > 0, "no usable control groups with {needed:?} on this host");
+}
+
+/// A shell command in a group, as the spawner would start it.
+struct Inmate {
+    pid: Pid,
+}
+
+impl Inmate {
+    fn start(group: &Group, script: &str) -> Inmate {
+        let program = CString::new("/bin/sh").unwrap();
+        let arguments = [c"sh".to_owned(), c"-c".to_owned(), CString::new(script).unwrap()];
+        let mut pointers: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        let entry = group.entry().unwrap();
+        // Closes on exec: then the child is inside.
+        let (arrived, arriving) = std::io::pipe().unwrap();
+        // SAFETY: all zeroes is a valid clone_args.
+        let mut how: libc::clone_args = unsafe { std::mem::zeroed() };
+        how.exit_signal = libc::SIGCHLD as u64;
+        if let Entry::Directory(directory) = &entry {
+            how.flags = CLONE_INTO_CGROUP;
+            how.cgroup = directory.as_raw_fd() as u64;
+        }
+        // SAFETY: without CLONE_VM this is a fork; the child calls only write, execv and _exit on memory made above.
+        let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const how, size_of::<libc::clone_args>()) };
+        assert!(pid >= 0, "clone3: {}", std::io::Error::last_os_error());
+        if pid == 0 {
+            if let Entry::Procs(files) = &entry {
+                for file in files {
+                    let _ = rustix::io::write(file, b"0");
+                }
+            }
+            // SAFETY: see above; both pointers end in null.
+            unsafe {
+                libc::execv(program.as_ptr(), pointers.as_ptr());
+                libc::_exit(127);
+            }
+        }
+        drop(arriving);
+        std::io::Read::read(&mut { arrived }, &mut [0]).unwrap();
+        Inmate {
+            pid: Pid::from_raw(pid as i32).unwrap(),
+        }
+    }
+
+    fn wait(&self) -> WaitStatus {
+        waitpid(Some(self.pid), WaitOptions::empty()).unwrap().unwrap().1
+    }
+}
+
+fn exit_code(group: &Group, script: &str) -> Option<i32> {
+    let status = Inmate::start(group, script).wait();
+    status.exit_status()
+}
+
+#[test]
+fn memory_beyond_the_limit_is_an_oom_kill() {
+    on_each_interface("memory", &["memory limit"], |_, _, mut groups| {
+        let mut group = groups.take().unwrap();
+        group
+            .set(&Limits {
+                memory_bytes: 64 * MEGABYTE,
+                ..ROOMY
+            })
+            .unwrap();
+        assert_eq!(
+            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null"),
+            Some(0)
+        );
+        let usage = group.usage().unwrap();
+        assert_eq!(usage.oom_kills, 0);
+        assert!(
+            usage.memory_peak_bytes > 16 * MEGABYTE || groups.version() == Version::V2,
+            "{usage:?}"
+        );
+        assert_ne!(
+            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"),
+            Some(0)
+        );
+        assert!(group.usage().unwrap().oom_kills >= 1);
+        groups.give_back(group).unwrap();
+    });
+}
+
+#[test]
+fn memory_limits_go_up_and_down() {
+    on_each_interface("memory-twice", &["memory limit"], |_, _, mut groups| {
+        let group = groups.take().unwrap();
+        for megabytes in [64, 512, 128, 10_240, 64] {
+            group
+                .set(&Limits {
+                    memory_bytes: megabytes * MEGABYTE,
+                    ..ROOMY
+                })
+                .unwrap();
+        }
+        assert_ne!(
+            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"),
+            Some(0)
+        );
+        groups.give_back(group).unwrap();
+    });
+}
+
+#[test]
+fn cpu_is_given_in_proportion() {
+    on_each_interface("cpu", &["cpu limit"], |_, _, mut groups| {
+        let mut used = |cpu_milli| {
+            let mut group = groups.take().unwrap();
+            group.set(&Limits { cpu_milli, ..ROOMY }).unwrap();
+            let spinner = Inmate::start(&group, "while :; do :; done");
+            let start = Instant::now();
+            sleep(Duration::from_millis(800));
+            let share = group.usage().unwrap().cpu_ns as f64 / start.elapsed().as_nanos() as f64;
+            group.kill().unwrap();
+            spinner.wait();
+            groups.give_back(group).unwrap();
+            share
+        };
+        let (small, large) = (used(72), used(1000));
+        println!("72 thousandths got {small:.3} of a core, 1000 got {large:.3}");
+        assert!(small < 0.12, "72 thousandths of a core got {small:.3}");
+        assert!(
+            large > 2.0 * small,
+            "1000 thousandths got {large:.3}, 72 got {small:.3}"
+        );
+    });
+}
+
+#[test]
+fn processes_beyond_the_limit_cannot_be_made() {
+    on_each_interface("pids", &["process limit"], |_, _, mut groups| {
+        let group = groups.take().unwrap();
+        let many = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2 & done; wait";
+        group.set(&Limits { pids: 5, ..ROOMY }).unwrap();
+        assert_ne!(exit_code(&group, many), Some(0));
+        group.kill().unwrap();
+        group.set(&Limits { pids: 15, ..ROOMY }).unwrap();
+        assert_eq!(exit_code(&group, many), Some(0));
+        groups.give_back(group).unwrap();
+    });
+}
+
+#[test]
+fn frozen_processes_stand_still() {
+    on_each_interface("freeze", &["freezing"], |_, _, mut groups| {
+        let mut group = groups.take().unwrap();
+        let spinner = Inmate::start(&group, "while :; do :; done & while :; do :; done");
+        let moment = Duration::from_millis(100);
+        assert!(progress(&mut group, moment) > 0, "a running process uses time");
+        group.freeze(true).unwrap();
+        assert_eq!(progress(&mut group, moment), 0, "a frozen process uses none");
+        group.freeze(false).unwrap();
+        assert!(progress(&mut group, moment) > 0, "a thawed process goes on");
+        group.freeze(true).unwrap();
+        group.kill().unwrap();
+        assert!(group.is_empty().unwrap(), "frozen processes die too");
+        spinner.wait();
+        groups.give_back(group).unwrap();
+    });
+}
+
+fn progress(group: &mut Group, moment: Duration) -> u64 {
+    let before = group.usage().unwrap().cpu_ns;
+    sleep(moment);
+    group.usage().unwrap().cpu_ns - before
+}
+
+#[test]
+fn an_empty_group_freezes_without_waiting() {
+    on_each_interface("freeze-empty", &["freezing"], |_, _, mut groups| {
+        let group = groups.take().unwrap();
+        let start = Instant::now();
+        group.freeze(true).unwrap();
+        group.freeze(false).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        groups.give_back(group).unwrap();
+    });
+}
+
+#[test]
+fn a_group_given_back_leaves_nothing_to_the_next() {
+    on_each_interface("recycle", &[], |_, _, mut groups| {
+        let mut group = groups.take().unwrap();
+        let before = group.usage().unwrap();
+        group
+            .set(&Limits {
+                memory_bytes: 32 * MEGABYTE,
+                ..ROOMY
+            })
+            .unwrap();
+        Inmate::start(&group, "dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null").wait();
+        let sleeper = Inmate::start(&group, "sleep 100 & sleep 100");
+        group.freeze(true).unwrap();
+        groups.give_back(group).unwrap();
+        sleeper.wait();
+        groups.refill(1).unwrap();
+        let mut again = groups.take().unwrap();
+        let usage = again.usage().unwrap();
+        assert_eq!((usage.cpu_ns, usage.oom_kills), (0, 0));
+        assert!(
+            usage.memory_peak_bytes <= before.memory_peak_bytes + MEGABYTE,
+            "{usage:?}"
+        );
+        assert!(again.is_empty().unwrap());
+        again.set(&ROOMY).unwrap();
+        assert_eq!(exit_code(&again, "exit 7"), Some(7), "it is not frozen");
+        groups.give_back(again).unwrap();
+    });
+}
+
+#[test]
+fn a_new_server_sweeps_what_a_dead_one_left() {
+    on_each_interface("sweep", &[], |mounts, instance, mut groups| {
+        let abandoned: Vec<_> = (0..5).map(|_| groups.take().unwrap()).collect();
+        let inmates = abandoned
+            .iter()
+            .map(|group| Inmate::start(group, "sleep 100 & sleep 100"));
+        let inmates: Vec<_> = inmates.collect();
+        abandoned[0].freeze(true).unwrap();
+        // Killed and not shut down.
+        drop(groups);
+        let groups = Groups::open(mounts, instance);
+        assert!(groups.layers().iter().all(|layer| layer.name != "crash sweep"));
+        for inmate in &inmates {
+            assert_eq!(inmate.wait().terminating_signal(), Some(libc::SIGKILL));
+        }
+        for group in &abandoned {
+            assert!(group.entry().is_err(), "{} is still there", group.name());
+        }
+        groups.shutdown().unwrap();
+    });
+}
+
+#[test]
+fn a_delegated_group_with_processes_of_its_own_is_made_usable() {
+    const UNIT: &str = "/sys/fs/cgroup/updraft-test-unit";
+    if !privilege::root_for("delegation") {
+        return;
+    }
+    if std::fs::create_dir(UNIT).is_err() || !std::path::Path::new(UNIT).join("cgroup.procs").exists() {
+        println!("delegation: /sys/fs/cgroup is not the unified hierarchy here; covered by tests/cgroup-v2");
+        let _ = std::fs::remove_dir(UNIT);
+        return;
+    }
+    let mut member = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+    std::fs::write(format!("{UNIT}/cgroup.procs"), member.id().to_string()).unwrap();
+    let line = format!("1 1 0:1 /unit {UNIT} rw - cgroup2 cgroup2 rw");
+    let mounts = Mounts::parse(&line, "0::/unit");
+    let mut groups = Groups::open(&mounts, "delegated");
+    assert!(
+        groups.layers().iter().all(|layer| layer.state == LayerState::Present),
+        "{:?}",
+        groups.layers()
+    );
+    let group = groups.take().unwrap();
+    group.set(&ROOMY).unwrap();
+    assert_eq!(exit_code(&group, "exit 3"), Some(3));
+    groups.give_back(group).unwrap();
+    groups.shutdown().unwrap();
+    member.kill().unwrap();
+    member.wait().unwrap();
+    std::fs::remove_dir(format!("{UNIT}/updraft-supervisor")).unwrap();
+    std::fs::remove_dir(UNIT).unwrap();
+}
+
+/// `cargo test -p sandbox --test it -- --ignored --nocapture measure`
+#[test]
+#[ignore = "prints costs, proves nothing"]
+fn measure_groups() {
+    on_each_interface("measure", &["freezing"], |_, _, mut groups| {
+        let mut out = std::io::stdout();
+        let mut report = |what: &str, times: &mut Vec<Duration>| {
+            times.sort();
+            let (least, middle) = (times[0], times[times.len() / 2]);
+            writeln!(out, "  {what}: min {least:?}, p50 {middle:?}").unwrap();
+        };
+        let (mut take, mut set, mut freeze, mut thaw) = (vec![], vec![], vec![], vec![]);
+        let (mut give, mut pooled, mut usage) = (vec![], vec![], vec![]);
+        let timed = |times: &mut Vec<Duration>, work: &mut dyn FnMut()| {
+            let start = Instant::now();
+            work();
+            times.push(start.elapsed());
+        };
+        for round in 0..200 {
+            let mut group = None;
+            let fresh = groups.ready() == 0;
+            timed(if fresh { &mut take } else { &mut pooled }, &mut || {
+                group = Some(groups.take().unwrap())
+            });
+            let mut group = group.unwrap();
+            timed(&mut set, &mut || group.set(&Limits { cpu_milli: 72, ..ROOMY }).unwrap());
+            let sleeper = Inmate::start(&group, "sleep 100");
+            timed(&mut freeze, &mut || group.freeze(true).unwrap());
+            timed(&mut thaw, &mut || group.freeze(false).unwrap());
+            timed(&mut usage, &mut || assert_eq!(group.usage().unwrap().oom_kills, 0));
+            group.kill().unwrap();
+            sleeper.wait();
+            let start = Instant::now();
+            groups.give_back(group).unwrap();
+            give.push(start.elapsed());
+            if round % 2 == 0 {
+                groups.refill(1).unwrap();
+            }
+        }
+        for (what, times) in [
+            ("take, new", &mut take),
+            ("take, ready", &mut pooled),
+            ("set", &mut set),
+            ("freeze", &mut freeze),
+            ("thaw", &mut thaw),
+            ("usage", &mut usage),
+            ("give back", &mut give),
+        ] {
+            if !times.is_empty() {
+                report(what, times);
+            }
+        }
+    });
+}
