@@ -47,10 +47,14 @@ fn on_each_interface(name: &str, needed: &[&str], test: impl Fn(&Mounts, &str, G
             groups.shutdown().unwrap();
             continue;
         }
-        println!("{name} on {kind}: {:?}", groups.version());
+        let version = groups.version();
+        println!("{name} on {kind}: {version:?}");
         test(&mounts, &instance, groups);
         Groups::open(&mounts, &instance).shutdown().unwrap();
         ran += 1;
+        if version == Version::V2 {
+            break;
+        }
     }
     assert!(ran > 0, "no usable control groups with {needed:?} on this host");
 }
@@ -298,6 +302,8 @@ fn a_delegated_group_with_processes_of_its_own_is_made_usable() {
         let _ = std::fs::remove_dir(UNIT);
         return;
     }
+    // As systemd does for its units.
+    std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory +cpu +pids").unwrap();
     let mut member = std::process::Command::new("sleep").arg("100").spawn().unwrap();
     std::fs::write(format!("{UNIT}/cgroup.procs"), member.id().to_string()).unwrap();
     let line = format!("1 1 0:1 /unit {UNIT} rw - cgroup2 cgroup2 rw");
