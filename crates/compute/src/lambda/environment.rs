@@ -1,0 +1,196 @@
+//! One execution environment: what AWS puts into it, and where its output goes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base::{Arn, Clock, Timestamp};
+use bytes::Bytes;
+use cloud::ports::{LogDestination, LogEvent};
+use sandbox::{Engine, LaunchError, LogSink, Sandbox, Spec};
+
+use super::configuration::{Architecture, LogFormat};
+use super::resolve::Resolved;
+use super::{Config, Ports, report};
+
+/// How long an environment's credentials are good: AWS's maximum for a role session.
+const CREDENTIALS_SECS: u32 = 12 * 3600;
+
+/// What `LogType=Tail` shows at most, in bytes.
+const TAIL_BYTES_MAX: usize = 4096;
+
+/// An execution environment.
+pub(crate) struct Environment {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) log: Arc<EnvironmentLog>,
+    pub(crate) resolved: Arc<Resolved>,
+    started: Instant,
+}
+
+impl Environment {
+    /// Whether another request may go through it.
+    pub(crate) fn is_usable(&self, age_max: Duration) -> bool {
+        self.sandbox.is_alive() && self.started.elapsed() < age_max && !self.resolved.hot_reload
+    }
+}
+
+/// Starts an environment.
+pub(crate) async fn launch(
+    engine: &Engine,
+    ports: &Ports,
+    clock: &Clock,
+    config: &Config,
+    resolved: &Arc<Resolved>,
+) -> Result<Environment, LaunchError> {
+    let stream = log_stream(&resolved.version, clock.now());
+    let to = LogDestination {
+        account: resolved.account,
+        region: resolved.region.clone(),
+        group: resolved.log_group.as_str().into(),
+        stream: stream.as_str().into(),
+    };
+    let log = Arc::new(EnvironmentLog { ports: ports.clone(), to, clock: clock.clone(), state: Mutex::default() });
+    let env = variables(resolved, ports, config, &stream, clock.now());
+    let spec = Arc::new(Spec {
+        runtime: resolved.runtime.clone(),
+        architecture: match resolved.architecture {
+            Architecture::Arm64 => sandbox::Architecture::Arm64,
+            _ => sandbox::Architecture::X86_64,
+        },
+        handler: resolved.handler.clone(),
+        code: resolved.code.path().to_owned(),
+        layers: Vec::new(),
+        env,
+        memory_mb: resolved.memory_mb,
+        tmp_mb: resolved.ephemeral_storage_mb,
+        timeout: Duration::from_secs(u64::from(resolved.timeout_secs)),
+        init_timeout: sandbox::INIT_TIMEOUT,
+        function_name: resolved.name.clone(),
+        function_version: resolved.version.clone(),
+        log_group: resolved.log_group.clone(),
+        log_stream: stream,
+        owner: resolved.account.to_string(),
+    });
+    log.write(report::init_start(resolved, clock.now()));
+    let sandbox = engine.launch(spec, log.clone()).await?;
+    Ok(Environment { sandbox, log, resolved: resolved.clone(), started: Instant::now() })
+}
+
+/// `2026/11/22/[$LATEST]` and 32 random digits.
+fn log_stream(version: &str, now: Timestamp) -> String {
+    let civil = now.civil();
+    let random = base::id::lower_hex(32);
+    format!("{:04}/{:02}/{:02}/[{version}]{random}", civil.year, civil.month, civil.day)
+}
+
+/// The environment variables of AWS's list of "defined runtime environment variables" and the user's. Those that only
+/// the engine knows (`AWS_LAMBDA_RUNTIME_API`, `PATH`, …) it adds itself.
+fn variables(
+    resolved: &Resolved,
+    ports: &Ports,
+    config: &Config,
+    log_stream: &str,
+    now: Timestamp,
+) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> = Vec::with_capacity(24 + resolved.environment.len());
+    let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.to_owned()));
+    set("AWS_LAMBDA_FUNCTION_NAME", &resolved.name);
+    set("AWS_LAMBDA_FUNCTION_VERSION", &resolved.version);
+    set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &resolved.memory_mb.to_string());
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    set("AWS_LAMBDA_LOG_GROUP_NAME", &resolved.log_group);
+    set("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+    set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", resolved.runtime));
+    set("AWS_REGION", resolved.region.as_str());
+    set("AWS_DEFAULT_REGION", resolved.region.as_str());
+    set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    if resolved.log_format == LogFormat::Json {
+        set("AWS_LAMBDA_LOG_FORMAT", "JSON");
+        if let Some(level) = &resolved.application_log_level {
+            set("AWS_LAMBDA_LOG_LEVEL", level.as_str());
+        }
+    }
+    if let Some(role) = Arn::parse(&resolved.role) {
+        let credentials = ports.credentials.for_role(&role, &resolved.name, CREDENTIALS_SECS, now);
+        set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
+        set("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key);
+        set("AWS_SESSION_TOKEN", &credentials.session_token);
+    }
+    if !resolved.environment.contains_key("AWS_ENDPOINT_URL") {
+        set("AWS_ENDPOINT_URL", &format!("http://localhost:{}", config.endpoint_port));
+    }
+    env.extend(resolved.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env
+}
+
+/// Where an environment's output goes: into its log stream, and the last of it into the tail of the present request.
+pub(crate) struct EnvironmentLog {
+    ports: Ports,
+    to: LogDestination,
+    clock: Clock,
+    state: Mutex<Present>,
+}
+
+/// What is remembered for the present request.
+#[derive(Default)]
+struct Present {
+    /// START, until the request really begins: a first request's init writes before it.
+    start: Option<Bytes>,
+    /// The end of what was written, if the caller asked for it.
+    tail: Option<Vec<u8>>,
+}
+
+impl EnvironmentLog {
+    /// Prepares for a request: its START line, and whether its output is wanted.
+    pub(crate) fn begin(&self, start: Option<Bytes>, wants_tail: bool) {
+        *self.lock() = Present { start, tail: wants_tail.then(Vec::new) };
+    }
+
+    /// Writes the lines that end a request; gives the tail if it was wanted.
+    pub(crate) fn end(&self, lines: impl IntoIterator<Item = Bytes>) -> Option<Vec<u8>> {
+        self.invoke_begins(); // an environment that failed in init never got that far
+        self.write(lines);
+        self.lock().tail.take()
+    }
+
+    /// Writes lines of our own.
+    pub(crate) fn write(&self, lines: impl IntoIterator<Item = Bytes>) {
+        let at = self.clock.now();
+        let events: Vec<LogEvent> = lines.into_iter().map(|message| LogEvent { at, message }).collect();
+        if events.is_empty() {
+            return;
+        }
+        let mut present = self.lock();
+        if let Some(tail) = &mut present.tail {
+            events.iter().for_each(|event| keep_tail(tail, &event.message));
+        }
+        drop(present);
+        self.ports.logs.append(&self.to, events);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LogSink for EnvironmentLog {
+    fn line(&self, at_ms: i64, text: Bytes) {
+        // AWS's events keep the line break that ended them.
+        let message: Bytes = [text.as_ref(), b"\n"].concat().into();
+        if let Some(tail) = &mut self.lock().tail {
+            keep_tail(tail, &message);
+        }
+        self.ports.logs.append(&self.to, vec![LogEvent { at: Timestamp::from_millis(at_ms), message }]);
+    }
+
+    fn invoke_begins(&self) {
+        let start = self.lock().start.take();
+        self.write(start);
+    }
+}
+
+fn keep_tail(tail: &mut Vec<u8>, message: &[u8]) {
+    tail.extend_from_slice(message);
+    if tail.len() > TAIL_BYTES_MAX {
+        tail.drain(..tail.len() - TAIL_BYTES_MAX);
+    }
+}

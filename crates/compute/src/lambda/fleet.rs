@@ -1,0 +1,287 @@
+//! The execution environments of all function versions: who is idle, who waits, who must go.
+//!
+//! One request in an environment at a time. A request takes the environment that was idle last; if there is none it
+//! waits for whichever comes first, a released one or a place to launch its own. So a burst of short requests is served
+//! by few environments, and a burst of long ones gets one each. Environments belong to a *revision* of a version: after
+//! a change no request sees an old one, and requests already running end where they are.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use base::{Clock, Error};
+use sandbox::{Engine, LaunchError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::environment::{self, Environment};
+use super::resolve::Resolved;
+use super::{Config, Ports};
+
+/// AWS's default limit of concurrent executions of an account. Settable limits come with reserved concurrency.
+const CONCURRENT_EXECUTIONS_MAX: usize = 1_000;
+
+/// Environments that may be starting at a time. More would only make each other slow: starting is a matter of CPU.
+const LAUNCHES_AT_A_TIME: usize = 8;
+
+/// How long a starting environment keeps its place after its launch, unless its request ends before: about the CPU time
+/// of a runtime's boot. An init that sleeps must not hold others up.
+const LAUNCH_HOLD: Duration = Duration::from_millis(50);
+
+/// An environment is replaced at this age, well before its credentials end. AWS names no number; hours are observed.
+const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
+
+/// All environments of this node.
+pub(crate) struct Fleet {
+    engine: Engine,
+    ports: Ports,
+    clock: Clock,
+    config: Config,
+    versions: Mutex<HashMap<String, Arc<Version>>>,
+    launches: Arc<Semaphore>,
+    running: AtomicUsize,
+}
+
+/// The environments of one revision of a version.
+struct Version {
+    /// The function's ARN and version, to find the successors of an older revision.
+    name: String,
+    state: Mutex<VersionState>,
+}
+
+#[derive(Default)]
+struct VersionState {
+    idle: Vec<Idle>,
+    waiting: VecDeque<oneshot::Sender<Environment>>,
+    retired: bool,
+}
+
+struct Idle {
+    environment: Environment,
+    since: Instant,
+}
+
+/// An environment in somebody's hands. Give it back with [`Lease::release`]; dropping it ends it.
+pub(crate) struct Lease {
+    environment: Option<Environment>,
+    version: Arc<Version>,
+    fleet: Arc<Fleet>,
+    /// Held while the environment starts.
+    starting: Option<Starting>,
+}
+
+struct Starting(tokio::task::JoinHandle<()>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why there is no environment.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// AWS's error.
+    Aws(Error),
+    /// A custom runtime without a bootstrap: AWS answers as if the function had failed.
+    InvalidEntrypoint,
+}
+
+impl Fleet {
+    pub(crate) fn start(engine: Engine, ports: Ports, clock: Clock, config: Config) -> Arc<Fleet> {
+        let fleet = Arc::new(Fleet {
+            engine,
+            ports,
+            clock,
+            config,
+            versions: Mutex::default(),
+            launches: Arc::new(Semaphore::new(LAUNCHES_AT_A_TIME)),
+            running: AtomicUsize::new(0),
+        });
+        tokio::spawn(reap(Arc::downgrade(&fleet)));
+        fleet
+    }
+
+    /// The sandbox engine under the fleet.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// An environment for one request.
+    pub(crate) async fn lease(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Result<Lease, Refusal> {
+        if self.running.fetch_add(1, Ordering::SeqCst) >= CONCURRENT_EXECUTIONS_MAX {
+            self.running.fetch_sub(1, Ordering::SeqCst);
+            return Err(Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")));
+        }
+        let version = self.version(resolved);
+        let mut lease = Lease { environment: None, version, fleet: self.clone(), starting: None };
+        lease.acquire(resolved).await?;
+        Ok(lease)
+    }
+
+    /// Ends the idle environments of a function whatever their version, and those in use once they are given back.
+    pub(crate) fn retire(&self, function_arn: &str) {
+        let mut versions = lock(&self.versions);
+        versions.retain(|_, version| {
+            let gone = version.name.strip_prefix(function_arn).is_some_and(|rest| rest.starts_with(':'));
+            if gone {
+                version.retire();
+            }
+            !gone
+        });
+    }
+
+    fn version(&self, resolved: &Resolved) -> Arc<Version> {
+        let mut versions = lock(&self.versions);
+        if let Some(version) = versions.get(&resolved.revision_id) {
+            return version.clone();
+        }
+        let name = format!("{}:{}", resolved.function_arn, resolved.version);
+        versions.retain(|_, older| {
+            let replaced = older.name == name;
+            if replaced {
+                older.retire();
+            }
+            !replaced
+        });
+        let version = Arc::new(Version { name, state: Mutex::default() });
+        versions.insert(resolved.revision_id.clone(), version.clone());
+        self.engine.expect(&resolved.runtime, resolved.memory_mb);
+        version
+    }
+
+    async fn launch(&self, resolved: &Arc<Resolved>) -> Result<Environment, Refusal> {
+        let launched = environment::launch(&self.engine, &self.ports, &self.clock, &self.config, resolved).await;
+        launched.map_err(|error| match error {
+            LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
+            LaunchError::Capacity(_) => Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")),
+            LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_) => Refusal::Aws(
+                Error::new(502, "InvalidRuntimeException", error.to_string()).capital().with("Type", "User"),
+            ),
+            other => {
+                tracing::error!(error = %other, function = %resolved.function_arn, "no environment could be started");
+                let message = "Lambda was unable to configure an execution environment for this function.";
+                Refusal::Aws(Error::new(500, "ServiceException", message).capital().with("Type", "Service"))
+            }
+        })
+    }
+}
+
+impl Version {
+    fn retire(&self) {
+        let mut state = lock(&self.state);
+        state.retired = true;
+        // Dropping them ends them; those who wait launch environments of their own.
+        state.idle.clear();
+    }
+
+    fn take_idle(&self) -> Option<Environment> {
+        let mut state = lock(&self.state);
+        loop {
+            let Idle { environment, .. } = state.idle.pop()?;
+            if environment.is_usable(AGE_MAX) {
+                return Some(environment);
+            }
+        }
+    }
+
+    fn give_back(&self, mut environment: Environment) {
+        let mut state = lock(&self.state);
+        if state.retired || !environment.is_usable(AGE_MAX) {
+            return;
+        }
+        while let Some(waiting) = state.waiting.pop_front() {
+            match waiting.send(environment) {
+                Ok(()) => return,
+                Err(unwanted) => environment = unwanted,
+            }
+        }
+        state.idle.push(Idle { environment, since: Instant::now() });
+    }
+
+    fn wait(&self) -> oneshot::Receiver<Environment> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.state).waiting.push_back(sender);
+        receiver
+    }
+}
+
+impl Lease {
+    async fn acquire(&mut self, resolved: &Arc<Resolved>) -> Result<(), Refusal> {
+        if let Some(environment) = self.version.take_idle() {
+            self.environment = Some(environment);
+            return Ok(());
+        }
+        let mut released = self.version.wait();
+        let place = self.fleet.launches.clone().acquire_owned();
+        tokio::select! {
+            biased;
+            Ok(environment) = &mut released => self.environment = Some(environment),
+            place = place => {
+                // An environment may have been handed over in the same moment; it must not be lost.
+                released.close();
+                match released.try_recv() {
+                    Ok(environment) => self.environment = Some(environment),
+                    Err(_) => {
+                        self.environment = Some(self.fleet.launch(resolved).await?);
+                        self.starting = place.ok().map(hold);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The environment.
+    pub(crate) fn environment(&mut self) -> &mut Environment {
+        // Present from `acquire` until `release`, which consumes the lease.
+        self.environment.as_mut().unwrap_or_else(|| unreachable!())
+    }
+
+    /// Gives the environment back for the next request.
+    pub(crate) fn release(mut self) {
+        self.starting = None;
+        if let Some(environment) = self.environment.take() {
+            self.version.give_back(environment);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.fleet.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Keeps the place of a launch for a moment.
+fn hold(place: OwnedSemaphorePermit) -> Starting {
+    Starting(tokio::spawn(async move {
+        tokio::time::sleep(LAUNCH_HOLD).await;
+        drop(place);
+    }))
+}
+
+/// Ends environments that were idle for too long.
+async fn reap(fleet: Weak<Fleet>) {
+    loop {
+        let Some(this) = fleet.upgrade() else { return };
+        let keep_alive = this.config.keep_alive;
+        lock(&this.versions).retain(|_, version| {
+            let mut state = lock(&version.state);
+            state.idle.retain(|idle| idle.since.elapsed() < keep_alive && idle.environment.is_usable(AGE_MAX));
+            // Somebody may hold the version between looking it up and leasing from it.
+            !state.idle.is_empty() || Arc::strong_count(version) > 1
+        });
+        drop(this);
+        tokio::time::sleep((keep_alive / 4).clamp(Duration::from_secs(1), Duration::from_secs(60))).await;
+    }
+}
+
+/// 429 with AWS's reason.
+fn throttled(reason: &'static str) -> Error {
+    Error::new(429, "TooManyRequestsException", "Rate Exceeded.").with("Reason", reason).with("Type", "User")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

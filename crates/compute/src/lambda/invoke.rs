@@ -1,0 +1,100 @@
+//! One invocation, from a resolved version and a payload to an answer. What is synchronous, asynchronous or dry is
+//! decided in the operation (`operations/invoke`); retries are in `asynchronous`.
+
+use std::sync::Arc;
+
+use base::Error;
+use bytes::Bytes;
+use sandbox::{Outcome, Request};
+
+use super::Lambda;
+use super::fleet::Refusal;
+use super::report;
+use super::resolve::Resolved;
+
+/// What an invocation is given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Invocation {
+    /// The one id of header, context, log lines and records.
+    pub(crate) request_id: String,
+    /// The event, JSON.
+    pub(crate) payload: Bytes,
+    /// The client context, JSON.
+    pub(crate) client_context: Option<String>,
+    /// The trace header.
+    pub(crate) trace_id: String,
+    /// The caller wants the end of the log.
+    pub(crate) wants_tail: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The function's answer, or the error document.
+    pub(crate) payload: Bytes,
+    /// True if the payload is an error document.
+    pub(crate) failed: bool,
+    /// The end of the log, if it was wanted.
+    pub(crate) tail: Option<Vec<u8>>,
+}
+
+impl Lambda {
+    /// Runs one request in an environment of this version. A failure of the function is an [`Answer`]; the error is
+    /// for what is not its fault (throttling, a missing runtime, a fault of ours).
+    pub(crate) async fn run_invocation(&self, resolved: &Arc<Resolved>, call: Invocation) -> Result<Answer, Error> {
+        let mut lease = match self.fleet.lease(resolved).await {
+            Ok(lease) => lease,
+            Err(Refusal::Aws(error)) => return Err(error),
+            Err(Refusal::InvalidEntrypoint) => {
+                let payload = report::invalid_entrypoint(&call.request_id).payload;
+                return Ok(Answer { payload, failed: true, tail: call.wants_tail.then(Vec::new) });
+            }
+        };
+        let environment = lease.environment();
+        let start = report::start(resolved, &call.request_id, self.clock.now());
+        environment.log.begin(start, call.wants_tail);
+        let request = Request {
+            request_id: call.request_id.clone(),
+            function_arn: resolved.invoked_arn.to_string(),
+            trace_id: Some(call.trace_id),
+            client_context: call.client_context,
+            cognito_identity: None,
+            payload: call.payload,
+        };
+        let outcome = environment.sandbox.invoke(request).await;
+        let log = environment.log.clone();
+        let answer = self.conclude(resolved, &call.request_id, outcome, &log);
+        lease.release();
+        answer
+    }
+
+    fn conclude(
+        &self,
+        resolved: &Resolved,
+        request_id: &str,
+        outcome: Outcome,
+        log: &super::environment::EnvironmentLog,
+    ) -> Result<Answer, Error> {
+        let now = self.clock.now();
+        let error = match &outcome.result {
+            Ok(_) => None,
+            Err(failure) => match report::function_error(failure, resolved, request_id, now) {
+                Ok(error) => Some(error),
+                Err(why) => {
+                    tracing::error!(why, function = %resolved.function_arn, request_id, "an invocation failed inside");
+                    log.end(None);
+                    let words = "An error occurred and the request cannot be processed.";
+                    return Err(Error::new(500, "ServiceException", words).capital().with("Type", "Service"));
+                }
+            },
+        };
+        let tail = log.end(report::end(resolved, request_id, &outcome, error.as_ref(), now));
+        let failed = error.is_some();
+        let payload = match (outcome.result, error) {
+            (_, Some(error)) => error.payload,
+            (Ok(payload), None) => payload,
+            (Err(_), None) => Bytes::new(),
+        };
+        Ok(Answer { payload, failed, tail })
+    }
+}

@@ -1,0 +1,162 @@
+//! Invoke: a function called synchronously, asynchronously, or dry.
+
+use base::{Cx, Error};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cloud::{Authz, Meta, Operation};
+use serde::de::IgnoredAny;
+use shape::Shape;
+
+use crate::lambda::Lambda;
+use crate::lambda::invoke::Invocation;
+use crate::lambda::name::{self, NamespacedFunctionName, QualifierText};
+
+/// The largest payload of a synchronous invocation, in bytes: what AWS's message says, and the envelope it allows.
+const SYNC_BYTES_MAX: usize = 6_291_556;
+const SYNC_BYTES_WORDS: usize = 6_291_456;
+/// The largest payload of an asynchronous invocation, in bytes (1 MB since October 2025).
+const ASYNC_BYTES_MAX: usize = 1_048_576;
+/// The largest client context, in bytes of base64.
+const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
+
+/// Calls a function.
+#[derive(Shape)]
+pub struct Invoke {
+    /// The function.
+    #[shape(label)]
+    pub function_name: NamespacedFunctionName,
+    /// How: wait for the answer (the default), accept the event, or only look whether it could be done.
+    #[shape(header = "X-Amz-Invocation-Type")]
+    pub invocation_type: Option<InvocationType>,
+    /// `Tail` asks for the last 4 KB of the log.
+    #[shape(header = "X-Amz-Log-Type")]
+    pub log_type: Option<LogType>,
+    /// Data about the calling client, JSON in base64.
+    #[shape(header = "X-Amz-Client-Context")]
+    pub client_context: Option<String>,
+    /// The event, JSON.
+    #[shape(payload)]
+    pub payload: Option<Bytes>,
+    /// A version or alias.
+    #[shape(query = "Qualifier")]
+    pub qualifier: Option<QualifierText>,
+}
+
+/// How a function is called.
+#[derive(Shape, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvocationType {
+    /// Asynchronously.
+    Event,
+    /// Synchronously.
+    RequestResponse,
+    /// Not at all: only checks parameters and permission.
+    DryRun,
+}
+
+/// What of the log is wanted.
+#[derive(Shape, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogType {
+    /// Nothing.
+    None,
+    /// Its end.
+    Tail,
+}
+
+/// What came of a call.
+#[derive(Shape, Default)]
+pub struct InvocationResponse {
+    /// 200 for synchronous calls (whatever the function did), 202 for accepted events, 204 for dry runs.
+    #[shape(status_code)]
+    pub status_code: Option<i32>,
+    /// Present if the payload is an error document.
+    #[shape(header = "X-Amz-Function-Error")]
+    pub function_error: Option<String>,
+    /// The end of the log in base64.
+    #[shape(header = "X-Amz-Log-Result")]
+    pub log_result: Option<String>,
+    /// The function's answer.
+    #[shape(payload)]
+    pub payload: Option<Bytes>,
+    /// The version that ran.
+    #[shape(header = "X-Amz-Executed-Version")]
+    pub executed_version: Option<String>,
+}
+
+impl Operation<Lambda> for Invoke {
+    const META: Meta = Meta::write("Invoke")
+        .http("POST", "/2015-03-31/functions/{FunctionName}/invocations")
+        .action("InvokeFunction");
+    type Output = InvocationResponse;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        name::authorize(cx, &self.function_name, self.qualifier.as_ref(), need);
+    }
+
+    async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<InvocationResponse, Error> {
+        let kind = self.invocation_type.unwrap_or(InvocationType::RequestResponse);
+        let resolved = lambda.resolve(cx, &self.function_name, self.qualifier.as_ref()).await?;
+        let payload = self.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
+        check_payload(&payload, kind)?;
+        let call = Invocation {
+            request_id: cx.request_id.to_string(),
+            payload,
+            client_context: self.client_context.as_deref().map(client_context).transpose()?,
+            trace_id: cx.origin.trace_id.clone().unwrap_or_else(new_trace_id),
+            wants_tail: self.log_type == Some(LogType::Tail),
+        };
+        match kind {
+            InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
+            InvocationType::Event => {
+                let name = self.function_name.as_ref();
+                lambda.accept_event(cx, name, self.qualifier.as_ref(), call).await?;
+                Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
+            }
+            InvocationType::RequestResponse => {
+                let answer = lambda.run_invocation(&resolved, call).await?;
+                Ok(InvocationResponse {
+                    status_code: Some(200),
+                    function_error: answer.failed.then(|| "Unhandled".to_owned()),
+                    log_result: answer.tail.map(|tail| STANDARD.encode(tail)),
+                    payload: Some(answer.payload),
+                    executed_version: Some(resolved.version.clone()),
+                })
+            }
+        }
+    }
+}
+
+fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
+    let (limit, words) = match kind {
+        InvocationType::Event => (ASYNC_BYTES_MAX, ASYNC_BYTES_MAX),
+        _ => (SYNC_BYTES_MAX, SYNC_BYTES_WORDS),
+    };
+    if payload.len() > limit {
+        let message = format!("Request must be smaller than {words} bytes for the InvokeFunction operation");
+        return Err(Error::new(413, "RequestTooLargeException", message).with("Type", "User"));
+    }
+    serde_json::from_slice::<IgnoredAny>(payload).map(|_| ()).map_err(|error| {
+        invalid_content(format!("Could not parse request body into json: Could not parse payload into json: {error}"))
+    })
+}
+
+/// The context's JSON out of its base64.
+fn client_context(base64: &str) -> Result<String, Error> {
+    if base64.len() > CLIENT_CONTEXT_BYTES_MAX {
+        return Err(invalid_content(format!("Client context must be at most {CLIENT_CONTEXT_BYTES_MAX} bytes")));
+    }
+    let text = STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.filter(|t| serde_json::from_str::<IgnoredAny>(t).is_ok());
+    text.ok_or_else(|| invalid_content("Client context must be a valid Base64-encoded JSON object.".to_owned()))
+}
+
+fn invalid_content(message: String) -> Error {
+    Error::new(400, "InvalidRequestContentException", message).with("Type", "User")
+}
+
+/// `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=…`, not sampled, since nothing
+/// asked for it.
+fn new_trace_id() -> String {
+    let now = base::Clock::system().now().secs();
+    format!("Root=1-{now:08x}-{};Parent={};Sampled=0", base::id::lower_hex(24), base::id::lower_hex(16))
+}

@@ -1,0 +1,299 @@
+//! What Lambda itself writes and answers about an invocation: START, END, REPORT, and the error documents of functions
+//! that did not get to write their own. Words and shapes as observed on AWS.
+
+use std::time::Duration;
+
+use base::Timestamp;
+use bytes::Bytes;
+use sandbox::{Failure, InitStatus, Outcome, RESPONSE_BYTES_MAX};
+use serde::Serialize;
+
+use super::configuration::{LogFormat, SystemLogLevel};
+use super::resolve::Resolved;
+
+const MB: u64 = 1024 * 1024;
+
+/// What a failed invocation is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionError {
+    /// The error document.
+    pub(crate) payload: Bytes,
+    /// Its `errorType`.
+    pub(crate) error_type: String,
+    /// REPORT's `Status`; a handler's own exception has none.
+    status: Option<&'static str>,
+    /// A line that the log gets before END.
+    line: Option<String>,
+}
+
+/// An error document of Lambda's own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    error_type: &'a str,
+    error_message: &'a str,
+}
+
+/// The answer for a failure; `Err` is a fault of ours.
+pub(crate) fn function_error(
+    failure: &Failure,
+    resolved: &Resolved,
+    request_id: &str,
+    now: Timestamp,
+) -> Result<FunctionError, String> {
+    let error = match failure {
+        Failure::Function { payload, error_type } => FunctionError {
+            payload: payload.clone(),
+            error_type: error_type.clone(),
+            status: None,
+            line: None,
+        },
+        Failure::InitError { payload, error_type } => FunctionError {
+            payload: payload.clone(),
+            error_type: error_type.clone(),
+            status: Some("error"),
+            line: None,
+        },
+        Failure::Timeout => {
+            let words = format!("Task timed out after {:.2} seconds", f64::from(resolved.timeout_secs));
+            let line = format!("{} {request_id} {words}\n", to_millis(now));
+            FunctionError { status: Some("timeout"), ..own("Sandbox.Timedout", &named(request_id, &words), Some(line)) }
+        }
+        Failure::Exit { status, signal } => {
+            let words = named(request_id, &exit_words(*status, *signal));
+            let line = format!("{words}\nRuntime.ExitError\n");
+            own("Runtime.ExitError", &words, Some(line))
+        }
+        Failure::OutOfMemory => {
+            let words = named(request_id, "Runtime exited with error: signal: killed");
+            let line = format!("{words}\nRuntime.OutOfMemory\n");
+            own("Runtime.OutOfMemory", &words, Some(line))
+        }
+        Failure::ResponseTooLarge { bytes } => {
+            let words = format!(
+                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+            );
+            own("Function.ResponseSizeTooLarge", &words, None)
+        }
+        Failure::Malformed => own("Runtime.Unknown", &named(request_id, "Unknown application error occurred"), None),
+        Failure::Internal(why) => return Err(why.clone()),
+    };
+    Ok(error)
+}
+
+/// A custom runtime without a bootstrap.
+pub(crate) fn invalid_entrypoint(request_id: &str) -> FunctionError {
+    let words = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+    own("Runtime.InvalidEntrypoint", &named(request_id, words), None)
+}
+
+fn own(error_type: &str, message: &str, line: Option<String>) -> FunctionError {
+    let document = serde_json::to_vec(&Document { error_type, error_message: message }).unwrap_or_default();
+    FunctionError { payload: document.into(), error_type: error_type.to_owned(), status: Some("error"), line }
+}
+
+fn named(request_id: &str, words: &str) -> String {
+    format!("RequestId: {request_id} Error: {words}")
+}
+
+fn exit_words(status: Option<i32>, signal: Option<i32>) -> String {
+    match (status, signal) {
+        (_, Some(signal)) => format!("Runtime exited with error: signal: {}", signal_name(signal)),
+        (Some(status), None) if status != 0 => format!("Runtime exited with error: exit status {status}"),
+        _ => "Runtime exited without providing a reason".to_owned(),
+    }
+}
+
+/// Go's names of signals, which Lambda's supervisor prints.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "hangup",
+        2 => "interrupt",
+        3 => "quit",
+        4 => "illegal instruction",
+        5 => "trace/breakpoint trap",
+        6 => "aborted",
+        7 => "bus error",
+        8 => "floating point exception",
+        9 => "killed",
+        11 => "segmentation fault",
+        13 => "broken pipe",
+        14 => "alarm clock",
+        15 => "terminated",
+        31 => "bad system call",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+/// The line that a new environment begins with.
+pub(crate) fn init_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
+    let runtime = &resolved.runtime;
+    if resolved.log_format != LogFormat::Json {
+        return Some(format!("INIT_START Runtime Version: {runtime}\n").into());
+    }
+    let record = InitStartRecord {
+        initialization_type: "on-demand",
+        phase: "init",
+        runtime_version: runtime,
+        function_name: &resolved.name,
+        function_version: &resolved.version,
+    };
+    json(resolved, now, "platform.initStart", record)
+}
+
+/// The line that a request begins with.
+pub(crate) fn start(resolved: &Resolved, request_id: &str, now: Timestamp) -> Option<Bytes> {
+    let version = &resolved.version;
+    if resolved.log_format != LogFormat::Json {
+        return Some(format!("START RequestId: {request_id} Version: {version}\n").into());
+    }
+    json(resolved, now, "platform.start", StartRecord { request_id, version })
+}
+
+/// The lines that a request ends with.
+pub(crate) fn end(
+    resolved: &Resolved,
+    request_id: &str,
+    outcome: &Outcome,
+    error: Option<&FunctionError>,
+    now: Timestamp,
+) -> Vec<Bytes> {
+    let metrics = Metrics::of(resolved, outcome);
+    let status = error.and_then(|e| e.status);
+    if resolved.log_format == LogFormat::Json {
+        let error_type = error.map(|e| e.error_type.as_str()).filter(|_| status == Some("error"));
+        let record = ReportRecord { request_id, metrics, status: status.unwrap_or("success"), error_type };
+        return json(resolved, now, "platform.report", record).into_iter().collect();
+    }
+    let mut lines: Vec<Bytes> = init_reports(outcome).map(Bytes::from).collect();
+    lines.extend(error.and_then(|e| e.line.clone()).map(Bytes::from));
+    lines.push(format!("END RequestId: {request_id}\n").into());
+    lines.push(metrics.line(request_id, status, error).into());
+    lines
+}
+
+/// INIT_REPORT stands only for attempts at init that failed; a good one is in REPORT's `Init Duration`.
+fn init_reports(outcome: &Outcome) -> impl Iterator<Item = String> {
+    let attempts = [(&outcome.init, "init"), (&outcome.init_retry, "invoke")];
+    attempts.into_iter().filter_map(|(attempt, phase)| {
+        let attempt = attempt.as_ref()?;
+        let ms = to_ms(attempt.duration);
+        match &attempt.status {
+            InitStatus::Done => None,
+            InitStatus::TimedOut => Some(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: timeout\n")),
+            InitStatus::Failed { error_type } => Some(format!(
+                "INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n"
+            )),
+        }
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitStartRecord<'a> {
+    initialization_type: &'a str,
+    phase: &'a str,
+    runtime_version: &'a str,
+    function_name: &'a str,
+    function_version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StartRecord<'a> {
+    request_id: &'a str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportRecord<'a> {
+    request_id: &'a str,
+    metrics: Metrics,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'a str>,
+}
+
+/// The numbers of REPORT.
+#[derive(Serialize)]
+struct Metrics {
+    #[serde(rename = "durationMs")]
+    duration_ms: f64,
+    #[serde(rename = "billedDurationMs")]
+    billed_duration_ms: u64,
+    #[serde(rename = "memorySizeMB")]
+    memory_size_mb: u32,
+    #[serde(rename = "maxMemoryUsedMB")]
+    max_memory_used_mb: u64,
+    #[serde(rename = "initDurationMs", skip_serializing_if = "Option::is_none")]
+    init_duration_ms: Option<f64>,
+}
+
+impl Metrics {
+    /// Since August 2025 AWS bills the init phase like the invocation, in whole milliseconds.
+    fn of(resolved: &Resolved, outcome: &Outcome) -> Metrics {
+        let init = outcome.init.as_ref().filter(|i| i.status == InitStatus::Done).map(|i| i.duration);
+        let billed = outcome.duration + outcome.init.as_ref().map_or(Duration::ZERO, |i| i.duration);
+        // Never more than the limit: the kernel counts what it was about to give, too.
+        let used_mb = outcome.memory_peak_bytes.div_ceil(MB).min(u64::from(resolved.memory_mb));
+        Metrics {
+            duration_ms: round2(to_ms(outcome.duration)),
+            billed_duration_ms: billed.as_micros().div_ceil(1000) as u64,
+            memory_size_mb: resolved.memory_mb,
+            max_memory_used_mb: used_mb,
+            init_duration_ms: init.map(|d| round2(to_ms(d))),
+        }
+    }
+
+    fn line(&self, request_id: &str, status: Option<&str>, error: Option<&FunctionError>) -> String {
+        let Metrics { duration_ms, billed_duration_ms, memory_size_mb, max_memory_used_mb, init_duration_ms } = self;
+        let mut line = format!(
+            "REPORT RequestId: {request_id}\tDuration: {duration_ms:.2} ms\tBilled Duration: {billed_duration_ms} ms\t\
+             Memory Size: {memory_size_mb} MB\tMax Memory Used: {max_memory_used_mb} MB\t"
+        );
+        if let Some(init) = init_duration_ms {
+            line.push_str(&format!("Init Duration: {init:.2} ms\t"));
+        }
+        if let Some(status) = status {
+            line.push_str(&format!("Status: {status}\t"));
+        }
+        if let Some(error) = error.filter(|_| status == Some("error")) {
+            line.push_str(&format!("Error Type: {}\t", error.error_type));
+        }
+        line.push('\n');
+        line
+    }
+}
+
+#[derive(Serialize)]
+struct Record<'a, T> {
+    time: String,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    record: T,
+}
+
+/// A line in JSON, unless the function's system log level hides it: INFO shows all of these, WARN none.
+fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T) -> Option<Bytes> {
+    if resolved.system_log_level == Some(SystemLogLevel::Warn) {
+        return None;
+    }
+    let mut line = serde_json::to_vec(&Record { time: to_millis(now), kind, record }).ok()?;
+    line.push(b'\n');
+    Some(line.into())
+}
+
+/// `2026-11-22T16:00:00.000Z`: always with milliseconds.
+fn to_millis(now: Timestamp) -> String {
+    now.to_lambda().replace("+0000", "Z")
+}
+
+fn to_ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn round2(ms: f64) -> f64 {
+    (ms * 100.0).round() / 100.0
+}
