@@ -4,17 +4,22 @@
 //! here; invocation has files of its own and comes in through [`Lambda`]'s `resolve`, which needs no read of the store.
 //! State is in the store ([`records`]) and, unpacked, in the code cache ([`code`]), which can be lost.
 
+pub(crate) mod asynchronous;
 pub(crate) mod code;
 pub mod configuration;
 pub(crate) mod deployment;
+pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod fleet;
 pub(crate) mod function;
+pub(crate) mod invoke;
 pub mod name;
 mod not_yet;
 pub mod operations;
 pub(crate) mod paging;
 pub(crate) mod policy;
 pub(crate) mod records;
+pub(crate) mod report;
 pub mod resolve;
 pub(crate) mod runtime;
 pub(crate) mod settings;
@@ -30,6 +35,7 @@ use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
 use cloud::ports::{Credentials, LogSink};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
+use sandbox::Engine;
 use store::{Key, Scan, Store};
 use tokio::sync::RwLock;
 use wire::protocol::{Protocol, REQUEST_BYTES_MAX};
@@ -37,6 +43,7 @@ use wire::protocol::{Protocol, REQUEST_BYTES_MAX};
 use code::CodeCache;
 use code::link::LinkKey;
 use error::Failure;
+use fleet::Fleet;
 use name::{Qualifier, Target};
 use operations::*;
 use records::{FUNCTIONS, SECRETS, Secret};
@@ -55,13 +62,12 @@ pub struct Shared {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
-    #[expect(dead_code, reason = "invocation sends logs and fetches credentials through them")]
-    pub(crate) ports: Ports,
     pub(crate) code: CodeCache,
     /// Held for reading while code is stored and not yet referred to, for writing while garbage is collected. Enough for
     /// one node; a cluster needs the age of the blob instead.
     pub(crate) collection: Arc<RwLock<()>>,
     pub(crate) cache: Cache,
+    pub(crate) fleet: Arc<Fleet>,
     link_key: LinkKey,
 }
 
@@ -80,13 +86,22 @@ pub struct Config {
     pub code_dir: PathBuf,
     /// Whether the `hot-reload` bucket works. It shows any directory of the host to functions, so it is for loopback only.
     pub hot_reload: bool,
+    /// The port of the node's own endpoint, the same inside every sandbox.
+    pub endpoint_port: u16,
+    /// How long an idle execution environment is kept.
+    pub keep_alive: Duration,
+    /// How long a failed asynchronous event waits before its first retry, and half of what it waits before its second.
+    /// AWS: one minute.
+    pub async_retry_delay: Duration,
     /// How long Pending and InProgress last beyond what they must: zero, but for tests that want to see them.
     pub settle_delay: Duration,
 }
 
-/// What Lambda needs of other services.
+/// What Lambda needs of others.
 #[derive(Clone)]
 pub struct Ports {
+    /// What runs functions.
+    pub engine: Engine,
     /// Where functions' logs go.
     pub logs: Arc<dyn LogSink>,
     /// Who makes the execution roles' credentials.
@@ -115,9 +130,11 @@ impl Lambda {
         let code = opened.map_err(io::Error::other)??;
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let (collection, cache) = (Arc::default(), Cache::default());
-        let lambda = Lambda(Arc::new(Shared { store, clock, config, ports, code, collection, cache, link_key }));
+        let fleet = Fleet::start(ports, clock.clone(), config.clone());
+        let lambda = Lambda(Arc::new(Shared { store, clock, config, code, collection, cache, fleet, link_key }));
         let recovered = async { lambda.collect().await.and(lambda.settle_all().await) };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
+        lambda.start_async_worker();
         Ok(lambda)
     }
 
@@ -134,6 +151,7 @@ impl Lambda {
     }
 
     async fn reset_functions(&self, account: Option<AccountId>) -> Result<(), Failure> {
+        self.forget_events(account).await?;
         let scan = account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
         for (key, _) in self.store.scan(FUNCTIONS, scan).await? {
             if let Some(target) = target_of(&key) {
@@ -195,6 +213,7 @@ impl Service for Lambda {
         op::<_, GetFunction>(),
         op::<_, GetFunctionConfiguration>(),
         op::<_, GetPolicy>(),
+        op::<_, Invoke>(),
         op::<_, ListFunctions>(),
         op::<_, ListTags>(),
         op::<_, ListVersionsByFunction>(),

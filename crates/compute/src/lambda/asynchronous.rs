@@ -29,6 +29,8 @@ const LEASE_MS: i64 = 30_000;
 const RENEWAL: Duration = Duration::from_secs(10);
 /// Events running at a time; others wait in the queue.
 const RUNNING_MAX: usize = 200;
+/// Events taken from the queue at a time.
+const LEASED_MAX: usize = 32;
 /// First and longest wait of an event that was throttled; AWS backs off "from 1 second to a maximum of 5 minutes".
 const THROTTLED_WAIT_MS: (i64, i64) = (1_000, 300_000);
 
@@ -94,17 +96,11 @@ async fn work(shared: Weak<Shared>) {
     loop {
         let Ok(place) = running.clone().acquire_owned().await else { return };
         let Some(lambda) = shared.upgrade().map(Lambda) else { return };
-        let leased = lambda.store.lease(&EVENTS, 1, LEASE_MS).await;
-        match leased {
-            Ok(events) if !events.is_empty() => {
-                for event in events {
-                    let lambda = lambda.clone();
-                    tokio::spawn(async move {
-                        lambda.attempt(event).await;
-                    });
-                }
-                drop(place);
-            }
+        // Only as many as can start now: a lease that waits runs out.
+        let events_max = (1 + running.available_permits()).min(LEASED_MAX);
+        drop(place);
+        match lambda.store.lease(&EVENTS, events_max, LEASE_MS).await {
+            Ok(events) if !events.is_empty() => start(&lambda, &running, events).await,
             Ok(_) => {
                 let store = lambda.store.clone();
                 drop(lambda);
@@ -117,6 +113,17 @@ async fn work(shared: Weak<Shared>) {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+    }
+}
+
+async fn start(lambda: &Lambda, running: &Arc<Semaphore>, events: Vec<Leased>) {
+    for event in events {
+        let Ok(place) = running.clone().acquire_owned().await else { return };
+        let lambda = lambda.clone();
+        tokio::spawn(async move {
+            lambda.attempt(event).await;
+            drop(place);
+        });
     }
 }
 

@@ -213,6 +213,20 @@ pub enum LogLevel {
     Fatal,
 }
 
+impl LogLevel {
+    /// As the environment variable `AWS_LAMBDA_LOG_LEVEL` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LogLevel::Trace => "TRACE",
+            LogLevel::Debug => "DEBUG",
+            LogLevel::Info => "INFO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Error => "ERROR",
+            LogLevel::Fatal => "FATAL",
+        }
+    }
+}
+
 /// Levels of Lambda's lines.
 #[derive(Shape, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SystemLogLevel {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent};
-use sandbox::{Engine, LaunchError, LogSink, Sandbox, Spec};
+use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
 use super::resolve::Resolved;
@@ -35,7 +35,6 @@ impl Environment {
 
 /// Starts an environment.
 pub(crate) async fn launch(
-    engine: &Engine,
     ports: &Ports,
     clock: &Clock,
     config: &Config,
@@ -63,7 +62,7 @@ pub(crate) async fn launch(
         memory_mb: resolved.memory_mb,
         tmp_mb: resolved.ephemeral_storage_mb,
         timeout: Duration::from_secs(u64::from(resolved.timeout_secs)),
-        init_timeout: sandbox::INIT_TIMEOUT,
+        init_timeout: sandbox::engine::INIT_TIMEOUT,
         function_name: resolved.name.clone(),
         function_version: resolved.version.clone(),
         log_group: resolved.log_group.clone(),
@@ -71,7 +70,7 @@ pub(crate) async fn launch(
         owner: resolved.account.to_string(),
     });
     log.write(report::init_start(resolved, clock.now()));
-    let sandbox = engine.launch(spec, log.clone()).await?;
+    let sandbox = ports.engine.launch(spec, log.clone()).await?;
     Ok(Environment { sandbox, log, resolved: resolved.clone(), started: Instant::now() })
 }
 
@@ -106,7 +105,7 @@ fn variables(
     if resolved.log_format == LogFormat::Json {
         set("AWS_LAMBDA_LOG_FORMAT", "JSON");
         if let Some(level) = &resolved.application_log_level {
-            set("AWS_LAMBDA_LOG_LEVEL", level.as_str());
+            set("AWS_LAMBDA_LOG_LEVEL", level.name());
         }
     }
     if let Some(role) = Arn::parse(&resolved.role) {

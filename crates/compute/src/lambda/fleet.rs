@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use base::{Clock, Error};
-use sandbox::{Engine, LaunchError};
+use sandbox::LaunchError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::environment::{self, Environment};
@@ -33,7 +33,6 @@ const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// All environments of this node.
 pub(crate) struct Fleet {
-    engine: Engine,
     ports: Ports,
     clock: Clock,
     config: Config,
@@ -88,9 +87,8 @@ pub(crate) enum Refusal {
 }
 
 impl Fleet {
-    pub(crate) fn start(engine: Engine, ports: Ports, clock: Clock, config: Config) -> Arc<Fleet> {
+    pub(crate) fn start(ports: Ports, clock: Clock, config: Config) -> Arc<Fleet> {
         let fleet = Arc::new(Fleet {
-            engine,
             ports,
             clock,
             config,
@@ -100,11 +98,6 @@ impl Fleet {
         });
         tokio::spawn(reap(Arc::downgrade(&fleet)));
         fleet
-    }
-
-    /// The sandbox engine under the fleet.
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
     }
 
     /// An environment for one request.
@@ -146,12 +139,12 @@ impl Fleet {
         });
         let version = Arc::new(Version { name, state: Mutex::default() });
         versions.insert(resolved.revision_id.clone(), version.clone());
-        self.engine.expect(&resolved.runtime, resolved.memory_mb);
+        self.ports.engine.expect(&resolved.runtime, resolved.memory_mb);
         version
     }
 
     async fn launch(&self, resolved: &Arc<Resolved>) -> Result<Environment, Refusal> {
-        let launched = environment::launch(&self.engine, &self.ports, &self.clock, &self.config, resolved).await;
+        let launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
         launched.map_err(|error| match error {
             LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
             LaunchError::Capacity(_) => Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")),

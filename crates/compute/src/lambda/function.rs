@@ -47,6 +47,7 @@ impl Lambda {
             None => self.remove_all(target).await,
         };
         self.forget(target);
+        self.fleet.retire(&target.function_arn().to_string());
         self.collect_later();
         removed
     }

@@ -60,7 +60,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
     NotYet::http("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
-    NotYet::http("Invoke", "POST", "/2015-03-31/functions/{FunctionName}/invocations"),
     NotYet::http("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
     NotYet::http(
         "InvokeWithResponseStream",

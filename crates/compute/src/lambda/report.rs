@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use base::Timestamp;
 use bytes::Bytes;
-use sandbox::{Failure, InitStatus, Outcome, RESPONSE_BYTES_MAX};
+use sandbox::engine::RESPONSE_BYTES_MAX;
+use sandbox::{Failure, InitStatus, Outcome};
 use serde::Serialize;
 
 use super::configuration::{LogFormat, SystemLogLevel};

@@ -144,6 +144,8 @@ impl Sandbox {
             };
             self.initialised = true;
         }
+        life.drain_logs();
+        self.sink.invoke_begins();
         let started = retried.unwrap_or_else(Instant::now);
         let heard = self
             .exchange(&mut life, request, started + self.identity.spec.timeout)

@@ -76,6 +76,9 @@ pub trait LogSink: Send + Sync {
     /// Must not block. Order is kept, and everything written before a response is delivered before that
     /// invocation's [`Outcome`].
     fn line(&self, at_ms: i64, text: Bytes);
+
+    /// Init is over, all it wrote has been delivered, and the event is about to be handed over.
+    fn invoke_begins(&self) {}
 }
 
 /// One request. Its deadline is the [`Spec`]'s timeout, counted from the moment the environment is initialised.

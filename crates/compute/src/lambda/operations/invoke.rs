@@ -10,7 +10,7 @@ use shape::Shape;
 
 use crate::lambda::Lambda;
 use crate::lambda::invoke::Invocation;
-use crate::lambda::name::{self, NamespacedFunctionName, QualifierText};
+use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 
 /// The largest payload of a synchronous invocation, in bytes: what AWS's message says, and the envelope it allows.
 const SYNC_BYTES_MAX: usize = 6_291_556;
@@ -90,7 +90,7 @@ impl Operation<Lambda> for Invoke {
     type Output = InvocationResponse;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
-        name::authorize(cx, &self.function_name, self.qualifier.as_ref(), need);
+        Target::need(cx, need, &self.function_name);
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<InvocationResponse, Error> {
