@@ -94,7 +94,7 @@ pub enum Place {
     Label,
     /// In the query string under this key.
     Query(&'static str),
-    /// All query parameters not bound otherwise, as a map.
+    /// All query parameters not bound otherwise, as a map; constants of the path template (`?mode=import`) included.
     QueryMap,
     /// In this header.
     Header(&'static str),

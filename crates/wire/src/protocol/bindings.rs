@@ -3,6 +3,7 @@
 //! Timestamps are `http-date` in headers and `date-time` elsewhere unless the member says otherwise.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use base::Error;
@@ -86,19 +87,16 @@ fn unbound_query(input: &Schema, member: &'static Member, pairs: &[Pair<'_>]) ->
             .any(|m| matches!(m.place, Place::Query(name) if name == key))
     };
     let lists = matches!(member.target().kind, Kind::Map(item) if matches!(item().kind, Kind::List(_)));
-    let mut entries: Vec<(String, Value)> = Vec::new();
+    let mut entries: BTreeMap<String, Value> = BTreeMap::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !bound(key)) {
         let value = Value::String(value.clone().into_owned());
-        match entries.iter_mut().find(|(known, _)| known == key) {
-            Some((_, Value::List(items))) => items.push(value),
+        match entries.get_mut(key.as_ref()) {
+            Some(Value::List(items)) => items.push(value),
             Some(_) => {}
-            None => entries.push((
-                key.clone().into_owned(),
-                if lists { Value::List(vec![value]) } else { value },
-            )),
+            None => _ = entries.insert(key.clone().into_owned(), if lists { Value::List(vec![value]) } else { value }),
         }
     }
-    Value::Map(entries)
+    Value::Map(entries.into_iter().collect())
 }
 
 fn from_headers(member: &'static Member, name: &str, headers: &HeaderMap) -> Result<Option<Value>, Error> {
