@@ -20,7 +20,8 @@ fn pack_boot_files() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("boot");
     println!("cargo::rerun-if-changed=boot");
     let mut files = Vec::new();
-    for family in ["python", "node", "java"] {
+    // Java's are compiled with AWS's libraries into a runtime pack (`boot/packs`).
+    for family in ["python", "node"] {
         collect(&root.join(family), &mut files);
     }
     files.sort();

@@ -3,12 +3,12 @@
 #
 #   build.sh DIRECTORY boot                 the boot files alone (no downloads)
 #   build.sh DIRECTORY python 3.12          boto3 for that minor version, in DIRECTORY/python3.12
-#   build.sh DIRECTORY nodejs [--all]       AWS SDK for JavaScript v3, in DIRECTORY/node_modules; the clients listed in
-#                                           nodejs-clients.txt, or with --all every client there is (minutes, 500 MB)
+#   build.sh DIRECTORY nodejs [LIST]        AWS SDK for JavaScript v3, in DIRECTORY/node_modules: the packages of LIST, or of
+#                                           nodejs-packages.txt, the services that functions use most (AWS ships all: some
+#                                           400 clients, minutes and 500 MB)
 #   build.sh DIRECTORY java                 boot.jar and AWS's two libraries, in DIRECTORY/java
 #
 # Each part is built aside and moved into place; a stamp file says of what, and a second run does nothing.
-# `--all` lists the clients by asking the registry's search; without network use the list.
 
 set -eu
 
@@ -41,7 +41,7 @@ build_python() {
     want="boto3 $BOTO3 simplejson $SIMPLEJSON"
     is_current "$target/.stamp" "$want" && return
     rm -rf "$target.new"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
         --target "$target.new" --python-version "$minor" --implementation cp --only-binary=:all: \
         "boto3==$BOTO3" "simplejson==$SIMPLEJSON" || fail "pip could not install boto3 for Python $minor"
     echo "$want" > "$target.new/.stamp"
@@ -51,21 +51,14 @@ build_python() {
 }
 
 build_nodejs() {
-    clients=$(cat "$here/nodejs-clients.txt")
-    if [ "${2:-}" = --all ]; then
-        clients=$(all_clients)
-    fi
-    want="$AWS_SDK_JS $clients"
+    packages=$(cat "${2:-$here/nodejs-packages.txt}")
+    want=$packages
     is_current "$1/node_modules/.stamp" "$want" && return
     rm -rf "$1/.nodejs.new"
     mkdir -p "$1/.nodejs.new"
     echo '{"private": true}' > "$1/.nodejs.new/package.json"
     (
         cd "$1/.nodejs.new"
-        packages=
-        for client in $clients; do
-            packages="$packages @aws-sdk/$client@~$AWS_SDK_JS"
-        done
         # shellcheck disable=SC2086
         npm install --silent --no-audit --no-fund --ignore-scripts $packages
     ) || fail "npm could not install the AWS SDK"
@@ -76,16 +69,11 @@ build_nodejs() {
     rm -rf "${1:?}/node_modules"
     mv "$1/.nodejs.new/node_modules" "$1/node_modules"
     rm -rf "$1/.nodejs.new"
-    echo "packs: node_modules has the AWS SDK $AWS_SDK_JS ($(echo "$clients" | wc -w) packages)"
-}
-
-all_clients() {
-    npm search --parseable --searchlimit=500 '@aws-sdk/client-' | cut -f1 | sed -n 's|^@aws-sdk/\(client-.*\)|\1|p'
-    sed -n '/^client-/!p' "$here/nodejs-clients.txt"
+    echo "packs: node_modules has the AWS SDK ($(echo "$packages" | wc -w) packages)"
 }
 
 build_java() {
-    sources=$(find "$here/../java" -name '*.java' | LC_ALL=C sort)
+    sources=$(find "$here/../java" -type f | LC_ALL=C sort)
     # shellcheck disable=SC2086
     want="$LAMBDA_JAVA_CORE $LAMBDA_JAVA_SERIALIZATION $(cat $sources | cksum)"
     is_current "$1/java/.stamp" "$want" && return
@@ -101,16 +89,15 @@ build_java() {
     javac --release 11 -nowarn -Xlint:-options -cp "$libraries" -d "$new/classes" $(find "$here/../java/src" -name '*.java')
     # shellcheck disable=SC2046
     javac --release 11 -nowarn -Xlint:-options -cp "$libraries" -d "$new/warmup" $(find "$here/../java/warmup" -name '*.java')
-    jar cf "$new/boot.jar" -C "$new/classes" .
+    jar cfm "$new/boot.jar" "$here/../java/manifest" -C "$new/classes" .
     rm -rf "$new/classes"
-    cp "$here/../java/jvm.options" "$new/jvm.options"
     echo "$want" > "$new/.stamp"
     rm -rf "${1:?}/java"
     mv "$new" "$1/java"
     echo "packs: java has boot.jar"
 }
 
-[ $# -ge 2 ] || fail "usage: build.sh DIRECTORY boot|python|nodejs|java [version|--all]"
+[ $# -ge 2 ] || fail "usage: build.sh DIRECTORY boot|python|nodejs|java [version|list]"
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
 part=$2

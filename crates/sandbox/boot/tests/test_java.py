@@ -24,7 +24,6 @@ JARS = os.path.join(RUNTIME_DIR, "java")
 CLASS_PATH = ":".join(
     os.path.join(JARS, name) for name in ("boot.jar", "aws-lambda-java-core.jar", "aws-lambda-java-serialization.jar")
 )
-OPENS = ["--add-opens=java.base/java.%s=ALL-UNNAMED" % name for name in ("lang", "io", "util")]
 FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto", "-Xss512k"]
 REQUEST_ID = "11111111-2222-3333-4444-555555555555"
 
@@ -126,8 +125,7 @@ class JavaTest(unittest.TestCase):
         shutil.rmtree(cls.task, ignore_errors=True)
 
     def start(self, *arguments):
-        flags = [*FLAGS, *OPENS, "-Dupdraft.warmup=" + os.path.join(JARS, "warmup")]
-        return Runtime([JAVA, *flags, "-cp", CLASS_PATH, "updraft.boot.Boot", *arguments])
+        return Runtime([JAVA, *FLAGS, "-jar", os.path.join(JARS, "boot.jar"), *arguments])
 
     def run_one(self, handler, payload=None, env=None, **header):
         with self.start("--exec") as runtime:

@@ -124,8 +124,8 @@ impl Recipe {
             Family::Node => argv.push(places.runtime.join("node/boot.js").into_os_string()),
             _ => {
                 argv.extend(java_options(self.memory_class_mb.unwrap_or(512)));
-                argv.extend(["-cp".into(), places.runtime.join("java/boot.jar").into_os_string()]);
-                argv.push("updraft.Boot".into());
+                // Its manifest names AWS's libraries beside it, and opens what a late environment needs.
+                argv.extend(["-jar".into(), places.runtime.join("java/boot.jar").into_os_string()]);
             }
         }
         if self.family != Family::Python && spec.is_some() {

@@ -8,7 +8,7 @@ import java.io.PrintStream;
 import java.util.HashMap;
 
 /**
- * Starts one Java sandbox: {@code java <flags> updraft.boot.Boot [--exec]}. Expects descriptor 3 to be the frames channel and,
+ * Starts one Java sandbox: {@code java <flags> -jar boot.jar [--exec]}. Expects descriptor 3 to be the frames channel and,
  * by {@code _LAMBDA_TELEMETRY_LOG_FD}, the log pipe (4). Warms itself with a dummy function, says {@code P}, waits for its
  * function. With {@code --exec} (the function is known and waits for us) nothing is warmed.
  */
@@ -58,7 +58,8 @@ public final class Boot {
         if (body == null) {
             return;
         }
-        if (!load(Messages.read(Messages.SETTINGS, body, 0, body.length), "/opt")) {
+        Messages.Settings settings = Messages.read(Messages.SETTINGS, body, 0, body.length);
+        if (!load(settings, layerJars(settings))) {
             System.exit(1);
         }
         while ((body = channel.receive()) != null) {
@@ -69,17 +70,29 @@ public final class Boot {
         }
     }
 
+    /** Where layers' jars are: in AWS's place, or (without a sandbox) where the settings say. */
+    private static String layerJars(Messages.Settings settings) {
+        if (settings.sys_path != null) {
+            for (String directory : settings.sys_path) {
+                if (directory.endsWith("/java/lib")) {
+                    return directory;
+                }
+            }
+        }
+        return "/opt/java/lib";
+    }
+
     /** Becomes the function; whether that worked. */
-    boolean load(Messages.Settings settings, String layerRoot) throws Exception {
+    boolean load(Messages.Settings settings, String layerJars) throws Exception {
         String taskRoot = settings.task_root == null ? "/var/task" : settings.task_root;
-        HashMap<String, String> environment = new HashMap<>(settings.env);
+        HashMap<String, String> environment = new HashMap<>(settings.env == null ? System.getenv() : settings.env);
         environment.remove(TELEMETRY);
         Process.setEnvironment(environment);
         System.setProperty("user.dir", taskRoot);
         log = new Log(telemetry);
         log.install();
         function = new FunctionContext.Function(settings);
-        ClassLoader loader = HandlerLoader.classLoader(taskRoot, layerRoot);
+        ClassLoader loader = HandlerLoader.classLoader(taskRoot, layerJars);
         Thread.currentThread().setContextClassLoader(loader);
         try {
             handler = HandlerLoader.load(settings.handler, loader);
@@ -102,7 +115,9 @@ public final class Boot {
         answer.reset();
         try {
             ByteArrayInputStream event = new ByteArrayInputStream(body, payloadAt, body.length - payloadAt);
-            handler.handle(event, answer, new FunctionContext(function, header));
+            FunctionContext context = new FunctionContext(function, header);
+            Log4j.setRequestId(header.request_id);
+            handler.handle(event, answer, context);
         } catch (Throwable thrown) {
             Fault fault = Fault.invoking(thrown);
             log.fault(fault);

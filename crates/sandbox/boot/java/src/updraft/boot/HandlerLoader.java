@@ -20,11 +20,11 @@ final class HandlerLoader {
     private HandlerLoader() {}
 
     /** The function's classes: the task's own, the jars in its lib, those of layers; in this order, jars by name. */
-    static URLClassLoader classLoader(String taskRoot, String layerRoot) throws MalformedURLException {
+    static URLClassLoader classLoader(String taskRoot, String layerJars) throws MalformedURLException {
         List<URL> urls = new ArrayList<>();
         urls.add(new File(taskRoot).toURI().toURL());
         addJars(new File(taskRoot, "lib"), urls);
-        addJars(new File(layerRoot, "java/lib"), urls);
+        addJars(new File(layerJars), urls);
         return new URLClassLoader(urls.toArray(new URL[0]), ClassLoader.getSystemClassLoader());
     }
 

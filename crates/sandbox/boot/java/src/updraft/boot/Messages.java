@@ -4,6 +4,7 @@ import com.amazonaws.services.lambda.runtime.serialization.PojoSerializer;
 import com.amazonaws.services.lambda.runtime.serialization.factories.GsonFactory;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.util.List;
 import java.util.Map;
 
 /** The JSON in frames, field by field as it is called there. */
@@ -17,6 +18,7 @@ final class Messages {
     /** A function's settings. */
     static final class Settings {
         String handler;
+        /** Absent when the process was started with it. */
         Map<String, String> env;
         String task_root;
         String function_name;
@@ -24,6 +26,7 @@ final class Messages {
         int memory_mb = 128;
         String log_group;
         String log_stream;
+        List<String> sys_path;
     }
 
     /** What comes before an event's payload. */

@@ -7,7 +7,7 @@ import java.util.Map;
 
 /**
  * Things of the process that Java has no public way to change. A parked process learns its environment after it has
- * started, so this reaches into the JDK; the command line opens java.lang, java.io and java.util for it.
+ * started, so this reaches into the JDK; the jar's manifest opens java.lang, java.io and java.util for it.
  */
 final class Process {
     private Process() {}
@@ -23,14 +23,6 @@ final class Process {
         Map<String, String> writable = writableEnvironment();
         writable.clear();
         writable.putAll(environment);
-    }
-
-    static void setEnvironment(String name, String value) throws ReflectiveOperationException {
-        if (value == null) {
-            writableEnvironment().remove(name);
-        } else {
-            writableEnvironment().put(name, value);
-        }
     }
 
     @SuppressWarnings("unchecked")

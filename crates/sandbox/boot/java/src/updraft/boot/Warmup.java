@@ -25,7 +25,8 @@ final class Warmup {
         LambdaLogger logger = Log.installed();
         String directory = System.getProperty("user.dir");
         ClassLoader loader = Thread.currentThread().getContextClassLoader();
-        String classes = System.getProperty("updraft.warmup", "/var/runtime/java/warmup");
+        File jar = new File(Warmup.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        String classes = new File(jar.getParentFile(), "warmup").getPath();
         try (FileOutputStream nowhere = new FileOutputStream("/dev/null")) {
             for (String handler : HANDLERS) {
                 call(new Boot(nowhere, (kind, body, length) -> nowhere.write(body, 0, length)), handler, classes);
