@@ -4,8 +4,8 @@
 //! directory; *memory*: with seeded faults, for tests). What does not: any knowledge of an AWS service. A service
 //! declares its tables and queues as constants and keeps no truth of its own in memory.
 //!
-//! How it hangs together: a driver knows only raw ordered bytes ([`view::View`]) and how to run a closure as one
-//! serializable transaction ([`driver::Driver`]). Tables and queues are written once, on top, in [`Tx`]; so every driver
+//! How it hangs together: a driver knows only raw ordered bytes (`view::View`) and how to run a closure as one
+//! serializable transaction (`driver::Driver`). Tables and queues are written once, on top, in [`Tx`]; so every driver
 //! gets the same behaviour, and one conformance suite (`tests/it`) can hold them to it.
 //!
 //! ```
