@@ -121,17 +121,31 @@ impl Walk<'_> {
         if self.service.protocol.starts_with("rest-") {
             self.http(ours, theirs);
         }
+        self.side(&ours.name, "input", &ours.input, theirs.input.as_ref());
+        self.side(&ours.name, "output", &ours.output, theirs.output.as_ref());
+    }
+
+    /// An operation's input or output. A shape that several operations share is one place, or each of its gaps would be
+    /// told once for each of them.
+    fn side(&mut self, operation: &str, side: &str, ours: &BTreeMap<String, Member>, theirs: Option<&Reference>) {
+        let model = self.model;
         let empty = botocore::Shape::default();
-        let shape = |reference: &Option<Reference>| reference.as_ref().and_then(|r| model.shape(&r.shape));
-        let input = shape(&theirs.input).unwrap_or(&empty);
-        self.members(&format!("{} input", ours.name), &ours.input, input, true);
-        let output = shape(&theirs.output).unwrap_or(&empty);
-        self.members(&format!("{} output", ours.name), &ours.output, output, false);
+        let shape = theirs.and_then(|r| model.shape(&r.shape)).unwrap_or(&empty);
+        let place = match theirs.filter(|r| is_shared(model, &r.shape)) {
+            Some(reference) => reference.shape.clone(),
+            None => format!("{operation} {side}"),
+        };
+        self.members(&place, ours, shape, side == "input");
     }
 
     fn http(&mut self, ours: &declared::Operation, theirs: &botocore::Operation) {
-        let status = |code: Option<u16>| code.unwrap_or(200);
-        let binding = |method: &str, uri: &str, code| format!("{method} {uri} → {}", status(code));
+        // Where the answer has a member for its status, the model's number is a mere default.
+        let output = theirs.output.as_ref().and_then(|r| self.model.shape(&r.shape));
+        let open = output.is_some_and(|s| s.members.values().any(|m| m.location.as_deref() == Some("statusCode")));
+        let binding = |method: &str, uri: &str, code: Option<u16>| match open {
+            true => format!("{method} {uri}"),
+            false => format!("{method} {uri} → {}", code.unwrap_or(200)),
+        };
         let wanted = binding(&theirs.http.method, &theirs.http.request_uri, theirs.http.response_code);
         let given = ours
             .http
@@ -254,6 +268,11 @@ impl Walk<'_> {
             self.members(theirs, &our_shape.members, shape, input);
         }
     }
+}
+
+fn is_shared(model: &Model, shape: &str) -> bool {
+    let sides = model.operations.values().flat_map(|o| [&o.input, &o.output]).flatten();
+    sides.filter(|reference| reference.shape == shape).count() > 1
 }
 
 struct Item<'a> {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use shape::{Kind, Member, Place, Schema};
 use wire::protocol::Protocol;
 
-use crate::Registry;
-use crate::registry::Mounted;
+use crate::registry::OperationInfo;
+use crate::{NotYet, Registry, Service, ServiceId};
 
 /// One service.
 #[derive(Debug, Serialize)]
@@ -61,6 +61,17 @@ pub struct MemberDescription {
     pub location_name: Option<&'static str>,
     /// Absence is refused.
     pub required: bool,
+    /// What a list or map holds.
+    pub item: Option<ItemDescription>,
+}
+
+/// The items of a list, or the values of a map.
+#[derive(Debug, Serialize)]
+pub struct ItemDescription {
+    /// The name of their shape.
+    pub shape: &'static str,
+    /// Its kind.
+    pub kind: &'static str,
 }
 
 /// A structure, union, list or map.
@@ -76,12 +87,22 @@ pub struct ShapeDescription {
 
 /// Describes all services of a registry.
 pub fn describe(registry: &Registry) -> Vec<ServiceDescription> {
-    registry.services().map(|service| describe_service(service)).collect()
+    registry.services().map(|s| describe_service(&s.id, s.operations(), s.not_yet)).collect()
 }
 
-fn describe_service(service: &Mounted) -> ServiceDescription {
+/// Describes a service by its declarations alone, without a store or anything else it needs to run.
+pub fn describe_declared<S: Service>() -> ServiceDescription {
+    let operations = S::OPERATIONS.iter().map(|o| OperationInfo { meta: o.meta, input: o.input, output: o.output });
+    describe_service(&S::ID, operations, S::NOT_YET)
+}
+
+fn describe_service(
+    id: &ServiceId,
+    operations: impl Iterator<Item = OperationInfo>,
+    not_yet: &[NotYet],
+) -> ServiceDescription {
     let mut shapes = BTreeMap::new();
-    let operations = service.operations().map(|operation| {
+    let operations = operations.map(|operation| {
         collect(operation.input, &mut shapes);
         collect(operation.output, &mut shapes);
         OperationDescription {
@@ -92,10 +113,10 @@ fn describe_service(service: &Mounted) -> ServiceDescription {
         }
     });
     ServiceDescription {
-        service: service.id.name,
-        protocol: protocol_name(service.id.protocols[0]),
+        service: id.name,
+        protocol: protocol_name(id.protocols[0]),
         operations: operations.collect(),
-        not_yet: service.not_yet.iter().map(|n| n.name).collect(),
+        not_yet: not_yet.iter().map(|n| n.name).collect(),
         shapes,
     }
 }
@@ -134,7 +155,12 @@ fn describe_member(member: &'static Member) -> MemberDescription {
         Place::StatusCode => ("statusCode", None),
     };
     let target = member.target();
-    MemberDescription { shape: target.name, kind: kind(target), location, location_name, required: member.required }
+    let item = match target.kind {
+        Kind::List(item) | Kind::Map(item) => Some(ItemDescription { shape: item().name, kind: kind(item()) }),
+        _ => None,
+    };
+    let (shape, kind) = (target.name, kind(target));
+    MemberDescription { shape, kind, location, location_name, required: member.required, item }
 }
 
 fn kind(schema: &Schema) -> &'static str {
