@@ -5,6 +5,8 @@
 mod cgroup;
 mod engine;
 #[cfg(target_os = "linux")]
+mod isolation;
+#[cfg(target_os = "linux")]
 mod net;
 #[cfg(target_os = "linux")]
 mod privilege;

@@ -24,14 +24,14 @@ use sandbox::{
 
 use crate::privilege;
 
-const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-const INTERNET: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
-const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-const PORT: u16 = 8000;
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+pub(crate) const INTERNET: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+pub(crate) const PORT: u16 = 8000;
 const PATIENCE: Duration = Duration::from_millis(700);
 
 /// A network namespace, kept by descriptor only: nothing is left when a test fails.
-struct Namespace(OwnedFd);
+pub(crate) struct Namespace(pub(crate) OwnedFd);
 
 impl Namespace {
     fn new() -> Namespace {
@@ -50,7 +50,7 @@ impl Namespace {
 }
 
 /// Does something in a namespace, on a thread of its own.
-fn within<R: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn within<R: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> R + Send) -> R {
     let visit = || {
         move_into_link_name_space(netns, Some(LinkNameSpaceType::Network)).unwrap();
         work()
@@ -77,13 +77,13 @@ fn nft(script: &str) {
 }
 
 /// A host with one uplink to an internet that serves [`PORT`] and pretends to be a metadata service too.
-struct World {
-    host: Namespace,
-    internet: Namespace,
+pub(crate) struct World {
+    pub(crate) host: Namespace,
+    pub(crate) internet: Namespace,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let world = World {
             host: Namespace::new(),
             internet: Namespace::new(),
@@ -127,7 +127,7 @@ impl World {
 }
 
 /// Listens in a namespace and answers every connection with the address it came from.
-fn serve(netns: &OwnedFd, port: u16) {
+pub(crate) fn serve(netns: &OwnedFd, port: u16) {
     let listener = within(netns.as_fd(), || {
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap()
     });

@@ -15,11 +15,11 @@ use sandbox::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn config(directory: &Path) -> Config {
+pub(crate) fn config(directory: &Path) -> Config {
     Config {
         program: vec![env!("CARGO_BIN_EXE_updraft-spawner").into()],
         egress: Egress::None,
@@ -28,15 +28,15 @@ fn config(directory: &Path) -> Config {
     }
 }
 
-fn c_strings(words: &[&str]) -> Vec<CString> {
+pub(crate) fn c_strings(words: &[&str]) -> Vec<CString> {
     words.iter().map(|word| CString::new(*word).unwrap()).collect()
 }
 
-fn shell(script: &str) -> Plan {
+pub(crate) fn shell(script: &str) -> Plan {
     exec(&["/bin/sh", "-c", script])
 }
 
-fn exec(argv: &[&str]) -> Plan {
+pub(crate) fn exec(argv: &[&str]) -> Plan {
     Plan {
         start: Start::Exec {
             argv: c_strings(argv),
@@ -53,7 +53,7 @@ fn exec(argv: &[&str]) -> Plan {
 }
 
 /// Reads a non-blocking pipe to its end, off the runtime.
-async fn read_all(pipe: OwnedFd) -> String {
+pub(crate) async fn read_all(pipe: OwnedFd) -> String {
     tokio::task::spawn_blocking(move || {
         rustix::io::ioctl_fionbio(&pipe, false).unwrap();
         let mut text = Vec::new();
@@ -65,7 +65,7 @@ async fn read_all(pipe: OwnedFd) -> String {
 }
 
 /// Runs a plan to its end: what it printed, and how it ended.
-async fn run(spawner: &Spawner, plan: &Plan) -> (String, Exit) {
+pub(crate) async fn run(spawner: &Spawner, plan: &Plan) -> (String, Exit) {
     let Spawned { id, output, .. } = spawner.spawn(plan).await.unwrap();
     let text = tokio::time::timeout(PATIENCE, read_all(output))
         .await
@@ -78,17 +78,17 @@ async fn run(spawner: &Spawner, plan: &Plan) -> (String, Exit) {
     (text, exit)
 }
 
-struct Home {
-    spawner: Spawner,
-    directory: tempfile::TempDir,
+pub(crate) struct Home {
+    pub(crate) spawner: Spawner,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 /// None, with a word, where the kernel or the user does not bear it.
-async fn home() -> Option<Home> {
+pub(crate) async fn home() -> Option<Home> {
     home_with(|_| ()).await
 }
 
-async fn home_with(change: impl FnOnce(&mut Config)) -> Option<Home> {
+pub(crate) async fn home_with(change: impl FnOnce(&mut Config)) -> Option<Home> {
     if !is_root() {
         eprintln!("skipped: not root");
         return None;
@@ -365,7 +365,7 @@ async fn wait_for_end(pidfd: OwnedFd) {
     panic!("a process of a sandbox lives on");
 }
 
-fn zygote() -> ZygotePlan {
+pub(crate) fn zygote() -> ZygotePlan {
     const BOOT: &str = r#"
 import ctypes, os, sys, json
 library = ctypes.PyDLL(os.environ["UPDRAFT_ZYGOTE_LIBRARY"])
