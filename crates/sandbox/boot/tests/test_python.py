@@ -7,7 +7,10 @@ AWS's own client, and the answers must be equal.
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -312,7 +315,61 @@ class Leftovers(unittest.TestCase):
         self.assertNotIn(os.path.join(BOOT, "python"), path)
 
 
+FORK_LIBRARY = """
+#include <Python.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int updraft_zygote_ready(void) { return 0; }
+int updraft_zygote_fork(void) {
+    static int forked;
+    if (forked++) return -1;
+    PyOS_BeforeFork();
+    pid_t child = fork();
+    if (child == 0) { PyOS_AfterFork_Child(); return 1; }
+    PyOS_AfterFork_Parent();
+    close(3);
+    waitpid(child, NULL, 0);
+    return 0;
+}
+"""
+
+
+class Zygote(unittest.TestCase):
+    """With a stand-in for the helper library: one fork, no confinement, descriptors 3 and 4 as they are."""
+
+    @unittest.skipUnless(shutil.which("cc"), "no C compiler for the stand-in")
+    def test_a_fork_serves_like_a_started_process(self):
+        files = {"app.py": "import random, http.client\ndef handler(e, c):\n    return [e, random.random()]\n"}
+        with tempfile.TemporaryDirectory() as directory, Task(files) as task:
+            seen = [self._life(self._library(directory), task) for _ in range(2)]
+        self.assertNotEqual(seen[0], seen[1])
+
+    def _library(self, directory):
+        source, library = os.path.join(directory, "fork.c"), os.path.join(directory, "fork.so")
+        declarations = "void PyOS_BeforeFork(void); void PyOS_AfterFork_Child(void); void PyOS_AfterFork_Parent(void);"
+        with open(source, "w") as file:
+            file.write(FORK_LIBRARY.replace("#include <Python.h>", "#include <stddef.h>\n" + declarations))
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+        return library
+
+    def _life(self, library, task):
+        argv = [PYTHON, "-I", "-S", os.path.join(BOOT, "python", "zygote.py"), "common"]
+        with Runtime(argv, {"UPDRAFT_ZYGOTE_LIBRARY": library}) as rt:
+            rt.parked()
+            self.assertEqual("K", rt.init(task, "app.handler").kind)
+            event, drawn = rt.invoke(5).json
+            self.assertEqual(5, event)
+            return drawn
+
+
 class End(unittest.TestCase):
+    def test_a_process_started_with_its_environment_keeps_it(self):
+        source = "import os\ndef handler(e, c):\n    return [os.environ.get('OWN'), os.environ.get('_LAMBDA_TELEMETRY_LOG_FD')]\n"
+        with Task({"app.py": source}) as task, start("none", "--exec", env={"OWN": "1"}) as rt:
+            rt.parked().send(b"I", json.dumps({"handler": "app.handler", "env": None, "task_root": task}).encode())
+            self.assertEqual("K", rt.receive().kind)
+            self.assertEqual(["1", None], rt.invoke().json)
+
     def test_closing_the_channel_ends_the_process(self):
         rt = start("none").parked()
         rt.socket.close()

@@ -349,6 +349,8 @@ fn java_options(class_mb: u32) -> Vec<OsString> {
     };
     [
         format!("-Xmx{heap_mb}m"),
+        // By default the first heap is a 64th of the host's memory, and the warm-up touches all of its young half.
+        "-Xms8m".into(),
         "-Xss1m".into(),
         "-XX:+UseSerialGC".into(),
         "-XX:TieredStopAtLevel=1".into(),

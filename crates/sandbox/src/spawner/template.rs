@@ -127,6 +127,14 @@ impl Tree<'_> {
                 _ => {}
             }
         }
+        // Node.js looks for packages that /var/task/x.mjs imports in node_modules of every directory above it, and not
+        // in NODE_PATH; so those of layers and of the runtime are where it looks, in AWS's order.
+        for (link, target) in [
+            ("var/node_modules", "/opt/nodejs/node_modules"),
+            ("node_modules", "/var/runtime/node_modules"),
+        ] {
+            symlink(target, self.root.join(link)).doing(|| format!("link {link}"))?;
+        }
         Ok(())
     }
 

@@ -88,7 +88,7 @@ function declaresModule(folder) {
 // /node_modules); without them it takes a hook, which costs a thread.
 let hooked = false;
 function letImportsUseNodePath() {
-  if (hooked || !Module.register || fs.existsSync('/node_modules')) return;
+  if (hooked || !Module.register || fs.lstatSync('/node_modules', { throwIfNoEntry: false })) return;
   if (!process.env.NODE_PATH?.split(':').some((directory) => fs.existsSync(directory))) return;
   hooked = true;
   Module.register(pathToFileURL(path.join(__dirname, 'node_path_hook.mjs')).href, {
