@@ -64,7 +64,8 @@ impl Lambda {
 
 /// The function within a transaction, or AWS's 404.
 pub(crate) fn load(tx: &Tx<'_>, target: &Target) -> Result<FunctionRecord, Failure> {
-    tx.get(FUNCTIONS, &target.key())?.ok_or_else(|| no_function(&target.function_arn()).into())
+    tx.get(FUNCTIONS, &target.key())?
+        .ok_or_else(|| no_function(&target.function_arn()).into())
 }
 
 /// Refuses a caller who has seen an older state.
@@ -103,7 +104,11 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn new(cx: &Cx) -> Stamp {
-        Stamp { now: cx.now(), revision_id: base::id::uuid(), publication_revision_id: base::id::uuid() }
+        Stamp {
+            now: cx.now(),
+            revision_id: base::id::uuid(),
+            publication_revision_id: base::id::uuid(),
+        }
     }
 
     /// When.
@@ -158,7 +163,10 @@ pub(crate) fn publish(
     if let Some(description) = description {
         version.settings.description = description.to_owned();
     }
-    function.published = Some(super::records::Publication { version: number, changes: function.changes });
+    function.published = Some(super::records::Publication {
+        version: number,
+        changes: function.changes,
+    });
     use_code(tx, target, number, None, &version.code)?;
     tx.put(VERSIONS, &target.version_key(number), &version)?;
     tx.put(SETTLING, &target.version_key(number), &Mark {})?;
@@ -195,12 +203,20 @@ fn give_up_code(tx: &mut Tx<'_>, target: &Target, number: u64, id: BlobId) -> Re
 }
 
 fn use_key(target: &Target, number: u64, id: BlobId) -> Key {
-    Key::of((id.to_string(), target.account.as_str(), target.region.as_str(), target.name.as_str(), number))
+    Key::of((
+        id.to_string(),
+        target.account.as_str(),
+        target.region.as_str(),
+        target.name.as_str(),
+        number,
+    ))
 }
 
 /// Removes versions, and with the last of them the function. None if there is more to do.
 fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure> {
-    let Some(function) = tx.get(FUNCTIONS, &target.key())? else { return Ok(Some(false)) };
+    let Some(function) = tx.get(FUNCTIONS, &target.key())? else {
+        return Ok(Some(false));
+    };
     let parts = (target.account.as_str(), target.region.as_str(), target.name.as_str());
     let versions = tx.scan(VERSIONS, Scan::under(parts).limit(VERSIONS_PER_STEP))?;
     for (key, version) in &versions {
@@ -217,7 +233,9 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
 
 fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool, Failure> {
     let mut function = load(tx, target)?;
-    let Some(version) = tx.get(VERSIONS, &target.version_key(number))? else { return Ok(false) };
+    let Some(version) = tx.get(VERSIONS, &target.version_key(number))? else {
+        return Ok(false);
+    };
     tx.delete(VERSIONS, &target.version_key(number))?;
     forget_version(tx, target, &version)?;
     if function.policies.remove(&number.to_string()).is_some() {

@@ -34,15 +34,17 @@ impl Lambda {
 
     /// Settles a version now.
     pub(crate) async fn settle(&self, target: &Target, number: u64) -> Result<(), Failure> {
-        let Some(code) = self.unsettled_code(target, number).await? else { return Ok(()) };
+        let Some(code) = self.unsettled_code(target, number).await? else {
+            return Ok(());
+        };
         let failure = self.tree_with_retries(&code).await.err().map(|error| {
             tracing::error!(function = %target.function_arn(), %error, "cannot make the code tree");
             "The function's code could not be unpacked.".to_owned()
         });
         let (function, revision_id) = (target.clone(), base::id::uuid());
-        let settled = self.store.transact(move |tx| {
-            write_settled(tx, &function, number, &code, failure.as_deref(), &revision_id)
-        });
+        let settled = self
+            .store
+            .transact(move |tx| write_settled(tx, &function, number, &code, failure.as_deref(), &revision_id));
         let settled = settled.await;
         self.forget(target);
         settled
@@ -51,16 +53,33 @@ impl Lambda {
     /// Finishes what an earlier process began.
     pub(crate) async fn settle_all(&self) -> Result<(), Failure> {
         for (key, _) in self.store.scan(SETTLING, Scan::all()).await? {
-            let Some((account, region, name, number)) = key.parts::<(String, String, String, u64)>() else { continue };
-            let (Some(account), Some(region)) = (AccountId::parse(&account), Region::parse(&region)) else { continue };
-            self.settle(&Target { account, region, name, qualifier: None }, number).await?;
+            let Some((account, region, name, number)) = key.parts::<(String, String, String, u64)>() else {
+                continue;
+            };
+            let (Some(account), Some(region)) = (AccountId::parse(&account), Region::parse(&region)) else {
+                continue;
+            };
+            self.settle(
+                &Target {
+                    account,
+                    region,
+                    name,
+                    qualifier: None,
+                },
+                number,
+            )
+            .await?;
         }
         Ok(())
     }
 
     async fn unsettled_code(&self, target: &Target, number: u64) -> Result<Option<Code>, Failure> {
         let version = match number {
-            0 => self.store.get(FUNCTIONS, &target.key()).await?.map(|function| function.latest),
+            0 => self
+                .store
+                .get(FUNCTIONS, &target.key())
+                .await?
+                .map(|function| function.latest),
             _ => self.store.get(VERSIONS, &target.version_key(number)).await?,
         };
         Ok(version.filter(VersionRecord::is_settling).map(|version| version.code))
@@ -120,13 +139,17 @@ fn write_settled(
         current
     };
     if number == 0 {
-        let Some(mut function) = tx.get(FUNCTIONS, &target.key())? else { return Ok(()) };
+        let Some(mut function) = tx.get(FUNCTIONS, &target.key())? else {
+            return Ok(());
+        };
         if settle(&mut function.latest) {
             tx.put(FUNCTIONS, &target.key(), &function)?;
             tx.delete(SETTLING, &target.version_key(0))?;
         }
     } else {
-        let Some(mut version) = tx.get(VERSIONS, &target.version_key(number))? else { return Ok(()) };
+        let Some(mut version) = tx.get(VERSIONS, &target.version_key(number))? else {
+            return Ok(());
+        };
         if settle(&mut version) {
             tx.put(VERSIONS, &target.version_key(number), &version)?;
             tx.delete(SETTLING, &target.version_key(number))?;

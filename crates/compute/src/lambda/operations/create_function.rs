@@ -10,16 +10,14 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::configuration::{
-    Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
-    LoggingConfig, PackageType, SnapStart, TracingConfig, VpcConfig,
+    Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
+    ImageConfig, LoggingConfig, PackageType, SnapStart, TracingConfig, VpcConfig,
 };
 use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
 use crate::lambda::function::{Stamp, publish, use_code};
 use crate::lambda::name::{FunctionName, Target};
-use crate::lambda::records::{
-    Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord,
-};
+use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord};
 use crate::lambda::settings::{Change, NotBuilt};
 
 use super::tag_resource::check_tags;
@@ -118,7 +116,9 @@ pub struct FunctionCode {
 }
 
 impl Operation<Lambda> for CreateFunction {
-    const META: Meta = Meta::write("CreateFunction").http("POST", "/2015-03-31/functions").status(201);
+    const META: Meta = Meta::write("CreateFunction")
+        .http("POST", "/2015-03-31/functions")
+        .status(201);
     type Output = FunctionConfiguration;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -156,7 +156,11 @@ impl Operation<Lambda> for CreateFunction {
             lambda.settle_later(&target, version.number);
         }
         // AWS shows the published version here, and yet the ARN without it.
-        Ok(FunctionConfiguration::of(&target, None, published.as_ref().unwrap_or(&latest)))
+        Ok(FunctionConfiguration::of(
+            &target,
+            None,
+            published.as_ref().unwrap_or(&latest),
+        ))
     }
 }
 
@@ -250,8 +254,10 @@ impl New {
         };
         use_code(tx, &self.target, 0, None, &self.code)?;
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
-        let publication =
-            self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;
+        let publication = self
+            .publish
+            .then(|| publish(tx, &self.target, &mut function, None, &self.stamp))
+            .transpose()?;
         tx.put(FUNCTIONS, &key, &function)?;
         Ok((function.latest, publication))
     }

@@ -89,9 +89,15 @@ impl Operation<Lambda> for UpdateFunctionCode {
         lambda.collect_later();
         let (latest, published) = updated?;
         lambda.settle_later(&target, 0);
-        let Some(version) = published else { return Ok(FunctionConfiguration::of(&target, None, &latest)) };
+        let Some(version) = published else {
+            return Ok(FunctionConfiguration::of(&target, None, &latest));
+        };
         lambda.settle_later(&target, version.number);
-        Ok(FunctionConfiguration::of(&target, Some(&Qualifier::Version(version.number)), &version))
+        Ok(FunctionConfiguration::of(
+            &target,
+            Some(&Qualifier::Version(version.number)),
+            &version,
+        ))
     }
 }
 
@@ -130,8 +136,10 @@ impl CodeUpdate {
         }
         function.latest = new;
         begin_update(tx, &self.target, &mut function, &self.stamp)?;
-        let published =
-            self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;
+        let published = self
+            .publish
+            .then(|| publish(tx, &self.target, &mut function, None, &self.stamp))
+            .transpose()?;
         tx.put(FUNCTIONS, &self.target.key(), &function)?;
         Ok((function.latest, published))
     }

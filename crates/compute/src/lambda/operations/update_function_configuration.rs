@@ -7,8 +7,8 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::configuration::{
-    DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig, LoggingConfig,
-    SnapStart, TracingConfig, VpcConfig,
+    DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
+    LoggingConfig, SnapStart, TracingConfig, VpcConfig,
 };
 use crate::lambda::error::Failure;
 use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load};
@@ -86,9 +86,9 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
         self.refuse_not_built()?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let (change, revision_id) = (self.change(), self.revision_id);
-        let updated = lambda.store.transact(move |tx| {
-            update(tx, &function, change.clone(), revision_id.as_deref(), &stamp)
-        });
+        let updated = lambda
+            .store
+            .transact(move |tx| update(tx, &function, change.clone(), revision_id.as_deref(), &stamp));
         let updated = updated.await;
         lambda.forget(&target);
         let latest = updated?;

@@ -1,0 +1,220 @@
+//! A Lambda on its own: store in memory, code cache in a temporary directory, nobody behind the ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{AccountId, Arn, Clock, Cx, Error, Region, Timestamp};
+use bytes::Bytes;
+use cloud::Operation;
+use cloud::ports::{Credentials, LogDestination, LogEvent, LogSink, RoleCredentials};
+use compute::Lambda;
+use compute::lambda::configuration::FunctionConfiguration;
+use compute::lambda::operations::{CreateFunction, FunctionCode, GetFunctionConfiguration};
+use compute::lambda::{Config, Ports};
+use store::Store;
+use tempfile::TempDir;
+
+use crate::zips::zip_of;
+
+pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/lambda";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One server's life; [`World::restart`] begins the next over the same state.
+pub(crate) struct World {
+    pub(crate) lambda: Lambda,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Arc<TempDir>,
+}
+
+struct Nobody;
+
+impl LogSink for Nobody {
+    fn append(&self, _to: &LogDestination, _events: Vec<LogEvent>) {}
+}
+
+impl Credentials for Nobody {
+    fn for_role(&self, _role: &Arn, _session: &str, _lifetime_secs: u32, now: Timestamp) -> RoleCredentials {
+        let text = String::new;
+        RoleCredentials {
+            access_key_id: text(),
+            secret_access_key: text(),
+            session_token: text(),
+            expires: now,
+        }
+    }
+}
+
+impl World {
+    /// States settle at once.
+    pub(crate) async fn new() -> World {
+        World::with_settle_delay(Duration::ZERO).await
+    }
+
+    /// States stay Pending and InProgress for an hour.
+    pub(crate) async fn slow() -> World {
+        World::with_settle_delay(Duration::from_secs(3600)).await
+    }
+
+    async fn with_settle_delay(settle_delay: Duration) -> World {
+        let directory = Arc::new(TempDir::new().expect("a temporary directory"));
+        let store = Store::in_memory(store::system_clock());
+        World::open(
+            directory,
+            store,
+            Clock::held(Timestamp::from_secs(1_795_363_200)),
+            settle_delay,
+        )
+        .await
+    }
+
+    /// The same state under a new process, whose states settle at once.
+    pub(crate) async fn restart(&self) -> World {
+        World::open(
+            self.directory.clone(),
+            self.store.clone(),
+            self.clock.clone(),
+            Duration::ZERO,
+        )
+        .await
+    }
+
+    async fn open(directory: Arc<TempDir>, store: Store, clock: Clock, settle_delay: Duration) -> World {
+        let config = Config {
+            code_dir: directory.path().join("code"),
+            hot_reload: true,
+            settle_delay,
+        };
+        let ports = Ports {
+            logs: Arc::new(Nobody),
+            credentials: Arc::new(Nobody),
+        };
+        let lambda = Lambda::open(config, store.clone(), clock.clone(), ports)
+            .await
+            .expect("lambda opens");
+        World {
+            lambda,
+            store,
+            clock,
+            directory,
+        }
+    }
+
+    /// The default account's root in us-east-1.
+    pub(crate) fn cx(&self) -> Cx {
+        Cx::internal(AccountId::DEFAULT, Region::default(), self.clock.clone())
+    }
+
+    /// Validates and runs an operation, as the front desk does.
+    pub(crate) async fn call<O: Operation<Lambda>>(&self, operation: O) -> Result<O::Output, Error> {
+        self.call_as(&self.cx(), operation).await
+    }
+
+    pub(crate) async fn call_as<O: Operation<Lambda>>(&self, cx: &Cx, operation: O) -> Result<O::Output, Error> {
+        let value = operation.into_value();
+        shape::validate::check(O::SCHEMA, &value)?;
+        O::from_value(value)
+            .expect("a validated value fits")
+            .run(&self.lambda, cx)
+            .await
+    }
+
+    /// Creates a Python function and waits until it is active.
+    pub(crate) async fn create(&self, name: &str) -> FunctionConfiguration {
+        self.call(python(name)).await.expect("the function is created");
+        self.settled(name).await
+    }
+
+    /// Waits until a function's `$LATEST` is between no two states.
+    pub(crate) async fn settled(&self, name: &str) -> FunctionConfiguration {
+        let settled = async {
+            loop {
+                let shown = self.configuration(name).await;
+                let between = |state: &Option<String>, name: &str| state.as_deref() == Some(name);
+                if !between(&shown.state, "Pending") && !between(&shown.last_update_status, "InProgress") {
+                    return shown;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, settled)
+            .await
+            .expect("the function settles")
+    }
+
+    pub(crate) async fn configuration(&self, name: &str) -> FunctionConfiguration {
+        let get = GetFunctionConfiguration {
+            function_name: name.into(),
+            qualifier: None,
+        };
+        self.call(get).await.expect("the function is there")
+    }
+
+    /// What is in the code cache, trees by name.
+    pub(crate) fn trees(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path().join("code")).expect("the cache is there");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != ".boot").collect()
+    }
+
+    /// Waits until so many trees are left.
+    pub(crate) async fn with_trees(&self, count: usize) {
+        let gone = async {
+            while self.trees().len() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("unused trees go");
+    }
+
+    /// Waits until neither tree nor blob is left.
+    pub(crate) async fn without_code(&self) {
+        let gone = async {
+            while !self.trees().is_empty() || !self.store.blobs().list().await.expect("blobs").is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("unused code goes");
+    }
+}
+
+/// A Python function with a zip of one file.
+pub(crate) fn python(name: &str) -> CreateFunction {
+    CreateFunction {
+        function_name: name.into(),
+        runtime: Some("python3.12".to_owned()),
+        role: ROLE.to_owned(),
+        handler: Some("app.handler".to_owned()),
+        code: zip(app("1")),
+        ..CreateFunction::default()
+    }
+}
+
+/// A zip whose content depends on the text.
+pub(crate) fn app(text: &str) -> Bytes {
+    zip_of(&[(
+        "app.py",
+        format!("def handler(event, context):\n    return {text}\n").as_bytes(),
+    )])
+}
+
+pub(crate) fn zip(bytes: Bytes) -> FunctionCode {
+    FunctionCode {
+        zip_file: Some(bytes),
+        ..FunctionCode::default()
+    }
+}
+
+/// Asserts AWS's code and (the beginning of) AWS's words.
+#[track_caller]
+pub(crate) fn refused<T>(answer: Result<T, Error>, status: u16, code: &str, words: &str) {
+    let error = answer
+        .err()
+        .unwrap_or_else(|| panic!("should have been refused: {words}"));
+    assert_eq!((error.status, error.code.as_ref()), (status, code), "{error}");
+    assert!(
+        error.message.starts_with(words),
+        "{}\n  should begin with\n{words}",
+        error.message
+    );
+}
