@@ -11,6 +11,7 @@ use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
 use compute::lambda::operations::{CreateFunction, FunctionCode, GetFunctionConfiguration};
 use compute::lambda::{Config, Ports};
+use sandbox::{Engine, Isolation, PoolTargets};
 use store::Store;
 use tempfile::TempDir;
 
@@ -83,9 +84,13 @@ impl World {
         let config = Config {
             code_dir: directory.path().join("code"),
             hot_reload: true,
+            endpoint_port: 4566,
+            keep_alive: Duration::from_secs(1),
+            async_retry_delay: Duration::ZERO,
             settle_delay,
         };
         let ports = Ports {
+            engine: no_engine(&directory).await,
             logs: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
         };
@@ -176,6 +181,19 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, gone).await.expect("unused code goes");
     }
+}
+
+/// An engine that keeps nothing ready: no operation of the control plane runs code.
+async fn no_engine(directory: &TempDir) -> Engine {
+    let mut config = sandbox::Config::new(directory.path().join("engine"));
+    config.isolation = Isolation::Process;
+    config.pools = PoolTargets {
+        python: 0,
+        node: 0,
+        java: 0,
+        zygotes: false,
+    };
+    Engine::start(config).await.expect("an engine starts")
 }
 
 /// A Python function with a zip of one file.
