@@ -19,8 +19,8 @@ use crate::{
     view::View,
 };
 
-/// Keys that one step of a purge removes: small enough not to hold up others for long.
-const PURGE_KEYS_PER_STEP: usize = 5_000;
+/// Keys that one step of a purge or of erasing removes: small enough not to hold up others for long.
+const KEYS_PER_STEP: usize = 5_000;
 /// Longest single sleep of a queue waiter; then it looks at the clock again, should that have been set.
 const WAIT_MS_MAX: i64 = 60_000;
 
@@ -175,13 +175,17 @@ impl Store {
     pub async fn purge(&self, queue: &Queue) -> Result<()> {
         loop {
             let queue = queue.clone();
-            if self
-                .transact(move |tx| tx.purge_some(&queue, PURGE_KEYS_PER_STEP))
-                .await?
-            {
+            if self.transact(move |tx| tx.purge_some(&queue, KEYS_PER_STEP)).await? {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes all records and messages, in steps; the change feed tells of it. What is written meanwhile may stay or go:
+    /// stop the writers first. Blobs stay, for garbage collection.
+    pub async fn erase(&self) -> Result<()> {
+        while !self.transact(|tx| tx.erase_some(KEYS_PER_STEP)).await? {}
+        Ok(())
     }
 
     /// Waits until a message of the queue is visible, by a commit or by time. Somebody else may lease it first, so

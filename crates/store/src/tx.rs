@@ -97,6 +97,18 @@ impl<'a> Tx<'a> {
         Ok(count)
     }
 
+    /// Removes up to `keys_max` keys of any table or queue; true once nothing is left.
+    pub(crate) fn erase_some(&mut self, keys_max: usize) -> Result<bool> {
+        for space in [b"t", b"q"] {
+            let keys = self.keys_raw(&RawRange::under(space.to_vec()), keys_max)?;
+            if !keys.is_empty() {
+                keys.into_iter().try_for_each(|key| self.delete_raw(key))?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn layered(&self) -> Overlay<'_> {
         Overlay {
             base: self.base,

@@ -72,6 +72,11 @@ impl Fixture {
         }
     }
 
+    pub(crate) fn open_again(&self, store: Store) -> Store {
+        drop(store);
+        self.open()
+    }
+
     fn time(&self) -> &Arc<AtomicI64> {
         match self {
             Self::Memory(_, time) | Self::Embedded(_, time) => time,

@@ -26,6 +26,7 @@ crate::on_every_driver!(
     refuses_unknown_versions_and_broken_records,
     closes,
     buffered_writes_survive_reopening,
+    erases_everything,
 );
 
 async fn reads_what_was_written(fixture: &Fixture) {
@@ -387,4 +388,26 @@ async fn buffered_writes_survive_reopening(fixture: &Fixture) {
         .unwrap();
     drop(store);
     assert_eq!(fixture.open().get(THINGS, &key("a")).await.unwrap(), Some(thing(1)));
+}
+
+async fn erases_everything(fixture: &Fixture) {
+    let store = fixture.open();
+    fill(&store).await;
+    let queue = Queue::new("outbox");
+    store
+        .transact(|tx| (0..6_000_u64).try_for_each(|n| tx.put(RAW, &Key::of(n), &Raw(Vec::new()))))
+        .await
+        .unwrap();
+    store.enqueue(&queue, NewMessage::new("x")).await.unwrap();
+    let revision = store.revision();
+    store.erase().await.unwrap();
+    assert!(store.scan(RAW, Scan::all()).await.unwrap().is_empty());
+    assert!(store.scan(THINGS, Scan::all()).await.unwrap().is_empty());
+    assert_eq!(store.queue_counts(&queue).await.unwrap(), store::QueueCounts::default());
+    assert!(store.revision() > revision, "caches hear of it");
+    store.transact(|tx| tx.put(THINGS, &key("a"), &thing(1))).await.unwrap();
+    assert_eq!(
+        fixture.open_again(store).get(THINGS, &key("a")).await.unwrap(),
+        Some(thing(1))
+    );
 }
