@@ -65,6 +65,7 @@ impl Firewall {
         }
     }
 
+    /// Answers to a sandbox that is gone have nowhere to go: its address is nobody's, and the default route is not for them.
     fn rules(&self, links: &Links) -> String {
         let Firewall { table, .. } = self;
         let ours = format!("\"{}*\"", links.name_prefix());
@@ -95,6 +96,7 @@ table inet {table} {{
     }}
     chain through {{
         type filter hook forward priority -10; policy accept;
+        ip daddr {block} oifname != {ours} drop
         iifname {ours} oifname "updr*" drop
         oifname {ours} ct state established,related accept
         oifname {ours} drop

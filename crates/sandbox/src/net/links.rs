@@ -1,10 +1,11 @@
 //! Names and addresses for the links between sandboxes and the host.
 //!
 //! A server takes one block out of the configured range that no route of the host touches, and gives each link two
-//! addresses of it (RFC 3021). Links are numbered round the whole block, so that an address comes back only after all
-//! others: by then the kernel has forgotten the connections of its last owner.
+//! addresses of it (RFC 3021). Numbers go round the whole block, so that an address comes back only after all others: by
+//! then the kernel has forgotten the connections of its last owner. An interface keeps its name while its addresses change.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, Hasher, RandomState},
     io,
     net::Ipv4Addr,
@@ -89,6 +90,8 @@ pub(super) struct Links {
     tag: String,
     mtu: u32,
     next: u32,
+    /// Numbers of addresses that a sandbox has.
+    taken: HashSet<u32>,
     routes: Vec<Route>,
 }
 
@@ -120,6 +123,7 @@ impl Links {
             tag: format!("{hash:04x}"),
             mtu: mtu.unwrap_or(MTU_DEFAULT),
             next,
+            taken: HashSet::new(),
             routes,
         })
     }
@@ -138,18 +142,28 @@ impl Links {
         format!("updr{}-", self.tag)
     }
 
-    /// The next link in the round.
-    pub(super) fn next(&mut self) -> Link {
+    /// The next free link in the round; none when sandboxes have all.
+    pub(super) fn take(&mut self) -> Option<Link> {
         let count = 1u32 << (31 - self.block.prefix);
-        let number = self.next % count;
+        let free = |number: &u32| !self.taken.contains(number);
+        let number = (0..count)
+            .map(|offset| self.next.wrapping_add(offset) % count)
+            .find(free)?;
+        self.taken.insert(number);
         self.next = number + 1;
         let host = self.block.network.to_bits() + 2 * number;
-        Link {
+        Some(Link {
             name: format!("{}{number}", self.name_prefix()),
             host: Ipv4Addr::from_bits(host),
             sandbox: Ipv4Addr::from_bits(host + 1),
             mtu: self.mtu,
-        }
+        })
+    }
+
+    /// The addresses of a link are free again, though the round comes back to them last.
+    pub(super) fn release(&mut self, link: &Link) {
+        self.taken
+            .remove(&((link.host.to_bits() - self.block.network.to_bits()) / 2));
     }
 
     /// Links to a pretended outside, for the self-test, with addresses that exist nowhere (RFC 5737). None when the host
@@ -246,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn links_go_round_the_block() {
+    fn links_go_round_the_block_and_past_those_in_use() {
         let block = Block {
             network: Ipv4Addr::new(10, 0, 0, 0),
             prefix: 30,
@@ -255,15 +269,18 @@ mod tests {
             block,
             tag: "00ff".into(),
             mtu: 1500,
-            next: 0,
+            next: u32::MAX,
+            taken: HashSet::new(),
             routes: Vec::new(),
         };
-        let names: Vec<_> = (0..3)
-            .map(|_| links.next())
-            .map(|link| (link.name, link.sandbox))
-            .collect();
-        let last = Ipv4Addr::new(10, 0, 0, 3);
-        assert_eq!(names[1], ("updr00ff-1".to_owned(), last));
-        assert_eq!(names[2], names[0]);
+        let last = links.take().unwrap();
+        assert_eq!(
+            (last.name.as_str(), last.sandbox),
+            ("updr00ff-1", Ipv4Addr::new(10, 0, 0, 3))
+        );
+        assert_eq!(links.take().unwrap().host, block.network);
+        assert!(links.take().is_none());
+        links.release(&last);
+        assert_eq!(links.take().unwrap().host, last.host);
     }
 }

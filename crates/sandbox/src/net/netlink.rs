@@ -108,12 +108,13 @@ impl Netlink {
 
     /// Gives an interface one end of a two-address network.
     pub(super) fn add_address(&mut self, interface: u32, address: Ipv4Addr) -> io::Result<()> {
-        let mut message = Message::default();
-        message.raw(&[libc::AF_INET as u8, PREFIX_HOST_PAIR, 0, libc::RT_SCOPE_UNIVERSE]);
-        message.raw(&interface.to_ne_bytes());
-        message.bytes(libc::IFA_LOCAL, &address.octets());
-        message.bytes(libc::IFA_ADDRESS, &address.octets());
-        self.change(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL, message)
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        self.change(libc::RTM_NEWADDR, flags, Message::address(interface, address))
+    }
+
+    /// Takes it away again, and with the last address of an interface all routes through it.
+    pub(super) fn remove_address(&mut self, interface: u32, address: Ipv4Addr) -> io::Result<()> {
+        self.change(libc::RTM_DELADDR, 0, Message::address(interface, address))
     }
 
     /// Sends everything without a route of its own to `gateway`.
@@ -254,6 +255,16 @@ impl Message {
     fn link(index: u32, flags: u32) -> Message {
         let mut message = Message::default();
         message.link_header(index, flags);
+        message
+    }
+
+    /// `struct ifaddrmsg` and the address.
+    fn address(interface: u32, address: Ipv4Addr) -> Message {
+        let mut message = Message::default();
+        message.raw(&[libc::AF_INET as u8, PREFIX_HOST_PAIR, 0, libc::RT_SCOPE_UNIVERSE]);
+        message.raw(&interface.to_ne_bytes());
+        message.bytes(libc::IFA_LOCAL, &address.octets());
+        message.bytes(libc::IFA_ADDRESS, &address.octets());
         message
     }
 

@@ -11,7 +11,7 @@ use std::{
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::{
-    DNS_PORT, Lack, NetSlot, RUNTIME_API_PORT,
+    DNS_PORT, Lack, NetSlot, RUNTIME_API_PORT, Used,
     links::{Link, Links},
     netlink::Netlink,
 };
@@ -31,9 +31,9 @@ const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
 /// Makes a namespace without a link.
 pub(super) fn make(endpoint_port: u16) -> io::Result<NetSlot> {
     let visit = Visit::to_new()?;
-    Netlink::open()?.set_up("lo")?;
+    settle(&mut Netlink::open()?)?;
     let netns = File::open(OWN_NAMESPACE)?.into();
-    let slot = furnish(netns, endpoint_port)?;
+    let slot = furnish(netns, endpoint_port, None)?;
     visit.end();
     Ok(slot)
 }
@@ -43,35 +43,57 @@ pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<N
     let mut host = Netlink::open()?;
     let visit = Visit::to_new()?;
     let mut inside = Netlink::open()?;
-    inside.set_up("lo")?;
+    settle(&mut inside)?;
     let link = plug_in(&mut inside, visit.home(), links)?;
     let netns = File::open(OWN_NAMESPACE)?.into();
-    let slot = furnish(netns, endpoint_port)?;
+    let slot = furnish(netns, endpoint_port, Some(link.clone()))?;
     visit.end();
     raise_host_end(&mut host, &link)?;
     await_running(&mut inside, INTERFACE)?;
-    Ok(NetSlot {
-        address: Some(link.sandbox),
-        ..slot
-    })
-}
-
-/// New sockets in the namespace of a dead sandbox. Fails with `EADDRINUSE` when somebody still holds the old ones.
-pub(super) fn revive(netns: OwnedFd, endpoint_port: u16) -> io::Result<NetSlot> {
-    let visit = Visit::to(netns.as_fd())?;
-    let slot = furnish(netns, endpoint_port)?;
-    visit.end();
     Ok(slot)
 }
 
+/// New sockets in the namespace of a dead sandbox, and new addresses if it had any: an answer to the last occupant finds
+/// nobody. Fails with `EADDRINUSE` when somebody still holds the old sockets.
+pub(super) fn revive(used: &Used, endpoint_port: u16, links: Option<&mut Links>) -> io::Result<NetSlot> {
+    let visit = Visit::to(used.netns.as_fd())?;
+    let mut slot = furnish(used.netns.try_clone()?, endpoint_port, None)?;
+    if let (Some(old), Some(links)) = (&used.link, links) {
+        let mut inside = Netlink::open()?;
+        let mut link = links.take().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        link.name.clone_from(&old.name);
+        let interface = inside.interface(INTERFACE)?;
+        inside.remove_address(interface.index, old.sandbox)?;
+        inside.add_address(interface.index, link.sandbox)?;
+        inside.add_default_route(link.host)?;
+        visit.end();
+        let mut host = Netlink::open()?;
+        let interface = host.interface(&link.name)?;
+        host.remove_address(interface.index, old.host)?;
+        host.add_address(interface.index, link.host)?;
+        links.release(old);
+        slot.address = Some(link.sandbox);
+        slot.link = Some(link);
+    }
+    Ok(slot)
+}
+
+/// The namespace where the thread is now: loopback, and no memory of how connections went.
+fn settle(inside: &mut Netlink) -> io::Result<()> {
+    // Round-trip times of one occupant are nothing for the next. Where it cannot be written, that is all that is lost.
+    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1");
+    inside.set_up("lo")
+}
+
 /// The sockets, in the namespace where the thread is now.
-fn furnish(netns: OwnedFd, endpoint_port: u16) -> io::Result<NetSlot> {
+fn furnish(netns: OwnedFd, endpoint_port: u16, link: Option<Link>) -> io::Result<NetSlot> {
     Ok(NetSlot {
         netns,
         runtime_api: listener(RUNTIME_API_PORT)?,
         endpoint: listener(endpoint_port)?,
         dns: resolver()?,
-        address: None,
+        address: link.as_ref().map(|link| link.sandbox),
+        link,
     })
 }
 
@@ -91,11 +113,14 @@ fn resolver() -> io::Result<OwnedFd> {
 fn plug_in(inside: &mut Netlink, host: BorrowedFd<'_>, links: &mut Links) -> io::Result<Link> {
     let mut attempt = 0;
     let link = loop {
-        let link = links.next();
-        match inside.add_veth(INTERFACE, link.mtu, &link.name, host) {
-            Ok(()) => break link,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < LINK_ATTEMPTS_MAX => attempt += 1,
-            Err(error) => return Err(error),
+        let link = links.take().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let Err(error) = inside.add_veth(INTERFACE, link.mtu, &link.name, host) else {
+            break link;
+        };
+        links.release(&link);
+        attempt += 1;
+        if error.kind() != io::ErrorKind::AlreadyExists || attempt == LINK_ATTEMPTS_MAX {
+            return Err(error);
         }
     };
     configure_inside(inside, &link)?;

@@ -457,25 +457,54 @@ fn a_namespace_comes_back_only_when_its_sockets_are_closed() {
     assert_ne!(second, first, "the server still listens in the first");
     drop(held);
     pool.give_back(slot);
-    refill(&mut pool);
-    assert_eq!(inode(&world.take(&mut pool).netns), second);
+    for expected in [first, second] {
+        refill(&mut pool);
+        assert_eq!(inode(&world.take(&mut pool).netns), expected);
+    }
 }
 
 #[test]
-fn a_link_is_never_used_twice() {
-    if !privilege::root_for("a_link_is_never_used_twice") {
+fn answers_to_the_last_occupant_do_not_reach_the_next() {
+    if !privilege::root_for("answers_to_the_last_occupant_do_not_reach_the_next") {
         return;
     }
     let world = World::new();
+    serve(&world.internet.0, PORT);
+    let server = within(world.internet.0.as_fd(), || UdpSocket::bind((INTERNET, PORT)).unwrap());
+    let occupy = |slot: &NetSlot| {
+        let socket = within(slot.netns.as_fd(), || {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5000)).unwrap()
+        });
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    };
     let mut pool = with_outside(&world);
     let slot = world.take(&mut pool);
-    let first = slot.address;
+    let (namespace, address) = (inode(&slot.netns), slot.address.unwrap());
+    let first = occupy(&slot);
+    let mut buffer = [0; 8];
+    first.send_to(b"ask", (INTERNET, PORT)).unwrap();
+    let (_, from) = server.recv_from(&mut buffer).unwrap();
+    server.send_to(b"answer", from).unwrap();
+    first.recv(&mut buffer).unwrap();
+    drop(first);
     pool.give_back(slot);
-    within(world.host.0.as_fd(), || while pool.refill(2).unwrap() {});
-    assert_eq!(pool.ready(), 2);
-    for _ in 0..2 {
-        assert_ne!(world.take(&mut pool).address, first);
-    }
+    within(world.host.0.as_fd(), || while pool.refill(1).unwrap() {});
+    let slot = world.take(&mut pool);
+    assert_eq!(inode(&slot.netns), namespace, "the namespace is used again");
+    assert_ne!(slot.address.unwrap(), address, "its address is not");
+    let next = occupy(&slot);
+    server.send_to(b"late", from).unwrap();
+    assert!(next.recv(&mut buffer).is_err(), "the answer reached the wrong one");
+    assert_eq!(
+        ask(&slot.netns, (INTERNET, PORT)).unwrap(),
+        HOST.to_string(),
+        "it leads outside"
+    );
+    next.send_to(b"ask", (INTERNET, PORT)).unwrap();
+    let (_, from) = server.recv_from(&mut buffer).unwrap();
+    server.send_to(b"answer", from).unwrap();
+    next.recv(&mut buffer).unwrap();
     world.end(pool);
 }
 
