@@ -2,7 +2,7 @@
 //!
 //! One request in an environment at a time. A request takes the environment that was idle last; if there is none it
 //! waits for whichever comes first, a released one or a place to launch its own. So a burst of short requests is served
-//! by few environments, and a burst of long ones gets one each. Environments belong to a *revision* of a version: after
+//! by few environments, and a burst of long ones gets one each. Environments belong to a *deployment* of a version: after
 //! a change no request sees an old one, and requests already running end where they are.
 
 use std::collections::{HashMap, VecDeque};
@@ -41,9 +41,9 @@ pub(crate) struct Fleet {
     running: AtomicUsize,
 }
 
-/// The environments of one revision of a version.
+/// The environments of one deployment of a version.
 struct Version {
-    /// The function's ARN and version, to find the successors of an older revision.
+    /// The function's ARN and version, to find the successors of an older deployment.
     name: String,
     state: Mutex<VersionState>,
 }
@@ -126,7 +126,7 @@ impl Fleet {
 
     fn version(&self, resolved: &Resolved) -> Arc<Version> {
         let mut versions = lock(&self.versions);
-        if let Some(version) = versions.get(&resolved.revision_id) {
+        if let Some(version) = versions.get(&resolved.deployment_id) {
             return version.clone();
         }
         let name = format!("{}:{}", resolved.function_arn, resolved.version);
@@ -138,7 +138,7 @@ impl Fleet {
             !replaced
         });
         let version = Arc::new(Version { name, state: Mutex::default() });
-        versions.insert(resolved.revision_id.clone(), version.clone());
+        versions.insert(resolved.deployment_id.clone(), version.clone());
         self.ports.engine.expect(&resolved.runtime, resolved.memory_mb);
         version
     }

@@ -132,6 +132,7 @@ pub(crate) fn begin_update(
     function.latest.update = Update::InProgress;
     function.latest.modified = stamp.now;
     function.latest.revision_id = stamp.revision_id();
+    function.latest.deployment_id = stamp.revision_id();
     tx.put(SETTLING, &target.version_key(0), &Mark {})?;
     Ok(())
 }
@@ -156,6 +157,7 @@ pub(crate) fn publish(
     let mut version = VersionRecord {
         number,
         revision_id: stamp.publication_revision_id.clone(),
+        deployment_id: stamp.publication_revision_id.clone(),
         state: State::Pending,
         update: Update::None,
         ..function.latest.clone()

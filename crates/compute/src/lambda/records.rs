@@ -54,6 +54,9 @@ pub(crate) struct VersionRecord {
     pub(crate) settings: Settings,
     pub(crate) code: Code,
     pub(crate) revision_id: String,
+    /// The revision that brought the present code and settings. Unlike the revision it survives what does not concern
+    /// running environments: new permissions, and settling.
+    pub(crate) deployment_id: String,
     pub(crate) modified: Timestamp,
     pub(crate) state: State,
     pub(crate) update: Update,

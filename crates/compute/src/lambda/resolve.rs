@@ -61,6 +61,8 @@ pub struct Resolved {
     pub log_group: String,
     /// Changes whenever anything about the version does.
     pub revision_id: String,
+    /// Changes when code or settings are updated, and only then: what execution environments belong to.
+    pub deployment_id: String,
     /// What `/var/task` is.
     pub code: Arc<CodeTree>,
     /// The code may change in place (the `hot-reload` bucket): an environment must not outlive one invocation's look.
@@ -146,7 +148,10 @@ impl Resolved {
     fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
         let VersionRecord {
-            settings, revision_id, ..
+            settings,
+            revision_id,
+            deployment_id,
+            ..
         } = version;
         Resolved {
             account: target.account,
@@ -168,6 +173,7 @@ impl Resolved {
             system_log_level: settings.logging.system_level,
             log_group: settings.logging.group,
             revision_id,
+            deployment_id,
             code,
             hot_reload,
         }

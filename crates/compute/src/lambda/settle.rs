@@ -106,6 +106,8 @@ impl Lambda {
         if let Some(tree) = self.code.find(id) {
             return Ok(tree);
         }
+        // Or the zip could be collected in between, and the tree would stay for ever.
+        let _no_collection = self.collection.read().await;
         let package = self.store.blobs().get(id).await?;
         self.code.unpack(id, package).await.map_err(|error| match error {
             // It was unpacked before: whatever is wrong with it now is not the caller's fault.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use compute::lambda::operations::{DeleteFunction, UpdateFunctionCode, UpdateFunctionConfiguration};
+use compute::lambda::operations::{AddPermission, DeleteFunction, UpdateFunctionCode, UpdateFunctionConfiguration};
 
 use crate::cloud_in_memory::{World, app, python, refused, zip};
 
@@ -136,6 +136,37 @@ async fn every_change_empties_the_cache() {
         "ResourceNotFoundException",
         "Function not found: ",
     );
+}
+
+#[tokio::test]
+async fn permissions_leave_environments_alone() {
+    let world = World::new().await;
+    world.create("f").await;
+    let resolve = async || world.lambda.resolve(&world.cx(), "f", None).await.unwrap();
+    let before = resolve().await;
+    let permission = AddPermission {
+        function_name: "f".into(),
+        statement_id: "s".to_owned(),
+        action: "lambda:InvokeFunction".to_owned(),
+        principal: "*".to_owned(),
+        ..AddPermission::default()
+    };
+    world.call(permission).await.unwrap();
+    let after = resolve().await;
+    assert_ne!(after.revision_id, before.revision_id);
+    assert_eq!(after.deployment_id, before.deployment_id);
+    let update = UpdateFunctionConfiguration {
+        function_name: "f".into(),
+        ..Default::default()
+    };
+    world.call(update).await.unwrap();
+    let updated = resolve().await;
+    assert_ne!(
+        updated.deployment_id, before.deployment_id,
+        "an update begins anew, even one that changes nothing"
+    );
+    world.settled("f").await;
+    assert_eq!(resolve().await.deployment_id, updated.deployment_id);
 }
 
 #[tokio::test]

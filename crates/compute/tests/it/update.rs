@@ -230,3 +230,22 @@ async fn updating_what_is_not_there_is_refused() {
     refused(world.call(settings()).await, 404, "ResourceNotFoundException", words);
     world.without_code().await;
 }
+
+#[tokio::test]
+async fn of_two_at_once_one_succeeds() {
+    let world = World::slow().await;
+    let (one, two) = tokio::join!(world.call(python("f")), world.call(python("f")));
+    assert_eq!(one.is_ok(), two.is_err(), "one function is created");
+    refused(one.and(two), 409, CONFLICT, "Function already exist: f");
+    world.restart().await; // which settles everything
+    let (one, two) = tokio::join!(world.call(new_code("2")), world.call(new_code("3")));
+    assert_eq!(one.is_ok(), two.is_err(), "one update begins");
+    refused(
+        one.and(two),
+        409,
+        CONFLICT,
+        "The operation cannot be performed at this time. An update is in progress",
+    );
+    world.restart().await;
+    world.with_trees(1).await; // the refused one's code is gone as well
+}

@@ -280,3 +280,44 @@ fn parts(path: &Path) -> Vec<PathBuf> {
         .map(|part| PathBuf::from(part.as_os_str()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::unzip;
+
+    fn archive() -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().unix_permissions(0o755);
+        writer.start_file("d/app.py", options).expect("memory");
+        writer.write_all(&[b'x'; 300]).expect("memory");
+        writer.add_symlink("link", "d/app.py", options).expect("memory");
+        writer.finish().expect("memory").into_inner()
+    }
+
+    /// Whatever a single wrong byte makes of an archive, it is unpacked within its root or refused; nothing panics.
+    #[test]
+    fn every_spoiled_byte_is_survived() {
+        let whole = archive();
+        let root = tempfile::tempdir().expect("a temporary directory");
+        for at in 0..whole.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut spoiled = whole.clone();
+                spoiled[at] ^= flip;
+                let tree = root.path().join(format!("{at}-{flip}"));
+                std::fs::create_dir(&tree).expect("a directory");
+                let _either = unzip(&spoiled, &tree);
+                super::super::remove_tree(&tree).expect("it can be removed");
+            }
+        }
+        assert_eq!(
+            std::fs::read_dir(root.path()).expect("the root").count(),
+            0,
+            "nothing left the trees"
+        );
+    }
+}

@@ -241,6 +241,7 @@ impl New {
             settings: self.settings.clone(),
             code: self.code.clone(),
             revision_id: self.stamp.revision_id(),
+            deployment_id: self.stamp.revision_id(),
             modified: self.stamp.now(),
             state: State::Pending,
             update: Update::None,
