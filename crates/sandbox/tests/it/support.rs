@@ -33,6 +33,7 @@ impl Remember {
 /// An engine and the directory it lives in.
 pub(crate) struct Bed {
     pub(crate) engine: Engine,
+    pub(crate) isolation: Isolation,
     pub(crate) directory: tempfile::TempDir,
 }
 
@@ -44,15 +45,13 @@ impl Bed {
     pub(crate) async fn start_with(isolation: Isolation, pools: PoolTargets, change: impl FnOnce(&mut Config)) -> Bed {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut config = Config {
-            isolation,
-            pools,
-            search: search(),
-            ..Config::new(directory.path().join("instance"))
-        };
+        let mut config = Config::new(directory.path().join("instance"));
+        (config.isolation, config.pools, config.search) = (isolation, pools, search());
+        config.spawner_program = vec![env!("CARGO_BIN_EXE_updraft-spawner").into()];
         change(&mut config);
         Bed {
             engine: Engine::start(config).await.expect("the engine starts"),
+            isolation,
             directory,
         }
     }
@@ -68,6 +67,16 @@ impl Bed {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         tree
+    }
+
+    /// A file of the code, as the function sees it.
+    pub(crate) fn inside(&self, spec: &Spec, file: &str) -> String {
+        let task = if self.isolation == Isolation::Process {
+            spec.code.clone()
+        } else {
+            "/var/task".into()
+        };
+        task.join(file).display().to_string()
     }
 
     pub(crate) fn spec(&self, runtime: &str, files: &[(&str, &str)]) -> Spec {
