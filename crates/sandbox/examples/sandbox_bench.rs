@@ -1,8 +1,9 @@
 //! What the engine costs, beside baselines measured in the same run: cold start by runtime and path, warm invocations,
 //! create + run + destroy per second, memory of an idle sandbox.
 //!
-//! `cargo run --release -p sandbox --example sandbox_bench [-- quick|process]`, as root for real sandboxes. `quick` makes
-//! few rounds; `process` measures plain processes instead of sandboxes.
+//! `cargo run --release -p sandbox --example sandbox_bench [-- quick|process|nat|packs=DIRECTORY]`, as root for real sandboxes. `quick` makes
+//! few rounds; `process` measures plain processes instead of sandboxes; `nat` gives sandboxes a network; `packs` is a directory
+//! made by `boot/packs/build.sh` (without it Java is left out).
 
 use std::{
     fs,
@@ -41,6 +42,7 @@ struct Bench {
     directory: tempfile::TempDir,
     isolation: Isolation,
     rounds: usize,
+    runtime_dir: PathBuf,
     egress: sandbox::Egress,
 }
 
@@ -56,10 +58,13 @@ struct Subject {
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let directory = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir()?;
+    let packs = arguments.iter().find_map(|argument| argument.strip_prefix("packs="));
     let bench = Bench {
-        directory: tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir()?,
+        runtime_dir: packs.map_or_else(|| directory.path().join("runtime"), PathBuf::from),
+        directory,
         isolation: if has("process") {
             Isolation::Process
         } else {
@@ -98,6 +103,7 @@ impl Bench {
         config.egress = self.egress;
         config.pools = pools;
         config.search = search();
+        config.runtime_dir = self.runtime_dir.clone();
         if let Some(program) = beside("updraft-spawner") {
             config.spawner_program = vec![program];
         }
@@ -151,7 +157,9 @@ impl Bench {
             handler: "app.handler",
             code: node,
         });
-        if let Some(code) = self.java() {
+        if self.runtime_dir.join("java/boot.jar").is_file()
+            && let Some(code) = self.java()
+        {
             subjects.push(Subject {
                 label: "java",
                 runtime: exact("java1"),
@@ -216,8 +224,8 @@ impl Bench {
                 continue;
             }
             let engine = self.engine(pools).await?;
-            let mut times = Vec::new();
-            let mut inits = Vec::new();
+            let (mut times, mut launches) = (Vec::new(), Vec::new());
+            let (mut inits, mut invokes) = (Vec::new(), Vec::new());
             for round in 0..self.rounds + 3 {
                 if path == LaunchPath::Parked {
                     fill(&engine, subject).await?;
@@ -232,7 +240,9 @@ impl Bench {
                 }
                 if round >= 3 && sandbox.path() == path {
                     times.push(elapsed);
-                    inits.push(launched);
+                    launches.push(launched);
+                    inits.push(outcome.init.as_ref().map_or(Duration::ZERO, |init| init.duration) - launched);
+                    invokes.push(outcome.duration);
                 }
                 drop(sandbox);
                 if path != LaunchPath::Parked {
@@ -241,7 +251,9 @@ impl Bench {
             }
             let path = format!("{path:?}").to_lowercase();
             report(&format!("cold {} {path}: first answer", subject.label), &mut times);
-            report(&format!("cold {} {path}:   of it launch", subject.label), &mut inits);
+            report(&format!("cold {} {path}:   of it launch", subject.label), &mut launches);
+            report(&format!("cold {} {path}:   of it init", subject.label), &mut inits);
+            report(&format!("cold {} {path}:   of it invoke", subject.label), &mut invokes);
             engine.shutdown().await;
         }
         Ok(())

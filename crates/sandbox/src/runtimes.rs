@@ -176,6 +176,15 @@ impl Runtimes {
         self.statuses.iter().find(|status| status.name == name)
     }
 
+    /// Takes the names of a family away, for want of something that is no interpreter.
+    pub(crate) fn withdraw(&mut self, family: Family, hint: &str) {
+        for status in self.statuses.iter_mut().filter(|status| status.family == family) {
+            if !matches!(status.serves, Serves::Missing { .. }) {
+                status.serves = Serves::Missing { hint: hint.to_owned() };
+            }
+        }
+    }
+
     /// The interpreters that serve any name, each once.
     pub(crate) fn interpreters(&self) -> Vec<(Family, &Interpreter)> {
         let mut all: Vec<(Family, &Interpreter)> = Vec::new();

@@ -1,6 +1,12 @@
 //! The managed runtimes' boot files, which travel inside the program, on their way to `/var/runtime`.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
 /// Path below `/var/runtime` and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/boot_files.rs"));
@@ -17,7 +23,12 @@ pub(crate) fn write(directory: &Path) -> io::Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let unfinished = path.with_extension("unfinished");
+        // Engines that start at the same time must not finish each other's files.
+        let unfinished = path.with_extension(format!(
+            "{}.{}",
+            std::process::id(),
+            UNFINISHED.fetch_add(1, Ordering::Relaxed)
+        ));
         fs::write(&unfinished, content)?;
         fs::rename(&unfinished, &path)?;
     }

@@ -31,6 +31,9 @@ const READ_AT_START: [&str; 11] = [
 /// Families of such variables.
 const READ_AT_START_PREFIXES: [&str; 4] = ["LD_", "PYTHON", "LC_", "MALLOC_"];
 
+/// Java's boot file, below the runtime directory.
+pub(crate) const JAVA_BOOT: &str = "java/boot.jar";
+
 /// Where things are, as the function sees them.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
@@ -125,7 +128,7 @@ impl Recipe {
             _ => {
                 argv.extend(java_options(self.memory_class_mb.unwrap_or(512)));
                 // Its manifest names AWS's libraries beside it, and opens what a late environment needs.
-                argv.extend(["-jar".into(), places.runtime.join("java/boot.jar").into_os_string()]);
+                argv.extend(["-jar".into(), places.runtime.join(JAVA_BOOT).into_os_string()]);
             }
         }
         if self.family != Family::Python && spec.is_some() {

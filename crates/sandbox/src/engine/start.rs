@@ -17,12 +17,13 @@ use super::{
     idle::Freezer,
     life::Surroundings,
     pool::Pools,
+    recipe,
 };
 #[cfg(target_os = "linux")]
 use crate::net::dns::Upstream;
 use crate::{
     posture::{Isolation, Layer, Posture},
-    runtimes::Runtimes,
+    runtimes::{Family, Runtimes},
 };
 
 /// Descriptors the server holds for one sandbox: process, frames, two log pipes, three sockets, a few connections.
@@ -38,7 +39,14 @@ pub(super) async fn start(config: Config) -> Result<Inner, Error> {
     prepare(&config.runtime_dir, boot_files::write)?;
     let search = config.search.clone();
     let runtimes = tokio::task::spawn_blocking(move || Runtimes::discover(&search)).await;
-    let runtimes = runtimes.map_err(|error| Error::Unavailable(error.to_string()))?;
+    let mut runtimes = runtimes.map_err(|error| Error::Unavailable(error.to_string()))?;
+    // Java's boot files are compiled, with AWS's libraries, when the pack is built; the others travel in the program.
+    if !config.runtime_dir.join(recipe::JAVA_BOOT).is_file() {
+        runtimes.withdraw(
+            Family::Java,
+            "build its runtime pack (crates/sandbox/boot/packs/build.sh DIRECTORY java)",
+        );
+    }
     let places_max = config.sandboxes_max.min(sandboxes_by_descriptors()).max(1);
     let (backend, posture) = match config.isolation {
         Isolation::Process => (Backend::Process, process_posture()),
