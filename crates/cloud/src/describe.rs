@@ -85,13 +85,8 @@ pub struct ShapeDescription {
     pub values: &'static [&'static str],
 }
 
-/// Describes all services of a registry.
-pub fn describe(registry: &Registry) -> Vec<ServiceDescription> {
-    registry.services().map(|s| describe_service(&s.id, s.operations(), s.not_yet)).collect()
-}
-
 /// Describes a service by its declarations alone, without a store or anything else it needs to run.
-pub fn describe_declared<S: Service>() -> ServiceDescription {
+pub fn describe<S: Service>() -> ServiceDescription {
     let operations = S::OPERATIONS.iter().map(|o| OperationInfo { meta: o.meta, input: o.input, output: o.output });
     describe_service(&S::ID, operations, S::NOT_YET)
 }

@@ -68,7 +68,7 @@ impl Desk {
         visit.calls(route.operation.meta.name);
         let input = decode::decode(&identity, &route, head, body)?;
         let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
-        authorize::authorize(self, &identity, &route, &bound, &cx).await?;
+        authorize::authorize(self, &identity, &route, bound.needs(), &cx).await?;
         let output = bound.run(cx.clone()).await?;
         Ok(encode::output(&identity, &route, &cx, output))
     }

@@ -18,8 +18,9 @@ pub trait Principals: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Credential, UnknownPrincipal>>;
 
-    /// The identity policies that bind a principal, as JSON documents; root has none and needs none.
-    fn policies<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Vec<String>>;
+    /// The identity policies that bind a principal, as JSON documents. `None` means that nobody keeps policies for such
+    /// principals yet, so that there is nothing to decide by.
+    fn policies<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Option<Vec<String>>>;
 }
 
 /// An access key's other half.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AccountId, Arn, Caller, Timestamp};
+use base::{AccountId, Arn, Caller, CallerKind, Timestamp};
 use cloud::BoxFuture;
 use cloud::ports::{Credential, Credentials, Principals, RoleCredentials, UnknownPrincipal};
 
@@ -72,9 +72,10 @@ impl Principals for Identity {
         Box::pin(async move { self.look_up(access_key_id, session_token, now) })
     }
 
-    /// Roles have no policies of their own until IAM stands; what would be denied is recorded in `warn` mode.
-    fn policies<'a>(&'a self, _: &'a Caller) -> BoxFuture<'a, Vec<String>> {
-        Box::pin(async { Vec::new() })
+    /// Root of another account is bound like everybody by what a resource's policy says; roles have no policies until
+    /// IAM stands, so for now they may do what their account may.
+    fn policies<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Option<Vec<String>>> {
+        Box::pin(async { (caller.kind != CallerKind::AssumedRole).then(Vec::new) })
     }
 }
 

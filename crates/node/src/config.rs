@@ -39,6 +39,10 @@ pub struct Settings {
     pub pools: PoolSettings,
     /// How long an idle sandbox is kept, in seconds. Default 600.
     pub keep_alive_secs: Option<u64>,
+    /// How long a failed asynchronous event waits before its first retry, in seconds. Default 60, as on AWS.
+    pub async_retry_delay_secs: Option<u64>,
+    /// Whether `test`/`test` and twelve-digit access keys are known. Default: yes on loopback; refused elsewhere.
+    pub test_credentials: Option<bool>,
 }
 
 /// How many sandboxes to park for each runtime in use.
@@ -110,13 +114,17 @@ pub struct Config {
     pub pools: PoolSettings,
     /// How long an idle sandbox is kept, in seconds.
     pub keep_alive_secs: u64,
+    /// How long a failed asynchronous event waits before its first retry, in seconds.
+    pub async_retry_delay_secs: u64,
+    /// Whether `test`/`test` and twelve-digit access keys are known.
+    pub test_credentials: bool,
 }
 
 /// Why settings are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.
-    #[error("cannot read the config file {path}: {source}")]
+    #[error("cannot read the config file {}: {source}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -124,7 +132,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("the config file {path} is not understood: {source}")]
+    #[error("the config file {} is not understood: {source}", path.display())]
     Parse {
         /// Which.
         path: PathBuf,
@@ -164,6 +172,8 @@ impl Settings {
                 java: self.pools.java.or(other.pools.java),
             },
             keep_alive_secs: self.keep_alive_secs.or(other.keep_alive_secs),
+            async_retry_delay_secs: self.async_retry_delay_secs.or(other.async_retry_delay_secs),
+            test_credentials: self.test_credentials.or(other.test_credentials),
         }
     }
 
@@ -188,6 +198,9 @@ impl Settings {
             sandboxes_max: self.sandboxes_max.unwrap_or(1000),
             pools: self.pools,
             keep_alive_secs: self.keep_alive_secs.unwrap_or(600),
+            async_retry_delay_secs: self.async_retry_delay_secs.unwrap_or(60),
+            // Asked for by default even where it will be refused: an open listener must be opened knowingly.
+            test_credentials: self.test_credentials.unwrap_or(true),
             data_dir,
             listen,
         })

@@ -1,11 +1,12 @@
 //! May this caller do this? The evaluation of all policies that bind caller and resource.
 
-use base::{CallerKind, Cx, Error};
+use base::{AccountId, Arn, CallerKind, Cx, Error};
+use policy::{Attached, Context, Kind, Policies, Policy, Principal, Request};
 
 use super::Desk;
 use super::identify::Identity;
 use super::route::Route;
-use crate::registry::Bound;
+use crate::operation::Need;
 
 /// What becomes of a request that policies do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +23,60 @@ pub(super) async fn authorize(
     desk: &Desk,
     identity: &Identity,
     route: &Route,
-    bound: &Bound,
+    needs: &[Need],
     cx: &Cx,
 ) -> Result<(), Error> {
     if cx.caller.kind == CallerKind::Anonymous && !route.operation.meta.open {
         return Err(super::authenticate::missing_token(identity));
     }
-    let _ = (desk.iam, bound);
+    if desk.iam == IamMode::Off {
+        return Ok(());
+    }
+    for need in needs {
+        let action = need.action.unwrap_or(route.operation.meta.action_name());
+        let action = format!("{}:{action}", identity.service.id.name);
+        let Some(denial) = denial(desk, identity, cx, &action, &need.resource).await else { continue };
+        match desk.iam {
+            IamMode::Enforce => return Err(Error::access_denied(denial)),
+            _ => tracing::warn!(id = &*cx.request_id, "IAM would deny this: {denial}"),
+        }
+    }
     Ok(())
+}
+
+/// AWS's sentence about a request that policies do not allow; `None` if they allow it.
+async fn denial(desk: &Desk, identity: &Identity, cx: &Cx, action: &str, resource: &str) -> Option<String> {
+    let arn = Arn::parse(resource);
+    let resource_account = arn.as_ref().and_then(|a| AccountId::parse(&a.account)).unwrap_or(cx.caller.account);
+    if cx.caller.kind == CallerKind::Root && resource_account == cx.caller.account {
+        return None;
+    }
+    let documents = desk.principals.policies(&cx.caller).await?;
+    let of_caller = parsed(&documents, Kind::Identity);
+    let attached = match &arn {
+        Some(arn) => identity.service.resource_policy(cx, arn).await,
+        None => None,
+    };
+    let of_resource = parsed(attached.as_slice(), Kind::Resource);
+    let (principal, context) = (Principal::of(&cx.caller), Context::of(cx));
+    let request = Request { principal: &principal, action, resource, resource_account, context: &context };
+    let (by_identity, by_resource) = (named(&of_caller, "identity policy"), named(&of_resource, "resource policy"));
+    let policies = Policies { identity: &by_identity, resource: &by_resource, ..Policies::default() };
+    policy::evaluate(&request, &policies).denial_words(&request)
+}
+
+/// Policies that do not parse allow nothing; they were refused when they were stored, so this is a fault of ours.
+fn parsed(documents: &[String], kind: Kind) -> Vec<Policy> {
+    let parse = |document: &String| match Policy::parse(document, kind) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            tracing::error!(%error, "a stored policy cannot be read and allows nothing");
+            None
+        }
+    };
+    documents.iter().filter_map(parse).collect()
+}
+
+fn named<'a>(policies: &'a [Policy], name: &'a str) -> Vec<Attached<'a>> {
+    policies.iter().map(|policy| Attached { name, policy }).collect()
 }

@@ -1,0 +1,260 @@
+//! What a node is made of, put together in plain calls.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use base::Clock;
+use cloud::describe::{ServiceDescription, describe};
+use cloud::{Desk, IamMode, Registry};
+use compute::Lambda;
+use compute::lambda;
+use identity::{Identity, Seed, Sts};
+use observe::Logs;
+use sandbox::{Engine, SandboxIdentity};
+use store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wire::server::{self, Peer};
+
+use crate::config::{self, Config};
+use crate::hooks::Hooks;
+use crate::house::House;
+
+/// A running node.
+pub struct Node {
+    house: Arc<House>,
+    listeners: Vec<TcpListener>,
+    store: Store,
+    logs: Arc<Logs>,
+    engine: Engine,
+    hooks: Arc<Hooks>,
+    stop: watch::Sender<bool>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("cannot use the data directory {}: {source}\n  give another with --data-dir, or its owner's rights", path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The state cannot be opened.
+    #[error("cannot open the state in {}: {source}\n  is another updraft running with this --data-dir?", path.display())]
+    Store {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: store::Error,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}\n  is another program using the port? choose one with --listen")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The sandboxes cannot be made.
+    #[error("{0}\n  `--isolation process` runs functions as plain processes, isolated from nothing")]
+    Sandbox(#[from] sandbox::Error),
+    /// Lambda's state cannot be read.
+    #[error("{0}")]
+    Lambda(#[from] lambda::OpenError),
+    /// The well-known credentials would be open to the network.
+    #[error(
+        "{0} can be reached from other machines, so the well-known test/test credentials are refused there\n  \
+         listen on 127.0.0.1, or start with --test-credentials=false and use credentials of your own"
+    )]
+    TestCredentials(std::net::SocketAddr),
+}
+
+impl Node {
+    /// Opens the state, starts the services and binds the listeners. Nothing is answered until [`Node::run`].
+    pub async fn start(config: Config) -> Result<Node, StartError> {
+        if let Some(open) = config.listen.iter().find(|a| !a.ip().is_loopback()).filter(|_| config.test_credentials) {
+            return Err(StartError::TestCredentials(*open));
+        }
+        let clock = Clock::system();
+        let in_data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
+        std::fs::create_dir_all(&config.data_dir).map_err(in_data_dir)?;
+        let listeners = listen(&config).await?;
+        let master = crate::credentials::master_key(&config.data_dir).map_err(in_data_dir)?;
+        let store = open_store(&config.data_dir, &clock)?;
+        let seed = if config.test_credentials { Seed::Test } else { Seed::Nothing };
+        let identity = Arc::new(Identity::new(master, seed));
+        let logs = Logs::start(store.clone(), clock.clone());
+        let inside = Inside::default();
+        let engine = Engine::start(engine_config(&config, &clock, &listeners, &inside)).await?;
+        let ports = lambda::Ports { engine: engine.clone(), logs: logs.sink(), credentials: identity.clone() };
+        let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
+        let mut registry = Registry::default();
+        registry.mount(Arc::new(lambda.clone()));
+        registry.mount(logs.clone());
+        registry.mount(Arc::new(Sts));
+        let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
+        let desk = Desk::new(Arc::new(registry), identity, iam_mode(&config), clock);
+        let house = Arc::new(House {
+            desk,
+            lambda,
+            engine: engine.clone(),
+            hooks: hooks.clone(),
+            ready_at: Instant::now(),
+            session_id: base::id::uuid(),
+            config,
+        });
+        inside.open(&house);
+        Ok(Node { house, listeners, store, logs, engine, hooks, stop: watch::Sender::new(false) })
+    }
+
+    /// The addresses that are listened on.
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.listeners.iter().filter_map(|l| l.local_addr().ok()).collect()
+    }
+
+    /// Layers of isolation that this host lacks, each in a sentence.
+    pub fn degraded(&self) -> Vec<String> {
+        let layers = self.engine.posture().degraded();
+        let sentence = |layer: &sandbox::Layer| match &layer.state {
+            sandbox::LayerState::Degraded { why } => format!("{}: {why}. {}", layer.name, layer.fix),
+            sandbox::LayerState::Present => layer.name.to_owned(),
+        };
+        layers.map(sentence).collect()
+    }
+
+    /// Answers requests until `stop` completes; then lets those under way end, and closes everything in order.
+    pub async fn run(self, ready: impl FnOnce(), stop: impl Future<Output = ()>) {
+        let Node { house, listeners, store, logs, engine, hooks, stop: stopping } = self;
+        hooks.run("boot").await;
+        hooks.run("start").await;
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let mut stopping = stopping.subscribe();
+            let stopped = async move { _ = stopping.wait_for(|stop| *stop).await };
+            servers.spawn(server::serve(listener, house.clone(), stopped));
+        }
+        ready();
+        let ready_hooks = tokio::spawn({
+            let hooks = hooks.clone();
+            async move { hooks.run("ready").await }
+        });
+        stop.await;
+        ready_hooks.abort();
+        stopping.send_replace(true);
+        while servers.join_next().await.is_some() {}
+        hooks.run("shutdown").await;
+        engine.shutdown().await;
+        logs.flush().await;
+        if let Err(error) = store.close().await {
+            tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
+        }
+    }
+}
+
+/// All declarations, without a running node: for `updraft __schemas`.
+pub fn schemas() -> Vec<ServiceDescription> {
+    vec![describe::<Lambda>(), describe::<Logs>(), describe::<Sts>()]
+}
+
+async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        let bound = TcpListener::bind(address).await;
+        listeners.push(bound.map_err(|source| StartError::Listen { address: *address, source })?);
+    }
+    Ok(listeners)
+}
+
+fn open_store(data_dir: &Path, clock: &Clock) -> Result<Store, StartError> {
+    let path = data_dir.join("store");
+    let clock = clock.clone();
+    Store::open(&path, Arc::new(move || clock.now().millis())).map_err(|source| StartError::Store { path, source })
+}
+
+/// The port that functions find us on: that of the first listener.
+fn port(listeners: &[TcpListener]) -> u16 {
+    listeners.first().and_then(|l| l.local_addr().ok()).map_or(config::PORT, |a| a.port())
+}
+
+fn engine_config(config: &Config, clock: &Clock, listeners: &[TcpListener], inside: &Inside) -> sandbox::Config {
+    let defaults = sandbox::PoolTargets::default();
+    let inside = inside.clone();
+    sandbox::Config {
+        runtime_dir: config.runtimes_dir.clone(),
+        clock: clock.clone(),
+        isolation: match config.isolation {
+            config::Isolation::Sandbox => sandbox::Isolation::Sandbox,
+            config::Isolation::Process => sandbox::Isolation::Process,
+        },
+        egress: match config.egress {
+            config::Egress::Nat => sandbox::Egress::Nat,
+            config::Egress::None => sandbox::Egress::None,
+        },
+        endpoint_port: port(listeners),
+        endpoint: Arc::new(move |stream, identity| inside.serve(stream, identity)),
+        sandboxes_max: config.sandboxes_max,
+        pools: sandbox::PoolTargets {
+            python: config.pools.python.unwrap_or(defaults.python),
+            node: config.pools.node.unwrap_or(defaults.node),
+            java: config.pools.java.unwrap_or(defaults.java),
+            ..defaults
+        },
+        ..sandbox::Config::new(config.data_dir.join("sandboxes"))
+    }
+}
+
+fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
+    lambda::Config {
+        code_dir: config.data_dir.join("code"),
+        hot_reload: config.is_loopback(),
+        endpoint_port: port(listeners),
+        keep_alive: Duration::from_secs(config.keep_alive_secs),
+        async_retry_delay: Duration::from_secs(config.async_retry_delay_secs),
+        settle_delay: Duration::ZERO,
+    }
+}
+
+fn iam_mode(config: &Config) -> IamMode {
+    match config.iam {
+        config::Iam::Enforce => IamMode::Enforce,
+        config::Iam::Warn => IamMode::Warn,
+        config::Iam::Off => IamMode::Off,
+    }
+}
+
+/// What init hooks find in their environment: everything AWS's tools need.
+fn hook_environment(config: &Config, listeners: &[TcpListener]) -> Vec<(String, String)> {
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    let mut environment = vec![
+        set("AWS_ENDPOINT_URL", format!("http://localhost:{}", port(listeners))),
+        set("AWS_DEFAULT_REGION", config.region.to_string()),
+        set("AWS_REGION", config.region.to_string()),
+    ];
+    if config.test_credentials {
+        environment.push(set("AWS_ACCESS_KEY_ID", "test".to_owned()));
+        environment.push(set("AWS_SECRET_ACCESS_KEY", "test".to_owned()));
+    }
+    environment
+}
+
+/// The door for connections out of sandboxes: open once the house stands.
+#[derive(Clone, Default)]
+struct Inside(Arc<OnceLock<std::sync::Weak<House>>>);
+
+impl Inside {
+    fn open(&self, house: &Arc<House>) {
+        _ = self.0.set(Arc::downgrade(house));
+    }
+
+    fn serve(&self, stream: TcpStream, _: SandboxIdentity) {
+        let Some(house) = self.0.get().and_then(std::sync::Weak::upgrade) else { return };
+        _ = stream.set_nodelay(true);
+        let peer = Peer { address: None, from_sandbox: true };
+        tokio::spawn(server::serve_connection(stream, house, peer));
+    }
+}
