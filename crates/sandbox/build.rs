@@ -16,12 +16,17 @@ fn main() {
     compile_zygote_library();
 }
 
+/// What a sandbox gets at each start, and (apart) what `updraft runtimes install` builds runtime packs from.
 fn pack_boot_files() {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("boot");
     println!("cargo::rerun-if-changed=boot");
+    pack("boot_files.rs", &["python", "node"]);
+    pack("pack_files.rs", &["java", "packs"]);
+}
+
+fn pack(list_name: &str, families: &[&str]) {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("boot");
     let mut files = Vec::new();
-    // Java's are compiled with AWS's libraries into a runtime pack (`boot/packs`).
-    for family in ["python", "node"] {
+    for family in families {
         collect(&root.join(family), &mut files);
     }
     files.sort();
@@ -36,7 +41,7 @@ fn pack_boot_files() {
     }
     list.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    fs::write(out.join("boot_files.rs"), list).expect("the build directory is writable");
+    fs::write(out.join(list_name), list).expect("the build directory is writable");
 }
 
 /// Regular files but caches, notes and tests.

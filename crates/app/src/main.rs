@@ -1,3 +1,25 @@
-//! The `updraft` binary: reads its command line and hands over to `node`.
+//! The `updraft` command: reads flags and environment, and calls `node`. One file for each subcommand.
 
-fn main() {}
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // The spawner is this executable, started again: before threads, allocator pools and argument parsing.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__spawner") {
+        sandbox::spawner::main();
+    }
+    match command::run(command::Updraft::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("updraft: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

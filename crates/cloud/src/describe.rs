@@ -7,7 +7,7 @@ use shape::{Kind, Member, Place, Schema};
 use wire::protocol::Protocol;
 
 use crate::registry::OperationInfo;
-use crate::{NotYet, Registry, Service, ServiceId};
+use crate::{NotYet, Service, ServiceId};
 
 /// One service.
 #[derive(Debug, Serialize)]

@@ -118,6 +118,8 @@ pub struct Config {
     pub async_retry_delay_secs: u64,
     /// Whether `test`/`test` and twelve-digit access keys are known.
     pub test_credentials: bool,
+    /// Where to look for interpreters.
+    pub search: sandbox::Search,
 }
 
 /// Why settings are refused.
@@ -178,7 +180,7 @@ impl Settings {
     }
 
     /// Fills in defaults and refuses what cannot be.
-    pub fn complete(self, home_data_dir: PathBuf) -> Result<Config, Error> {
+    pub fn complete(self, home_data_dir: PathBuf, search: sandbox::Search) -> Result<Config, Error> {
         let data_dir = self.data_dir.unwrap_or(home_data_dir);
         let region = self.region.map_or(Ok(Region::default()), |r| Region::parse(&r).ok_or(Error::Region(r)))?;
         let listen = self.listen.unwrap_or_else(|| vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), PORT)]);
@@ -203,6 +205,7 @@ impl Settings {
             test_credentials: self.test_credentials.unwrap_or(true),
             data_dir,
             listen,
+            search,
         })
     }
 }

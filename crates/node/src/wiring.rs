@@ -186,6 +186,7 @@ fn engine_config(config: &Config, clock: &Clock, listeners: &[TcpListener], insi
     let inside = inside.clone();
     sandbox::Config {
         runtime_dir: config.runtimes_dir.clone(),
+        search: config.search.clone(),
         clock: clock.clone(),
         isolation: match config.isolation {
             config::Isolation::Sandbox => sandbox::Isolation::Sandbox,

@@ -8,6 +8,7 @@
 //! - `runtimes`: which interpreters the host has, and which AWS runtime names they serve.
 //! - `spawner`: the tiny privileged process that forks, mounts, confines and reaps, and its client (Linux only).
 //! - `cgroup`, `net`: limits and network namespaces, used by the spawner (Linux only).
+//! - `packs`: the AWS SDKs that managed runtimes offer without the user bundling them, built on the host.
 //! - `posture`: what isolation was asked for, and which layers of it this host really gives.
 
 #[cfg(target_os = "linux")]
@@ -15,6 +16,7 @@ pub mod cgroup;
 pub mod engine;
 #[cfg(target_os = "linux")]
 pub mod net;
+pub mod packs;
 pub mod posture;
 pub mod runtimes;
 #[cfg(target_os = "linux")]

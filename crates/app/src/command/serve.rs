@@ -1,0 +1,171 @@
+//! `updraft serve`: a node in the foreground.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use node::config::{Egress, Iam, Isolation, PoolSettings};
+use node::{Node, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, tokio_runtime};
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Address to listen on; may be given more than once [default: 127.0.0.1:4566]
+    #[arg(long, env = "UPDRAFT_LISTEN", value_delimiter = ',', value_name = "ADDRESS:PORT")]
+    listen: Option<Vec<SocketAddr>>,
+    /// Directory of all state [default: /var/lib/updraft as root, else ~/.local/share/updraft]
+    #[arg(long, env = "UPDRAFT_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// TOML file with settings of the same names (data_dir = "…"); flags and environment are stronger
+    #[arg(long, env = "UPDRAFT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Region of requests that name none [default: us-east-1]
+    #[arg(long, env = "UPDRAFT_REGION")]
+    region: Option<String>,
+    /// How functions are kept apart: sandbox, or process, which isolates nothing [default: sandbox]
+    #[arg(long, env = "UPDRAFT_ISOLATION", value_parser = isolation, value_name = "KIND")]
+    isolation: Option<Isolation>,
+    /// What functions reach outside: nat, or none but Updraft itself [default: nat]
+    #[arg(long, env = "UPDRAFT_EGRESS", value_parser = egress, value_name = "KIND")]
+    egress: Option<Egress>,
+    /// What becomes of requests that IAM policies do not allow: enforce, warn or off [default: warn on loopback]
+    #[arg(long, env = "UPDRAFT_IAM", value_parser = iam, value_name = "MODE")]
+    iam: Option<Iam>,
+    /// Directory with init hooks (ready.d/*.sh, *.py); may be given more than once
+    #[arg(long = "init-dir", env = "UPDRAFT_INIT_DIRS", value_delimiter = ':', value_name = "DIR")]
+    init_dirs: Option<Vec<PathBuf>>,
+    /// Directory of runtime packs, the AWS SDKs that functions find [default: DATA_DIR/runtimes]
+    #[arg(long, env = "UPDRAFT_RUNTIMES_DIR", value_name = "DIR")]
+    runtimes_dir: Option<PathBuf>,
+    /// Most sandboxes at a time [default: 1000]
+    #[arg(long, env = "UPDRAFT_SANDBOXES_MAX", value_name = "N")]
+    sandboxes_max: Option<u32>,
+    /// Parked Python sandboxes for each minor version in use [default: 8]
+    #[arg(long, env = "UPDRAFT_POOL_PYTHON", value_name = "N")]
+    pool_python: Option<usize>,
+    /// Parked Node.js sandboxes for each major version in use [default: 4]
+    #[arg(long, env = "UPDRAFT_POOL_NODE", value_name = "N")]
+    pool_node: Option<usize>,
+    /// Parked Java sandboxes for each memory class in use [default: 2]
+    #[arg(long, env = "UPDRAFT_POOL_JAVA", value_name = "N")]
+    pool_java: Option<usize>,
+    /// Seconds an idle sandbox is kept [default: 600]
+    #[arg(long, env = "UPDRAFT_KEEP_ALIVE_SECS", value_name = "SECONDS")]
+    keep_alive_secs: Option<u64>,
+    /// Seconds before the first retry of a failed asynchronous event [default: 60, as on AWS]
+    #[arg(long, env = "UPDRAFT_ASYNC_RETRY_DELAY_SECS", value_name = "SECONDS")]
+    async_retry_delay_secs: Option<u64>,
+    /// Whether test/test and twelve-digit access keys are known; refused where other machines can reach the node
+    #[arg(long, env = "UPDRAFT_TEST_CREDENTIALS", value_name = "BOOL", action = clap::ArgAction::Set)]
+    test_credentials: Option<bool>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,cloud=debug
+    #[arg(long, env = "UPDRAFT_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// Log JSON, one document a line
+    #[arg(long, env = "UPDRAFT_LOG_JSON")]
+    log_json: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        start_logging(&self.log, self.log_json)?;
+        let file = self.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        let config = self.settings().or(file).complete(default_data_dir(), super::runtimes::search())?;
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        tokio_runtime(threads)?.block_on(serve(config))
+    }
+
+    fn settings(self) -> Settings {
+        Settings {
+            listen: self.listen,
+            data_dir: self.data_dir,
+            region: self.region,
+            isolation: self.isolation,
+            egress: self.egress,
+            iam: self.iam,
+            init_dirs: self.init_dirs,
+            runtimes_dir: self.runtimes_dir,
+            sandboxes_max: self.sandboxes_max,
+            pools: PoolSettings { python: self.pool_python, node: self.pool_node, java: self.pool_java },
+            keep_alive_secs: self.keep_alive_secs,
+            async_retry_delay_secs: self.async_retry_delay_secs,
+            test_credentials: self.test_credentials,
+        }
+    }
+}
+
+async fn serve(config: node::Config) -> Result<(), Failure> {
+    // Before the start, so that a signal that comes meanwhile is not lost.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let isolates_nothing = config.isolation == Isolation::Process;
+    let node = Node::start(config).await?;
+    for address in node.addresses() {
+        tracing::info!("listening on http://{address}");
+    }
+    if isolates_nothing {
+        tracing::warn!("--isolation process: functions run as plain processes and are isolated from NOTHING");
+    }
+    for layer in node.degraded() {
+        tracing::warn!("degraded isolation: {layer}");
+    }
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests under way may end, new ones are refused");
+    };
+    // The line that Testcontainers and users' scripts wait for, as LocalStack prints it.
+    node.run(|| println!("Ready."), stop).await;
+    Ok(())
+}
+
+fn start_logging(filter: &str, json: bool) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter)?;
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match json {
+        true => logging.json().init(),
+        false => logging.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+    }
+    Ok(())
+}
+
+/// `/var/lib/updraft` for root, else below the user's own data directory.
+#[expect(clippy::disallowed_methods, reason = "the command reads the environment")]
+pub(super) fn default_data_dir() -> PathBuf {
+    let home = std::env::var("HOME").map(PathBuf::from);
+    match (home, std::env::var("XDG_DATA_HOME")) {
+        (Ok(home), _) if home == PathBuf::from("/root") => "/var/lib/updraft".into(),
+        (_, Ok(data)) if !data.is_empty() => PathBuf::from(data).join("updraft"),
+        (Ok(home), _) => home.join(".local/share/updraft"),
+        (Err(_), _) => "/var/lib/updraft".into(),
+    }
+}
+
+fn isolation(text: &str) -> Result<Isolation, String> {
+    match text {
+        "sandbox" => Ok(Isolation::Sandbox),
+        "process" => Ok(Isolation::Process),
+        _ => Err("sandbox or process".to_owned()),
+    }
+}
+
+fn egress(text: &str) -> Result<Egress, String> {
+    match text {
+        "nat" => Ok(Egress::Nat),
+        "none" => Ok(Egress::None),
+        _ => Err("nat or none".to_owned()),
+    }
+}
+
+fn iam(text: &str) -> Result<Iam, String> {
+    match text {
+        "enforce" => Ok(Iam::Enforce),
+        "warn" => Ok(Iam::Warn),
+        "off" => Ok(Iam::Off),
+        _ => Err("enforce, warn or off".to_owned()),
+    }
+}
