@@ -251,11 +251,7 @@ fn check_stays_inside(links: &HashMap<PathBuf, PathBuf>, link: &Path) -> Result<
     let mut followed = 0;
     while let Some(part) = ahead.pop() {
         match part.components().next() {
-            Some(Component::ParentDir) => {
-                if !place.pop() {
-                    return Err(refuse());
-                }
-            }
+            Some(Component::ParentDir) if !place.pop() => return Err(refuse()),
             Some(Component::Normal(name)) => {
                 place.push(name);
                 if let Some(target) = links.get(&place) {
