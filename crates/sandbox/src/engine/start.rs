@@ -58,10 +58,10 @@ pub(super) async fn start(config: Config) -> Result<Inner, Error> {
             endpoint: config.endpoint,
             clock: config.clock,
             #[cfg(target_os = "linux")]
-            dns: match config.egress {
-                crate::Egress::Nat => Arc::new(Upstream::of_host().unwrap_or(Upstream::Refuse)),
-                crate::Egress::None => Arc::new(Upstream::Refuse),
-            },
+            dns: Arc::new(match leads_outside(config.egress, &posture) {
+                true => Upstream::of_host().unwrap_or(Upstream::Refuse),
+                false => Upstream::Refuse,
+            }),
         },
         places: Arc::new(Semaphore::new(places_max as usize)),
         places_max,
@@ -187,4 +187,10 @@ fn memory_mb() -> u64 {
             .ok()
     });
     total.map_or(4096, |kb| kb / 1024)
+}
+
+/// Names are found only where connections can be made: a resolver alone would be a way outside, too.
+#[cfg(target_os = "linux")]
+fn leads_outside(egress: crate::Egress, posture: &Posture) -> bool {
+    egress == crate::Egress::Nat && posture.degraded().all(|layer| layer.name != "egress")
 }

@@ -19,6 +19,9 @@ use super::{
 /// Addresses of one server: a /16, 32,768 links.
 const BLOCK_PREFIX: u8 = 16;
 
+/// The kernel gives each namespace's `lo` this index.
+const LOOPBACK: u32 = 1;
+
 /// Pairs of addresses in a documentation network (a /24).
 const OUTSIDE_ATTEMPTS_MAX: u32 = 128;
 
@@ -101,6 +104,12 @@ impl Links {
         let reading = |error: io::Error| Lack::new(format!("the host's routes cannot be read: {error}"), "run as root");
         let mut netlink = Netlink::open().map_err(reading)?;
         let routes = netlink.routes().map_err(reading)?;
+        if routes.iter().all(|route| route.interface == Some(LOOPBACK)) {
+            return Err(Lack::new(
+                "there is no network here but loopback",
+                "run as root on a host with a network; without root, sandboxes have none",
+            ));
+        }
         let hash = short_hash(instance);
         let block = free_block(range, &routes, u32::from(hash)).ok_or_else(|| {
             let why = format!(

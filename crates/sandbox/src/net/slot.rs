@@ -25,6 +25,10 @@ const LINK_ATTEMPTS_MAX: usize = 64;
 /// How long the self-test waits for its packet.
 const PROBE_PATIENCE: Duration = Duration::from_millis(1000);
 
+/// Docker, for one, has the host drop what it does not know.
+const FORWARD_FIX: &str = "let the host's firewall forward from and to interfaces named updr*; beside Docker: \
+    iptables -I DOCKER-USER -i updr+ -j ACCEPT; iptables -I DOCKER-USER -o updr+ -j ACCEPT";
+
 /// This thread's network namespace, by magic link: `/proc/self` would be the main thread's.
 const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
 
@@ -170,10 +174,7 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     let exchange = exchange(&near, &far, &outside);
     exchange.map_err(|error| {
         let why = format!("a packet from a sandbox does not get through this host: {error}");
-        Lack::new(
-            why,
-            "let the host's firewall forward from and to interfaces named updr*",
-        )
+        Lack::new(why, FORWARD_FIX)
     })?;
     let caught = UdpSocket::bind(SocketAddrV4::new(outside.host, 0)).and_then(|host| leak(&near, &host));
     match caught {
@@ -247,14 +248,14 @@ struct Visit {
 impl Visit {
     #[expect(unsafe_code, reason = "unshare is unsafe for other flags")]
     fn to_new() -> io::Result<Visit> {
-        let home = File::open(OWN_NAMESPACE)?;
+        let home = home()?;
         // SAFETY: NEWNET changes only which network this thread sees; no descriptor or memory becomes invalid.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)? };
         Ok(Visit { home })
     }
 
     fn to(netns: BorrowedFd<'_>) -> io::Result<Visit> {
-        let home = File::open(OWN_NAMESPACE)?;
+        let home = home()?;
         move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
         Ok(Visit { home })
     }
@@ -264,6 +265,13 @@ impl Visit {
     }
 
     fn end(self) {}
+}
+
+/// This thread's namespace, if it could be entered again: in a user namespace that does not own it, leaving is for good.
+fn home() -> io::Result<File> {
+    let home = File::open(OWN_NAMESPACE)?;
+    move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Ok(home)
 }
 
 impl Drop for Visit {
