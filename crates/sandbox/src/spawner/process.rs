@@ -216,7 +216,7 @@ fn enter_user_namespace() -> io::Result<()> {
     // SAFETY: plain calls without arguments.
     let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
     // SAFETY: a number; there is one thread.
-    template::check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
+    template::check(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) })?;
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{UID_ROOTLESS} {user} 1"))?;
     fs::write("/proc/self/gid_map", format!("{UID_ROOTLESS} {group} 1"))
