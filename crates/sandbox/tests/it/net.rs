@@ -89,6 +89,8 @@ impl World {
             internet: Namespace::new(),
         };
         within(world.host.0.as_fd(), || {
+            // New namespaces inherit what the machine has.
+            fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
             ip(&format!(
                 "link add wan0 mtu 1400 type veth peer name eth0 mtu 1400 netns {}",
                 world.internet.path()
