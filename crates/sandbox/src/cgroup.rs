@@ -272,7 +272,9 @@ fn cpu_quota(cpu_milli: u32, cores: usize) -> Option<(Duration, Duration)> {
 
 /// How many cores there are to share out.
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // Asked once: the answer costs fifteen system calls, and every sandbox would pay for them.
+    static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// The interface that gives most: whoever has the memory controller wins, v2 when neither or both have.

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    ARGUMENT,
+    ARGUMENT, process,
     plan::{CodeTrees, Config, Ended, Exit, Limits, Plan, SlotId, Spawned, Usage},
     protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said},
 };
@@ -140,6 +140,11 @@ impl Spawner {
     /// Whether this zygote has booted. Spawning from one that has not waits for it.
     pub fn zygote_ready(&self, name: &str) -> bool {
         self.inner.current().shared().booted.contains(name)
+    }
+
+    /// The name by which the host's cgroups and links of this instance go.
+    pub fn instance(&self) -> String {
+        process::instance_name(&instance_dir(&self.inner.config))
     }
 
     /// The process id of the spawner's watchdog, for status pages and tests.
@@ -455,10 +460,13 @@ fn start_process(config: &Config, socket: OwnedFd) -> io::Result<Child> {
     command.spawn()
 }
 
+fn instance_dir(config: &Config) -> PathBuf {
+    std::path::absolute(&config.instance_dir).unwrap_or_else(|_| config.instance_dir.clone())
+}
+
 fn hello(config: &Config) -> Hello {
-    let instance_dir = std::path::absolute(&config.instance_dir).unwrap_or_else(|_| config.instance_dir.clone());
     Hello {
-        instance_dir,
+        instance_dir: instance_dir(config),
         nat: config.egress == Egress::Nat,
         endpoint_port: config.endpoint_port,
         slots_max: config.slots_max,

@@ -93,17 +93,29 @@ fn watch() -> Result<i32, String> {
         say_failed(&socket, &why);
         return Err(why);
     }
+    let (life, worker_life) = io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
     // SAFETY: there is one thread, so the child may do whatever it likes.
     let pid = unsafe { libc::fork() };
     match pid {
         ..0 => Err(format!("cannot fork: {}", io::Error::last_os_error())),
-        0 => std::process::exit(work(socket, &hello, rootless)),
-        _ => Ok(guard(pid, &socket, &hello)),
+        0 => {
+            drop(life);
+            let status = work(socket, &hello, rootless);
+            drop(worker_life);
+            std::process::exit(status)
+        }
+        _ => {
+            drop(worker_life);
+            Ok(guard(pid, &socket, &life.into(), &hello))
+        }
     }
 }
 
 /// Waits for the worker's end, or for the server's and then not much longer for the worker's; then sweeps.
-fn guard(pid: libc::pid_t, socket: &OwnedFd, hello: &Hello) -> i32 {
+///
+/// The worker's end shows in a pipe that only it holds, not in its pidfd: while a sandbox is frozen by cgroup version 1 the
+/// kernel cannot finish the first process of a pid namespace, and only the sweep thaws it.
+fn guard(pid: libc::pid_t, socket: &OwnedFd, life: &OwnedFd, hello: &Hello) -> i32 {
     // SAFETY: a pid of our own child, not reaped yet.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if pidfd < 0 {
@@ -112,17 +124,9 @@ fn guard(pid: libc::pid_t, socket: &OwnedFd, hello: &Hello) -> i32 {
     // SAFETY: the kernel just made it for us.
     let worker = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
     let mut ends = [
-        libc::pollfd {
-            fd: worker.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        },
         // No events asked for: only the hang-up is told.
-        libc::pollfd {
-            fd: socket.as_raw_fd(),
-            events: 0,
-            revents: 0,
-        },
+        libc::pollfd { fd: life.as_raw_fd(), events: 0, revents: 0 },
+        libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 },
     ];
     loop {
         // SAFETY: two pollfds.
@@ -132,14 +136,14 @@ fn guard(pid: libc::pid_t, socket: &OwnedFd, hello: &Hello) -> i32 {
         }
     }
     if ends[0].revents == 0 {
-        slot::wait_readable(&worker, WORKER_PATIENCE);
+        slot::wait_readable(life, WORKER_PATIENCE);
     }
     launch::kill(&worker);
-    let ended = launch::reap(&worker, true);
-    // After an orderly end nothing is left of it.
+    // After an orderly end nothing is left to be swept.
     if let Ok(mounts) = Mounts::read() {
         let _ = Groups::open(&mounts, &instance_name(&hello.instance_dir)).shutdown();
     }
+    let ended = launch::reap(&worker, true);
     i32::from(!matches!(ended, Ok(Some(super::plan::Ended::Exited(0)))))
 }
 
@@ -223,7 +227,7 @@ fn enter_user_namespace() -> io::Result<()> {
 }
 
 /// A name for cgroups and links: the same for the same directory.
-fn instance_name(directory: &Path) -> String {
+pub(super) fn instance_name(directory: &Path) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in directory.as_os_str().as_encoded_bytes() {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

@@ -243,20 +243,20 @@ impl Slot {
     }
 
     /// Reaps its first process; none while that runs.
-    pub(super) fn collect(&mut self) -> Option<Exit> {
+    pub(super) fn collect(&mut self) -> Option<(Exit, OwnedFd)> {
         let ended = match launch::reap(self.pidfd.as_ref()?, false) {
             Ok(ended) => ended?,
             Err(_) => Ended::Signaled(libc::SIGKILL),
         };
         let usage = self.usage();
         self.ended = true;
-        self.pidfd = None;
+        let pidfd = self.pidfd.take()?;
         let failure = self.report.take().and_then(|report| read_failure(&report));
         let ended = failure.map_or(ended, |failure| Ended::Unconfined {
             step: failure.step,
             errno: failure.errno,
         });
-        Some(Exit { ended, usage })
+        Some((Exit { ended, usage }, pidfd))
     }
 }
 

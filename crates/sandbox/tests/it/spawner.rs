@@ -428,3 +428,193 @@ async fn a_zygote_forks_confined_children() {
     assert!(matches!(exit.ended, Ended::Unconfined { .. }), "{exit:?}");
     home.spawner.stop().await;
 }
+
+/// What the system holds for an instance: processes of the spawner's pid namespaces and directories of its cgroups.
+fn leftovers(instance: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for controller in ["memory", "cpu", "cpuacct", "pids", "freezer", "unified", ""] {
+        let group = Path::new("/sys/fs/cgroup").join(controller).join("updraft").join(instance);
+        if group.exists() {
+            found.push(group.display().to_string());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_thousand_sandboxes_leave_nothing() {
+    let Some(home) = home_with(|config| config.slots_max = 8).await else { return };
+    let plan = shell("true");
+    let worker = worker_of(home.spawner.process_id().unwrap());
+    let ids = |count: usize| {
+        let (spawner, plan) = (home.spawner.clone(), plan.clone());
+        async move {
+            for _ in 0..count {
+                let spawned = spawner.spawn(&plan).await.unwrap();
+                spawner.destroy(spawned.id).await.unwrap();
+            }
+        }
+    };
+    ids(50).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = descriptors_of(worker);
+    tokio::join!(ids(250), ids(250), ids(250), ids(250));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let after = descriptors_of(worker);
+    assert!(after <= before + 40, "the spawner held {before} descriptors, then {after}");
+    assert_eq!(children_of(worker), 0);
+    let instance = home.spawner.instance();
+    home.spawner.stop().await;
+    assert_eq!(leftovers(&instance), Vec::<String>::new());
+}
+
+fn worker_of(watchdog: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{watchdog}/task/{watchdog}/children")).unwrap();
+    children.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn children_of(pid: u32) -> usize {
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().split_whitespace().count()
+}
+
+fn descriptors_of(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// An idle spawner sleeps: processor time it uses in a while, in clock ticks.
+fn ticks_of(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test]
+async fn an_idle_spawner_uses_no_processor() {
+    let Some(home) = home().await else { return };
+    // The server keeps the pidfd of one that has ended: that must not keep the spawner busy.
+    let ended = home.spawner.spawn(&shell("true")).await.unwrap();
+    home.spawner.wait(ended.id).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let worker = worker_of(home.spawner.process_id().unwrap());
+    let before = ticks_of(worker);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(ticks_of(worker) <= before + 1);
+    home.spawner.stop().await;
+}
+
+/// Not a test by itself: the server that [`a_killed_server_leaves_nothing`] kills.
+#[tokio::test]
+async fn server_to_be_killed() {
+    let Some(directory) = std::env::var_os("UPDRAFT_TEST_SERVER") else { return };
+    let mut config = config(Path::new(&directory));
+    config.zygotes.push(zygote());
+    let spawner = Spawner::start(config).await.unwrap();
+    for number in 0..20 {
+        let spawned = spawner.spawn(&shell("trap '' TERM HUP INT; sleep 1000 & sleep 1000")).await.unwrap();
+        if number % 2 == 0 {
+            spawner.freeze(spawned.id, true).await.unwrap();
+        }
+        std::mem::forget(spawned);
+    }
+    println!("instance {} worker {}", spawner.instance(), worker_of(spawner.process_id().unwrap()));
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+}
+
+#[test]
+fn a_killed_server_leaves_nothing() {
+    use std::io::BufRead;
+    if !is_root() {
+        return;
+    }
+    for kill_the_worker_too in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "spawner::server_to_be_killed", "--nocapture"])
+            .env("UPDRAFT_TEST_SERVER", directory.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+        let line = lines.map_while(Result::ok).find(|line| line.contains("instance ")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (instance, worker) = (words[words.len() - 3].to_owned(), words[words.len() - 1].parse::<u32>().unwrap());
+        let everything = descendants_of(worker);
+        assert!(everything.len() >= 40, "{everything:?}");
+        if kill_the_worker_too {
+            kill(worker);
+        }
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let alive: Vec<u32> = everything.iter().copied().filter(|pid| is_alive(*pid)).collect();
+            let groups = leftovers(&instance);
+            if alive.is_empty() && groups.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "processes {alive:?} and cgroups {groups:?} are left");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn descendants_of(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        all.extend(descendants_of(child.parse().unwrap()));
+    }
+    all
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[tokio::test]
+async fn without_root_it_works_and_says_what_is_missing() {
+    if !is_root() || !Path::new("/usr/bin/setpriv").exists() {
+        return;
+    }
+    // A directory and a copy of the program that an ordinary user can reach.
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("spawner");
+    std::fs::copy(env!("CARGO_BIN_EXE_updraft-spawner"), &program).unwrap();
+    let own = directory.path().join("instance");
+    std::fs::create_dir(&own).unwrap();
+    for path in [directory.path(), &own] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    std::os::unix::fs::chown(&own, Some(65_534), Some(65_534)).unwrap();
+    let task = tree(directory.path(), "task", "hello.txt", "task");
+    let mut config = config(&own);
+    config.program = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([program])
+        .collect();
+    config.zygotes.push(zygote());
+    let spawner = Spawner::start(config).await.unwrap();
+    let posture = spawner.posture();
+    println!("{posture:?}");
+    assert!(posture.degraded().any(|layer| layer.name == "user ids"));
+    let mut plan = shell("id -u; grep -E '^CapEff|^Seccomp:' /proc/self/status; cat /var/task/hello.txt; ls /proc | grep -c '^[0-9]'");
+    plan.code = Some(CodeTrees::task(&task));
+    let (text, exit) = run(&spawner, &plan).await;
+    println!("{text}");
+    assert_eq!(exit.ended, Ended::Exited(0));
+    assert!(text.starts_with("993\nCapEff:\t0000000000000000\nSeccomp:\t2\ntask"), "{text}");
+    let parked = shell("while ! [ -e /var/task/hello.txt ]; do sleep 0.02; done; cat /var/task/hello.txt");
+    let Spawned { id, output, .. } = spawner.spawn(&parked).await.unwrap();
+    spawner.attach(id, &CodeTrees::task(&task), parked.limits).await.unwrap();
+    assert_eq!(read_all(output).await, "task");
+    spawner.destroy(id).await.unwrap();
+    plan.code = None;
+    plan.start = Start::Zygote { name: "python".into() };
+    let (text, exit) = run(&spawner, &plan).await;
+    assert_eq!(exit.ended, Ended::Exited(3), "{text}");
+    assert!(text.contains("\n1 993"), "{text}");
+    spawner.stop().await;
+}
