@@ -40,13 +40,20 @@ mod linux {
         let mut arguments = std::env::args().skip(1);
         let directory = PathBuf::from(arguments.next().expect("a directory with a bootstrap"));
         let rounds: usize = arguments.next().map_or(2000, |rounds| rounds.parse().unwrap());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(measure(directory, rounds));
     }
 
     async fn measure(directory: PathBuf, rounds: usize) {
         let program = directory.join("bootstrap");
-        report("bare process", &mut (0..rounds / 4).map(|_| bare(&program)).collect::<Vec<_>>());
+        report(
+            "bare process",
+            &mut (0..rounds / 4).map(|_| bare(&program)).collect::<Vec<_>>(),
+        );
         let scratch = tempfile::tempdir().unwrap();
         let own = std::env::current_exe().unwrap();
         let spawner = own.parent().unwrap().parent().unwrap().join("updraft-spawner");
@@ -86,7 +93,11 @@ mod linux {
     /// First byte and end, of a process without a sandbox.
     fn bare(program: &PathBuf) -> (Duration, Duration) {
         let start = Instant::now();
-        let mut child = Command::new(program).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(program)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut byte = [0u8];
         child.stdout.take().unwrap().read_exact(&mut byte).unwrap();
         let first = start.elapsed();
@@ -118,7 +129,10 @@ mod linux {
             .map(|_| {
                 let (spawner, plan, left) = (spawner.clone(), Arc::clone(plan), Arc::clone(&left));
                 tokio::spawn(async move {
-                    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    while left
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                        .is_ok()
+                    {
                         sandboxed(&spawner, &plan).await;
                     }
                 })
@@ -127,7 +141,10 @@ mod linux {
         for worker in workers {
             worker.await.unwrap();
         }
-        println!("create, run, destroy: {:.0}/s, {WORKERS} at a time", rounds as f64 / start.elapsed().as_secs_f64());
+        println!(
+            "create, run, destroy: {:.0}/s, {WORKERS} at a time",
+            rounds as f64 / start.elapsed().as_secs_f64()
+        );
     }
 
     fn report(name: &str, times: &mut [(Duration, Duration)]) {

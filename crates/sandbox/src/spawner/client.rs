@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use super::{
-    ARGUMENT, process,
+    ARGUMENT,
     plan::{CodeTrees, Config, Ended, Exit, Limits, Plan, SlotId, Spawned, Usage},
+    process,
     protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said},
 };
 use crate::posture::{Egress, Layer, Posture};

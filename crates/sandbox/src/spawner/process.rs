@@ -125,8 +125,16 @@ fn guard(pid: libc::pid_t, socket: &OwnedFd, life: &OwnedFd, hello: &Hello) -> i
     let worker = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
     let mut ends = [
         // No events asked for: only the hang-up is told.
-        libc::pollfd { fd: life.as_raw_fd(), events: 0, revents: 0 },
-        libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 },
+        libc::pollfd {
+            fd: life.as_raw_fd(),
+            events: 0,
+            revents: 0,
+        },
+        libc::pollfd {
+            fd: socket.as_raw_fd(),
+            events: 0,
+            revents: 0,
+        },
     ];
     loop {
         // SAFETY: two pollfds.
@@ -263,14 +271,20 @@ fn work(socket: OwnedFd, hello: &Hello, rootless: bool) -> i32 {
 fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, String> {
     let said = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     // A copy of the host's mounts of our own: what we do never shows up there, what the host mounts shows up here.
+    // Without privileges a network namespace too: to the host's there would be no way back.
+    let namespaces = libc::CLONE_NEWNS | if rootless { libc::CLONE_NEWNET } else { 0 };
     // SAFETY: a number; there is one thread.
-    template::check(unsafe { libc::unshare(libc::CLONE_NEWNS) }).map_err(said("make a mount namespace"))?;
+    template::check(unsafe { libc::unshare(namespaces) }).map_err(said("make namespaces"))?;
     template::mount("none", Path::new("/"), "", libc::MS_REC | libc::MS_SLAVE, "").map_err(said("detach mounts"))?;
     let home = open_own_mounts().map_err(said("open /proc/self/ns/mnt"))?;
     let instance = instance_name(&hello.instance_dir);
     let groups = Groups::open(&Mounts::read().unwrap_or_default(), &instance);
     let networks = NetPool::new(&net::Config {
-        egress: if hello.nat { Egress::Nat } else { Egress::None },
+        egress: if hello.nat && !rootless {
+            Egress::Nat
+        } else {
+            Egress::None
+        },
         endpoint_port: hello.endpoint_port,
         instance,
         links: net::LinkRange::default(),
@@ -298,6 +312,11 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
     let mut worker =
         Worker::new(socket, launcher, kit, groups, networks, hello.slots_max).map_err(said("watch the socket"))?;
     layers.extend(worker.layers());
+    if hello.nat && rootless {
+        layers.retain(|layer| layer.name != "egress");
+        let why = "started without root: sandboxes reach nothing but this server";
+        layers.push(Layer::degraded("egress", why, "start the server as root"));
+    }
     for zygote in &hello.zygotes {
         if let Err(error) = worker.start_zygote(zygote.clone()) {
             let fix = "see that the interpreter and its boot files can be read by everyone";

@@ -310,7 +310,9 @@ impl Worker {
         let Some(slot) = &mut self.slots[index] else {
             return Ok(());
         };
-        let Some((exit, pidfd)) = slot.collect() else { return Ok(()) };
+        let Some((exit, pidfd)) = slot.collect() else {
+            return Ok(());
+        };
         // The server holds a duplicate, with which a mere close would leave it watched, and readable for ever.
         let _ = epoll::delete(&self.epoll, &pidfd);
         let (id, orphan, destroyers) = (slot.id, slot.orphan, std::mem::take(&mut slot.destroyers));

@@ -433,7 +433,10 @@ async fn a_zygote_forks_confined_children() {
 fn leftovers(instance: &str) -> Vec<String> {
     let mut found = Vec::new();
     for controller in ["memory", "cpu", "cpuacct", "pids", "freezer", "unified", ""] {
-        let group = Path::new("/sys/fs/cgroup").join(controller).join("updraft").join(instance);
+        let group = Path::new("/sys/fs/cgroup")
+            .join(controller)
+            .join("updraft")
+            .join(instance);
         if group.exists() {
             found.push(group.display().to_string());
         }
@@ -443,7 +446,9 @@ fn leftovers(instance: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_thousand_sandboxes_leave_nothing() {
-    let Some(home) = home_with(|config| config.slots_max = 8).await else { return };
+    let Some(home) = home_with(|config| config.slots_max = 8).await else {
+        return;
+    };
     let plan = shell("true");
     let worker = worker_of(home.spawner.process_id().unwrap());
     let ids = |count: usize| {
@@ -461,7 +466,10 @@ async fn a_thousand_sandboxes_leave_nothing() {
     tokio::join!(ids(250), ids(250), ids(250), ids(250));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = descriptors_of(worker);
-    assert!(after <= before + 40, "the spawner held {before} descriptors, then {after}");
+    assert!(
+        after <= before + 40,
+        "the spawner held {before} descriptors, then {after}"
+    );
     assert_eq!(children_of(worker), 0);
     let instance = home.spawner.instance();
     home.spawner.stop().await;
@@ -474,7 +482,10 @@ fn worker_of(watchdog: u32) -> u32 {
 }
 
 fn children_of(pid: u32) -> usize {
-    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().split_whitespace().count()
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap()
+        .split_whitespace()
+        .count()
 }
 
 fn descriptors_of(pid: u32) -> usize {
@@ -505,18 +516,27 @@ async fn an_idle_spawner_uses_no_processor() {
 /// Not a test by itself: the server that [`a_killed_server_leaves_nothing`] kills.
 #[tokio::test]
 async fn server_to_be_killed() {
-    let Some(directory) = std::env::var_os("UPDRAFT_TEST_SERVER") else { return };
+    let Some(directory) = std::env::var_os("UPDRAFT_TEST_SERVER") else {
+        return;
+    };
     let mut config = config(Path::new(&directory));
     config.zygotes.push(zygote());
     let spawner = Spawner::start(config).await.unwrap();
     for number in 0..20 {
-        let spawned = spawner.spawn(&shell("trap '' TERM HUP INT; sleep 1000 & sleep 1000")).await.unwrap();
+        let spawned = spawner
+            .spawn(&shell("trap '' TERM HUP INT; sleep 1000 & sleep 1000"))
+            .await
+            .unwrap();
         if number % 2 == 0 {
             spawner.freeze(spawned.id, true).await.unwrap();
         }
         std::mem::forget(spawned);
     }
-    println!("instance {} worker {}", spawner.instance(), worker_of(spawner.process_id().unwrap()));
+    println!(
+        "instance {} worker {}",
+        spawner.instance(),
+        worker_of(spawner.process_id().unwrap())
+    );
     tokio::time::sleep(Duration::from_secs(1000)).await;
 }
 
@@ -535,9 +555,15 @@ fn a_killed_server_leaves_nothing() {
             .spawn()
             .unwrap();
         let lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
-        let line = lines.map_while(Result::ok).find(|line| line.contains("instance ")).unwrap();
+        let line = lines
+            .map_while(Result::ok)
+            .find(|line| line.contains("instance "))
+            .unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (instance, worker) = (words[words.len() - 3].to_owned(), words[words.len() - 1].parse::<u32>().unwrap());
+        let (instance, worker) = (
+            words[words.len() - 3].to_owned(),
+            words[words.len() - 1].parse::<u32>().unwrap(),
+        );
         let everything = descendants_of(worker);
         assert!(everything.len() >= 40, "{everything:?}");
         if kill_the_worker_too {
@@ -552,7 +578,10 @@ fn a_killed_server_leaves_nothing() {
             if alive.is_empty() && groups.is_empty() {
                 break;
             }
-            assert!(Instant::now() < deadline, "processes {alive:?} and cgroups {groups:?} are left");
+            assert!(
+                Instant::now() < deadline,
+                "processes {alive:?} and cgroups {groups:?} are left"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -590,25 +619,39 @@ async fn without_root_it_works_and_says_what_is_missing() {
     std::os::unix::fs::chown(&own, Some(65_534), Some(65_534)).unwrap();
     let task = tree(directory.path(), "task", "hello.txt", "task");
     let mut config = config(&own);
-    config.program = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
-        .map(PathBuf::from)
-        .into_iter()
-        .chain([program])
-        .collect();
+    config.program = [
+        "/usr/bin/setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]
+    .map(PathBuf::from)
+    .into_iter()
+    .chain([program])
+    .collect();
     config.zygotes.push(zygote());
     let spawner = Spawner::start(config).await.unwrap();
     let posture = spawner.posture();
     println!("{posture:?}");
     assert!(posture.degraded().any(|layer| layer.name == "user ids"));
-    let mut plan = shell("id -u; grep -E '^CapEff|^Seccomp:' /proc/self/status; cat /var/task/hello.txt; ls /proc | grep -c '^[0-9]'");
+    let mut plan = shell(
+        "id -u; grep -E '^CapEff|^Seccomp:' /proc/self/status; cat /var/task/hello.txt; ls /proc | grep -c '^[0-9]'",
+    );
     plan.code = Some(CodeTrees::task(&task));
     let (text, exit) = run(&spawner, &plan).await;
     println!("{text}");
     assert_eq!(exit.ended, Ended::Exited(0));
-    assert!(text.starts_with("993\nCapEff:\t0000000000000000\nSeccomp:\t2\ntask"), "{text}");
+    assert!(
+        text.starts_with("993\nCapEff:\t0000000000000000\nSeccomp:\t2\ntask"),
+        "{text}"
+    );
     let parked = shell("while ! [ -e /var/task/hello.txt ]; do sleep 0.02; done; cat /var/task/hello.txt");
     let Spawned { id, output, .. } = spawner.spawn(&parked).await.unwrap();
-    spawner.attach(id, &CodeTrees::task(&task), parked.limits).await.unwrap();
+    spawner
+        .attach(id, &CodeTrees::task(&task), parked.limits)
+        .await
+        .unwrap();
     assert_eq!(read_all(output).await, "task");
     spawner.destroy(id).await.unwrap();
     plan.code = None;
