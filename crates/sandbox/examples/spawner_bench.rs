@@ -149,7 +149,7 @@ mod linux {
 
     fn report(name: &str, times: &mut [(Duration, Duration)]) {
         let mut column = |pick: fn(&(Duration, Duration)) -> Duration| {
-            times.sort_by_key(|pair| pick(pair));
+            times.sort_by_key(pick);
             let at = |share: f64| pick(&times[(times.len() as f64 * share) as usize]).as_micros();
             format!("min {} p50 {} p90 {}", at(0.0), at(0.5), at(0.9))
         };
