@@ -271,10 +271,8 @@ fn work(socket: OwnedFd, hello: &Hello, rootless: bool) -> i32 {
 fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, String> {
     let said = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     // A copy of the host's mounts of our own: what we do never shows up there, what the host mounts shows up here.
-    // Without privileges a network namespace too: to the host's there would be no way back.
-    let namespaces = libc::CLONE_NEWNS | if rootless { libc::CLONE_NEWNET } else { 0 };
     // SAFETY: a number; there is one thread.
-    template::check(unsafe { libc::unshare(namespaces) }).map_err(said("make namespaces"))?;
+    template::check(unsafe { libc::unshare(libc::CLONE_NEWNS) }).map_err(said("make a mount namespace"))?;
     template::mount("none", Path::new("/"), "", libc::MS_REC | libc::MS_SLAVE, "").map_err(said("detach mounts"))?;
     let home = open_own_mounts().map_err(said("open /proc/self/ns/mnt"))?;
     let instance = instance_name(&hello.instance_dir);
