@@ -132,7 +132,11 @@ impl Lambda {
         let (collection, cache) = (Arc::default(), Cache::default());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
         let lambda = Lambda(Arc::new(Shared { store, clock, config, code, collection, cache, fleet, link_key }));
-        let recovered = async { lambda.collect().await.and(lambda.settle_all().await) };
+        let recovered = async {
+            lambda.collect().await?;
+            lambda.settle_all().await?;
+            lambda.expect_all().await
+        };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.start_async_worker();
         Ok(lambda)

@@ -26,7 +26,11 @@ pub(super) async fn authenticate(
         None => (Caller::anonymous(AccountId::DEFAULT), Region::default()),
         Some(presented) => {
             let caller = verified(desk, identity, presented, head, body).await.map_err(|r| refuse(&r))?;
-            (caller, Region::parse(&presented.scope.region).unwrap_or_default())
+            let given = &presented.scope.region;
+            let region = Region::parse(given).ok_or_else(|| {
+                refuse(&Refusal::Region { given: given.clone(), expected: Region::default().to_string() })
+            })?;
+            (caller, region)
         }
     };
     Ok(Cx {

@@ -15,6 +15,7 @@ use sandbox::LaunchError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::environment::{self, Environment};
+use super::records::Settings;
 use super::resolve::Resolved;
 use super::{Config, Ports};
 
@@ -112,6 +113,11 @@ impl Fleet {
         Ok(lease)
     }
 
+    /// Tells the engine that requests for functions with such settings may come.
+    pub(crate) fn expect(&self, settings: &Settings) {
+        self.ports.engine.expect(&settings.runtime, settings.memory_mb);
+    }
+
     /// Ends the idle environments of a function whatever their version, and those in use once they are given back.
     pub(crate) fn retire(&self, function_arn: &str) {
         let mut versions = lock(&self.versions);
@@ -139,7 +145,6 @@ impl Fleet {
         });
         let version = Arc::new(Version { name, state: Mutex::default() });
         versions.insert(resolved.deployment_id.clone(), version.clone());
-        self.ports.engine.expect(&resolved.runtime, resolved.memory_mb);
         version
     }
 

@@ -34,9 +34,10 @@ impl Lambda {
 
     /// Settles a version now.
     pub(crate) async fn settle(&self, target: &Target, number: u64) -> Result<(), Failure> {
-        let Some(code) = self.unsettled_code(target, number).await? else {
+        let Some(VersionRecord { code, settings, .. }) = self.unsettled(target, number).await? else {
             return Ok(());
         };
+        self.fleet.expect(&settings);
         let failure = self.tree_with_retries(&code).await.err().map(|error| {
             tracing::error!(function = %target.function_arn(), %error, "cannot make the code tree");
             "The function's code could not be unpacked.".to_owned()
@@ -73,7 +74,15 @@ impl Lambda {
         Ok(())
     }
 
-    async fn unsettled_code(&self, target: &Target, number: u64) -> Result<Option<Code>, Failure> {
+    /// Has sandboxes parked for the functions there are, so that even their first request after a start finds one.
+    pub(crate) async fn expect_all(&self) -> Result<(), Failure> {
+        for (_, function) in self.store.scan(FUNCTIONS, Scan::all()).await? {
+            self.fleet.expect(&function.latest.settings);
+        }
+        Ok(())
+    }
+
+    async fn unsettled(&self, target: &Target, number: u64) -> Result<Option<VersionRecord>, Failure> {
         let version = match number {
             0 => self
                 .store
@@ -82,7 +91,7 @@ impl Lambda {
                 .map(|function| function.latest),
             _ => self.store.get(VERSIONS, &target.version_key(number)).await?,
         };
-        Ok(version.filter(VersionRecord::is_settling).map(|version| version.code))
+        Ok(version.filter(VersionRecord::is_settling))
     }
 
     async fn tree_with_retries(&self, code: &Code) -> Result<Arc<CodeTree>, Failure> {

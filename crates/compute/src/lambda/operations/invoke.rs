@@ -81,6 +81,12 @@ pub struct InvocationResponse {
     /// The version that ran.
     #[shape(header = "X-Amz-Executed-Version")]
     pub executed_version: Option<String>,
+    /// `application/json`; not in AWS's model, but sent.
+    #[shape(header = "Content-Type")]
+    pub content_type: Option<String>,
+    /// The trace that the function was told; not in AWS's model, but sent.
+    #[shape(header = "X-Amzn-Trace-Id")]
+    pub trace_id: Option<String>,
 }
 
 impl Operation<Lambda> for Invoke {
@@ -113,6 +119,7 @@ impl Operation<Lambda> for Invoke {
                 Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
             }
             InvocationType::RequestResponse => {
+                let trace_id = call.trace_id.clone();
                 let answer = lambda.run_invocation(&resolved, call).await?;
                 Ok(InvocationResponse {
                     status_code: Some(200),
@@ -120,6 +127,8 @@ impl Operation<Lambda> for Invoke {
                     log_result: answer.tail.map(|tail| STANDARD.encode(tail)),
                     payload: Some(answer.payload),
                     executed_version: Some(resolved.version.clone()),
+                    content_type: Some("application/json".to_owned()),
+                    trace_id: Some(trace_id),
                 })
             }
         }
