@@ -1,7 +1,7 @@
 //! What the engine costs, beside baselines measured in the same run: cold start by runtime and path, warm invocations,
 //! create + run + destroy per second, memory of an idle sandbox.
 //!
-//! `cargo run --release -p sandbox --example sandbox_bench [-- quick|process|nat|packs=DIRECTORY]`, as root for real sandboxes. `quick` makes
+//! `cargo run --release -p sandbox --example sandbox_bench [-- WORD...]`, as root for real sandboxes. `quick` makes
 //! few rounds; `process` measures plain processes instead of sandboxes; `nat` gives sandboxes a network; `packs` is a directory
 //! made by `boot/packs/build.sh` (without it Java is left out).
 
@@ -78,20 +78,29 @@ async fn main() -> Result<(), Failure> {
         },
     };
     bench.posture().await?;
-    baselines(&bench)?;
-    hello_baseline().await?;
-    let subjects = bench.subjects();
-    for subject in &subjects {
-        bench.cold(subject).await?;
+    if !has("bare") {
+        baselines(&bench)?;
+        hello_baseline().await?;
     }
-    for subject in &subjects {
-        bench.warm(subject).await?;
-    }
-    for subject in subjects.iter().filter(|subject| subject.label != "java") {
-        bench.throughput(subject).await?;
-    }
-    for subject in &subjects {
-        bench.memory(subject).await?;
+    // Named parts only, if any are named.
+    let wants = |part: &str, parts: &[&str]| has(part) || !parts.iter().any(|other| has(other));
+    let labels = ["custom", "python", "node", "java"];
+    let parts = ["cold", "warm", "throughput", "memory"];
+    let subjects: Vec<Subject> = bench
+        .subjects()
+        .into_iter()
+        .filter(|one| wants(one.label, &labels))
+        .collect();
+    for part in parts.into_iter().filter(|part| wants(part, &parts)) {
+        for subject in &subjects {
+            match part {
+                "cold" => bench.cold(subject).await?,
+                "warm" => bench.warm(subject).await?,
+                "throughput" if subject.label == "java" => {}
+                "throughput" => bench.throughput(subject).await?,
+                _ => bench.memory(subject).await?,
+            }
+        }
     }
     Ok(())
 }
