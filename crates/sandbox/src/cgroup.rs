@@ -94,6 +94,8 @@ trait Tree: Send + Sync {
     /// Freezes and waits until all processes are frozen, or thaws.
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<()>;
     fn counters(&self, name: &str) -> io::Result<Usage>;
+    /// A file that tells the highest memory use, as a number.
+    fn memory_meter(&self, name: &str) -> Option<OwnedFd>;
     fn is_empty(&self, name: &str) -> io::Result<bool>;
     /// Sends SIGKILL to every process, frozen or not, until none is left.
     fn kill(&self, name: &str) -> io::Result<()>;
@@ -243,6 +245,12 @@ impl Group {
         })
     }
 
+    /// A file whose text is the highest memory use so far, in bytes, for others to read without asking us. None where the
+    /// kernel has no such file.
+    pub fn memory_meter(&self) -> Option<OwnedFd> {
+        self.tree.memory_meter(&self.name)
+    }
+
     /// Whether no process, zombies apart, is inside.
     pub fn is_empty(&self) -> io::Result<bool> {
         self.tree.is_empty(&self.name)
@@ -332,6 +340,10 @@ impl Tree for Missing {
     fn freeze(&self, _: &str, _: bool) -> io::Result<()> {
         Ok(())
     }
+    fn memory_meter(&self, _: &str) -> Option<OwnedFd> {
+        None
+    }
+
     fn counters(&self, _: &str) -> io::Result<Usage> {
         Ok(Usage::default())
     }

@@ -44,6 +44,12 @@ impl Base {
         openat(&self.fd, group, flags, Mode::empty()).map_err(|error| named(group, error.into()))
     }
 
+    pub(super) fn open_read(&self, group: &str, file: &str) -> io::Result<OwnedFd> {
+        let path = format!("{group}/{file}");
+        openat(&self.fd, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| named(&path, error.into()))
+    }
+
     pub(super) fn open_write(&self, group: &str, file: &str) -> io::Result<OwnedFd> {
         let path = format!("{group}/{file}");
         openat(&self.fd, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
@@ -69,9 +75,7 @@ impl Base {
     }
 
     pub(super) fn read(&self, group: &str, file: &str) -> io::Result<String> {
-        let path = format!("{group}/{file}");
-        let fd = openat(&self.fd, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| named(&path, error.into()))?;
+        let fd = self.open_read(group, file)?;
         let mut text = Vec::with_capacity(256);
         let mut part = [0u8; 4096];
         while text.len() < FILE_BYTES_MAX {

@@ -223,6 +223,10 @@ impl Tree for V1 {
         until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
     }
 
+    fn memory_meter(&self, name: &str) -> Option<std::os::fd::OwnedFd> {
+        self.get("memory")?.open_read(name, "memory.max_usage_in_bytes").ok()
+    }
+
     fn counters(&self, name: &str) -> io::Result<Usage> {
         let mut usage = Usage::default();
         if let Some(memory) = self.get("memory") {

@@ -243,6 +243,12 @@ impl Tree for V2 {
         })
     }
 
+    fn memory_meter(&self, name: &str) -> Option<std::os::fd::OwnedFd> {
+        // Since Linux 5.19.
+        self.has("memory")
+            .then(|| self.base.open_read(name, "memory.peak").ok())?
+    }
+
     fn counters(&self, name: &str) -> io::Result<Usage> {
         let mut usage = Usage::default();
         if self.has("memory") {

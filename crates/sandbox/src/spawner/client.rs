@@ -500,6 +500,7 @@ fn spawned(id: SlotId, descriptors: Vec<OwnedFd>, channel: bool) -> Option<Spawn
         endpoint: next()?,
         dns: next()?,
         channel: if channel { Some(next()?) } else { None },
+        memory_meter: next(),
     })
 }
 

@@ -185,6 +185,8 @@ pub struct Spawned {
     pub endpoint: OwnedFd,
     /// UDP socket on 127.0.0.1:53 inside.
     pub dns: OwnedFd,
+    /// A file whose text is the highest memory use so far, in bytes; none where the kernel has no such file.
+    pub memory_meter: Option<OwnedFd>,
 }
 
 /// What a sandbox has used so far. Zeros where the host lacks the cgroup controller.

@@ -61,6 +61,7 @@ pub(super) struct Ends {
     output: OwnedFd,
     telemetry: OwnedFd,
     channel: Option<OwnedFd>,
+    memory_meter: Option<OwnedFd>,
 }
 
 /// Everything a child needs, just before it is cloned.
@@ -149,6 +150,7 @@ impl Slot {
                 output,
                 telemetry,
                 channel,
+                memory_meter: self.group.memory_meter(),
             },
             report,
             _held: held,
@@ -173,7 +175,7 @@ impl Slot {
         self.report = prepared.report;
     }
 
-    /// What goes to the server: pidfd, output, telemetry, the three sockets, the channel.
+    /// What goes to the server: pidfd, output, telemetry, the three sockets, the channel, the memory meter.
     pub(super) fn ends(&self) -> Vec<BorrowedFd<'_>> {
         let (Some(ends), Some(pidfd)) = (&self.ends, &self.pidfd) else {
             return Vec::new();
@@ -188,6 +190,7 @@ impl Slot {
             network.dns.as_fd(),
         ];
         all.extend(ends.channel.as_ref().map(AsFd::as_fd));
+        all.extend(ends.memory_meter.as_ref().map(AsFd::as_fd));
         all
     }
 
