@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use base::{Clock, Error};
-use sandbox::LaunchError;
+use sandbox::{LaunchError, LaunchPath};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::environment::{self, Environment};
@@ -25,9 +25,9 @@ const CONCURRENT_EXECUTIONS_MAX: usize = 1_000;
 /// Environments that may be starting at a time. More would only make each other slow: starting is a matter of CPU.
 const LAUNCHES_AT_A_TIME: usize = 8;
 
-/// How long a starting environment keeps its place after its launch, unless its request ends before: about the CPU time
-/// of a runtime's boot. An init that sleeps must not hold others up.
-const LAUNCH_HOLD: Duration = Duration::from_millis(50);
+/// How long an environment that starts from nothing keeps its place after its launch, unless its request ends before:
+/// about the CPU time of a runtime's boot. An init that sleeps must not hold others up.
+const BOOT_HOLD: Duration = Duration::from_millis(50);
 
 /// An environment is replaced at this age, well before its credentials end. AWS names no number; hours are observed.
 const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
@@ -221,8 +221,10 @@ impl Lease {
                 match released.try_recv() {
                     Ok(environment) => self.environment = Some(environment),
                     Err(_) => {
-                        self.environment = Some(self.fleet.launch(resolved).await?);
-                        self.starting = place.ok().map(hold);
+                        let environment = self.fleet.launch(resolved).await?;
+                        let boots = environment.sandbox.path() == LaunchPath::Exec;
+                        self.environment = Some(environment);
+                        self.starting = place.ok().filter(|_| boots).map(hold);
                     }
                 }
             }
@@ -254,7 +256,7 @@ impl Drop for Lease {
 /// Keeps the place of a launch for a moment.
 fn hold(place: OwnedSemaphorePermit) -> Starting {
     Starting(tokio::spawn(async move {
-        tokio::time::sleep(LAUNCH_HOLD).await;
+        tokio::time::sleep(BOOT_HOLD).await;
         drop(place);
     }))
 }
