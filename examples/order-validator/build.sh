@@ -3,6 +3,6 @@
 set -eu
 
 cd "$(dirname "$0")"
-mvn -q -B -ntp package
+mvn -q -B -ntp -Dstyle.color=never package
 mkdir -p build
 cp target/order-validator.jar build/function.zip

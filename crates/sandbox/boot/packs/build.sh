@@ -38,16 +38,21 @@ copy_boot() {
 build_python() {
     minor=${2:?python needs a version, for example 3.12}
     target="$1/python$minor"
-    want="boto3 $BOTO3 simplejson $SIMPLEJSON"
+    boto3=$BOTO3 simplejson=$SIMPLEJSON
+    case $minor in
+    3.8) boto3=$BOTO3_PYTHON_3_8 simplejson=$SIMPLEJSON_PYTHON_3_8 ;;
+    3.9) boto3=$BOTO3_PYTHON_3_9 ;;
+    esac
+    want="boto3 $boto3 simplejson $simplejson"
     is_current "$target/.stamp" "$want" && return
     rm -rf "$target.new"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
         --target "$target.new" --python-version "$minor" --implementation cp --only-binary=:all: \
-        "boto3==$BOTO3" "simplejson==$SIMPLEJSON" || fail "pip could not install boto3 for Python $minor"
+        "boto3==$boto3" "simplejson==$simplejson" || fail "pip could not install boto3 for Python $minor"
     echo "$want" > "$target.new/.stamp"
     rm -rf "$target"
     mv "$target.new" "$target"
-    echo "packs: python$minor has boto3 $BOTO3"
+    echo "packs: python$minor has boto3 $boto3"
 }
 
 build_nodejs() {
