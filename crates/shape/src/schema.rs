@@ -155,6 +155,14 @@ impl Schema {
         }
     }
 
+    /// True for a shape without parts.
+    pub const fn is_scalar(&self) -> bool {
+        !matches!(
+            self.kind,
+            Kind::List(_) | Kind::Map(_) | Kind::Struct(_) | Kind::Union(_) | Kind::Nullable(_) | Kind::Events(_)
+        )
+    }
+
     /// The position and declaration of a member by its name.
     pub fn member(&self, name: &str) -> Option<(usize, &'static Member)> {
         self.members().iter().enumerate().find(|(_, m)| m.name == name)

@@ -2,7 +2,7 @@
 //!
 //! Source of the words: answers of Lambda, API Gateway and CloudWatch Logs ("1 validation error detected: Value null at
 //! 'functionName' failed to satisfy constraint: Member must not be null"). Paths are written with a small first letter,
-//! list positions from 1 as `.3.member`, map entries as `.key.member` style by those services.
+//! positions in lists of structures from 1 as `.3.member`; lists and maps of scalars are refused as a whole.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -83,10 +83,16 @@ fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
                 "Value null at '{path}' failed to satisfy constraint: Member must not be null"
             ));
         }
+        (Kind::List(item), Value::List(items)) if item().is_scalar() => {
+            scalars(item(), value, items.iter(), path, "Member", out);
+        }
         (Kind::List(item), Value::List(items)) => {
             for (index, value) in items.iter().enumerate() {
                 any(item(), value, &format!("{path}.{}.member", index + 1), out);
             }
+        }
+        (Kind::Map(item), Value::Map(entries)) if item().is_scalar() => {
+            scalars(item(), value, entries.iter().map(|(_, v)| v), path, "Map value", out);
         }
         (Kind::Map(item), Value::Map(entries)) => {
             for (key, value) in entries {
@@ -99,6 +105,48 @@ fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// A list or map of scalars is refused as a whole, with all that its items must satisfy.
+fn scalars<'a>(
+    item: &Schema,
+    whole: &Value,
+    mut items: impl Iterator<Item = &'a Value>,
+    path: &str,
+    what: &str,
+    out: &mut Vec<String>,
+) {
+    let wrong = |value: &Value| {
+        let mut found = Vec::new();
+        any(item, value, path, &mut found);
+        !found.is_empty()
+    };
+    if items.any(wrong) {
+        let all = constraints(item).join(", ");
+        out.push(violation(&shown(whole), path, &format!("{what} must satisfy constraint: [{all}]")));
+    }
+}
+
+/// All constraints of a scalar shape, in AWS's order and words.
+fn constraints(schema: &Schema) -> Vec<String> {
+    let Rules { length, range, pattern } = schema.rules;
+    let mut all = Vec::new();
+    if let Some((least, most)) = length {
+        all.push(format!("Member must have length less than or equal to {most}"));
+        all.push(format!("Member must have length greater than or equal to {least}"));
+    }
+    if let Some((least, most)) = range {
+        all.push(format!("Member must have value less than or equal to {most}"));
+        all.push(format!("Member must have value greater than or equal to {least}"));
+    }
+    if let Some(pattern) = pattern {
+        all.push(format!("Member must satisfy regular expression pattern: {pattern}"));
+    }
+    if let Kind::Enum(allowed) = schema.kind {
+        all.push(format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
+    }
+    all.push("Member must not be null".to_owned());
+    all
 }
 
 fn rules(rules: &Rules, value: &Value, path: &str, out: &mut Vec<String>) {
@@ -173,6 +221,7 @@ fn write_shown(value: &Value, out: &mut String) {
         }
     };
     match value {
+        Value::Null => out.push_str("null"),
         Value::String(text) => out.push_str(text),
         Value::Int(number) => _ = write!(out, "{number}"),
         Value::Float(number) => _ = write!(out, "{number}"),

@@ -107,8 +107,9 @@ fn violations_are_worded_as_aws_words_them() {
     );
     assert_eq!(
         refusal(Thing { words: Some(vec![Word("ok".into()), Word("NO".into())]), ..thing("f") }),
-        "1 validation error detected: Value 'NO' at 'words.2.member' failed to satisfy constraint: Member must satisfy \
-         regular expression pattern: [a-z]+"
+        "1 validation error detected: Value '[ok, NO]' at 'words' failed to satisfy constraint: Member must satisfy \
+         constraint: [Member must have length less than or equal to 3, Member must have length greater than or equal to \
+         1, Member must satisfy regular expression pattern: [a-z]+, Member must not be null]"
     );
     assert!(refusal(Thing { nested: Some(Box::new(thing(""))), ..thing("f") }).contains("at 'sub.functionName'"));
 }

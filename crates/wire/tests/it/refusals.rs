@@ -138,7 +138,7 @@ fn a_null_in_a_list_is_validations_matter_and_a_sparse_list_keeps_it() {
     );
     let refusal = shape::validate::check(Lists::SCHEMA, &read(r#"{"Dense":[null]}"#)).unwrap_err();
     assert!(
-        refusal.message.contains("Value null at 'dense.1.member' failed"),
+        refusal.message.contains("at 'dense' failed to satisfy constraint: Member must satisfy constraint: [Member must not be null]"),
         "{refusal}"
     );
 }

@@ -41,6 +41,12 @@ pub struct Invoke {
     /// A version or alias.
     #[shape(query = "Qualifier")]
     pub qualifier: Option<QualifierText>,
+    /// A name for a durable execution; refused, since there are none yet.
+    #[shape(header = "X-Amz-Durable-Execution-Name", length(1..=64), pattern = "[a-zA-Z0-9-_]+")]
+    pub durable_execution_name: Option<String>,
+    /// The tenant to run for; refused, since tenant isolation is not built yet.
+    #[shape(header = "X-Amz-Tenant-Id", length(1..=256), pattern = r"[a-zA-Z0-9\._:\/=+\-@ ]+")]
+    pub tenant_id: Option<String>,
 }
 
 /// How a function is called.
@@ -100,6 +106,11 @@ impl Operation<Lambda> for Invoke {
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<InvocationResponse, Error> {
+        for (asked, what) in [(&self.durable_execution_name, "DurableExecutionName"), (&self.tenant_id, "TenantId")] {
+            if asked.is_some() {
+                return Err(Error::not_implemented(format!("{what} of Invoke")));
+            }
+        }
         let kind = self.invocation_type.unwrap_or(InvocationType::RequestResponse);
         let resolved = lambda.resolve(cx, &self.function_name, self.qualifier.as_ref()).await?;
         let payload = self.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
