@@ -4,7 +4,6 @@
 
 use std::{
     ffi::CString,
-    io::Write,
     os::fd::AsRawFd,
     thread::sleep,
     time::{Duration, Instant},
@@ -327,59 +326,4 @@ fn a_delegated_group_with_processes_of_its_own_is_made_usable() {
     member.wait().unwrap();
     std::fs::remove_dir(format!("{UNIT}/updraft-supervisor")).unwrap();
     std::fs::remove_dir(UNIT).unwrap();
-}
-
-/// `cargo test -p sandbox --test it -- --ignored --nocapture measure`
-#[test]
-#[ignore = "prints costs, proves nothing"]
-fn measure_groups() {
-    on_each_interface("measure", &["freezing"], |_, _, mut groups| {
-        let mut out = std::io::stdout();
-        let mut report = |what: &str, times: &mut Vec<Duration>| {
-            times.sort();
-            let (least, middle) = (times[0], times[times.len() / 2]);
-            writeln!(out, "  {what}: min {least:?}, p50 {middle:?}").unwrap();
-        };
-        let (mut take, mut set, mut freeze, mut thaw) = (vec![], vec![], vec![], vec![]);
-        let (mut give, mut pooled, mut usage) = (vec![], vec![], vec![]);
-        let timed = |times: &mut Vec<Duration>, work: &mut dyn FnMut()| {
-            let start = Instant::now();
-            work();
-            times.push(start.elapsed());
-        };
-        for round in 0..200 {
-            let mut group = None;
-            let fresh = groups.ready() == 0;
-            timed(if fresh { &mut take } else { &mut pooled }, &mut || {
-                group = Some(groups.take().unwrap())
-            });
-            let mut group = group.unwrap();
-            timed(&mut set, &mut || group.set(&Limits { cpu_milli: 72, ..ROOMY }).unwrap());
-            let sleeper = Inmate::start(&group, "sleep 100");
-            timed(&mut freeze, &mut || group.freeze(true).unwrap());
-            timed(&mut thaw, &mut || group.freeze(false).unwrap());
-            timed(&mut usage, &mut || assert_eq!(group.usage().unwrap().oom_kills, 0));
-            group.kill().unwrap();
-            sleeper.wait();
-            let start = Instant::now();
-            groups.give_back(group).unwrap();
-            give.push(start.elapsed());
-            if round % 2 == 0 {
-                groups.refill(1).unwrap();
-            }
-        }
-        for (what, times) in [
-            ("take, new", &mut take),
-            ("take, ready", &mut pooled),
-            ("set", &mut set),
-            ("freeze", &mut freeze),
-            ("thaw", &mut thaw),
-            ("usage", &mut usage),
-            ("give back", &mut give),
-        ] {
-            if !times.is_empty() {
-                report(what, times);
-            }
-        }
-    });
 }
