@@ -142,6 +142,11 @@ impl Lambda {
         Ok(lambda)
     }
 
+    /// Ends all idle execution environments: the last call before the engine is shut down.
+    pub fn close(&self) {
+        self.fleet.close();
+    }
+
     /// The zip that a link out of GetFunction means, if the link is ours and still good. The HTTP layer mounts it, without
     /// authentication, at [`CODE_DOWNLOAD_PATH`]; `None` is a 403.
     pub async fn code_download(&self, path: &str, query: &str) -> Option<Bytes> {

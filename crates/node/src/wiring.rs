@@ -148,6 +148,7 @@ impl Node {
         stopping.send_replace(true);
         while servers.join_next().await.is_some() {}
         hooks.run("shutdown").await;
+        house.lambda.close();
         engine.shutdown().await;
         logs.flush().await;
         if let Err(error) = store.close().await {

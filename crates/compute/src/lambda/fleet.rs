@@ -130,6 +130,13 @@ impl Fleet {
         });
     }
 
+    /// Ends all idle environments: before the engine stops.
+    pub(crate) fn close(&self) {
+        for (_, version) in lock(&self.versions).drain() {
+            version.retire();
+        }
+    }
+
     fn version(&self, resolved: &Resolved) -> Arc<Version> {
         let mut versions = lock(&self.versions);
         if let Some(version) = versions.get(&resolved.deployment_id) {

@@ -315,12 +315,7 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
         let why = "started without root: sandboxes reach nothing but this server";
         layers.push(Layer::degraded("egress", why, "start the server as root"));
     }
-    for zygote in &hello.zygotes {
-        if let Err(error) = worker.start_zygote(zygote.clone()) {
-            let fix = "see that the interpreter and its boot files can be read by everyone";
-            layers.push(Layer::degraded("zygote", format!("{}: {error}", zygote.name), fix));
-        }
-    }
+    hello.zygotes.iter().for_each(|zygote| worker.offer_zygote(zygote.clone()));
     worker
         .say(&Said::Ready {
             layers: layers.into_iter().map(flat).collect(),

@@ -10,7 +10,7 @@ use rustix::event::epoll;
 
 use super::{
     launch::{self, Launcher},
-    plan::{CodeTrees, Limits, Plan, SlotId},
+    plan::{CodeTrees, Limits, Plan, SlotId, ZygotePlan},
     protocol::{self, Asked, MESSAGE_MAX, Refusal, Reply, Request, Said},
     slot::{self, Kit, Slot},
     zygote::{Birth, News, Zygote},
@@ -52,6 +52,8 @@ pub(super) struct Worker {
     free: Vec<u32>,
     generation: u64,
     zygotes: Vec<Option<Zygote>>,
+    /// Zygotes that nobody has asked for a child of yet: each costs a boot and some 15 MB.
+    dormant: Vec<ZygotePlan>,
     /// Whether the pools may lack something.
     refills: bool,
     buffer: Box<[u8]>,
@@ -79,6 +81,7 @@ impl Worker {
             // Above whatever a former spawner of this boot has counted to.
             generation: first_generation(),
             zygotes: Vec::new(),
+            dormant: Vec::new(),
             refills: true,
             buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
         };
@@ -86,8 +89,19 @@ impl Worker {
         Ok(worker)
     }
 
+    /// Keeps a zygote's plan until the first child of it is asked for.
+    pub(super) fn offer_zygote(&mut self, plan: ZygotePlan) {
+        self.dormant.push(plan);
+    }
+
+    fn wake_zygote(&mut self, name: &str) -> Result<(), Refusal> {
+        let Some(at) = self.dormant.iter().position(|plan| plan.name == name) else { return Ok(()) };
+        let plan = self.dormant.swap_remove(at);
+        self.start_zygote(plan).map_err(Refusal::system("start the zygote"))
+    }
+
     /// Starts a zygote; it says later when it has booted.
-    pub(super) fn start_zygote(&mut self, plan: super::plan::ZygotePlan) -> io::Result<()> {
+    fn start_zygote(&mut self, plan: ZygotePlan) -> io::Result<()> {
         let group = self.groups.take()?;
         let zygote = Zygote::start(plan, &self.launcher, Some(group))?;
         let index = self.zygotes.len();
@@ -235,6 +249,9 @@ impl Worker {
     /// On failure gives back what was made, to be taken apart.
     fn make(&mut self, ticket: u64, id: SlotId, plan: Plan) -> Result<(), Unmade> {
         self.refills = true;
+        if let super::plan::Start::Zygote { name } = &plan.start {
+            self.wake_zygote(name).map_err(|refusal| Box::new((refusal, None)))?;
+        }
         if self.networks.ready() == 0 {
             // One that was used lately is cheaper than a new one.
             let _ = self.networks.refill(1);
