@@ -3,6 +3,10 @@
 set -eu
 
 cd "$(dirname "$0")"
+# Maven takes seconds to find out that there is nothing to do.
+if [ -f build/function.zip ] && [ -z "$(find pom.xml src -newer build/function.zip)" ]; then
+    exit 0
+fi
 mvn -q -B -ntp -Dstyle.color=never package
 mkdir -p build
 cp target/order-validator.jar build/function.zip

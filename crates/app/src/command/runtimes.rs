@@ -22,7 +22,11 @@ pub(super) struct Runtimes {
 enum Command {
     /// Builds the runtime packs for this host's interpreters: boto3, the AWS SDK for JavaScript v3, Java's boot jar.
     /// Needs pip, npm and Maven with a JDK; what is current is left alone.
-    Install,
+    Install {
+        /// Only these packs, by the names that `updraft runtimes` shows [default: all that suit this host]
+        #[arg(value_name = "PACK")]
+        packs: Vec<String>,
+    },
 }
 
 impl Runtimes {
@@ -31,7 +35,7 @@ impl Runtimes {
         let found = sandbox::Runtimes::discover(&search());
         match self.command {
             None => show(&found, &directory),
-            Some(Command::Install) => install(&found, &directory)?,
+            Some(Command::Install { packs }) => install(&found, &directory, &packs)?,
         }
         Ok(())
     }
@@ -68,10 +72,15 @@ fn show(found: &sandbox::Runtimes, directory: &std::path::Path) {
     println!("packs in {}:\n{rows}", directory.display());
 }
 
-fn install(found: &sandbox::Runtimes, directory: &std::path::Path) -> Result<(), Failure> {
+fn install(found: &sandbox::Runtimes, directory: &std::path::Path, only: &[String]) -> Result<(), Failure> {
+    let suitable = packs::for_host(found);
+    if let Some(unknown) = only.iter().find(|name| !suitable.iter().any(|pack| pack.name == **name)) {
+        let names: Vec<&str> = suitable.iter().map(|pack| pack.name.as_str()).collect();
+        return Err(format!("no pack '{unknown}' suits this host; there are: {}", names.join(", ")).into());
+    }
     let scratch = std::env::temp_dir().join(format!("updraft-packs-{}", std::process::id()));
     let mut failed = Vec::new();
-    for pack in packs::for_host(found) {
+    for pack in suitable.into_iter().filter(|pack| only.is_empty() || only.contains(&pack.name)) {
         println!("{} …", pack.name);
         if !pack.build(directory, &scratch)?.success() {
             failed.push(pack.name);
