@@ -11,7 +11,7 @@ use compute::Lambda;
 use compute::lambda;
 use identity::{Identity, Seed, Sts};
 use observe::Logs;
-use sandbox::{Engine, SandboxIdentity};
+use sandbox::Engine;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -198,7 +198,7 @@ fn engine_config(config: &Config, clock: &Clock, listeners: &[TcpListener], insi
             config::Egress::None => sandbox::Egress::None,
         },
         endpoint_port: port(listeners),
-        endpoint: Arc::new(move |stream, identity| inside.serve(stream, identity)),
+        endpoint: Arc::new(move |stream, _| Box::pin(inside.clone().serve(stream))),
         sandboxes_max: config.sandboxes_max,
         pools: sandbox::PoolTargets {
             python: config.pools.python.unwrap_or(defaults.python),
@@ -253,10 +253,9 @@ impl Inside {
         _ = self.0.set(Arc::downgrade(house));
     }
 
-    fn serve(&self, stream: TcpStream, _: SandboxIdentity) {
+    async fn serve(self, stream: TcpStream) {
         let Some(house) = self.0.get().and_then(std::sync::Weak::upgrade) else { return };
-        _ = stream.set_nodelay(true);
         let peer = Peer { address: None, from_sandbox: true };
-        tokio::spawn(server::serve_connection(stream, house, peer));
+        server::serve_connection(stream, house, peer).await;
     }
 }

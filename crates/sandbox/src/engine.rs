@@ -24,6 +24,7 @@ mod start;
 
 use std::{
     path::PathBuf,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -57,8 +58,9 @@ const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long [`Engine::shutdown`] waits.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Takes a connection that a sandbox made to the server's own endpoint. Must not block.
-pub type EndpointHandler = Arc<dyn Fn(tokio::net::TcpStream, SandboxIdentity) + Send + Sync>;
+/// Serves a connection that a sandbox made to the server's own endpoint, until it or the sandbox ends. Must not block.
+pub type EndpointHandler =
+    Arc<dyn Fn(tokio::net::TcpStream, SandboxIdentity) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// How many booted, warmed sandboxes to keep waiting for code, for each runtime in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +127,7 @@ impl Config {
             isolation: Isolation::default(),
             egress: Egress::default(),
             endpoint_port: 4566,
-            endpoint: Arc::new(|_, _| ()),
+            endpoint: Arc::new(|_, _| Box::pin(async {})),
             sandboxes_max: 1000,
             pools: PoolTargets::default(),
         }

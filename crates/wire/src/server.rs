@@ -21,8 +21,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use shape::Body;
 use shape::body::ByteStream;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::protocol::Answer;
@@ -81,13 +80,15 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             address: Some(address.ip()),
             from_sandbox: false,
         };
-        let (handler, builder) = (handler.clone(), builder());
-        let service = service_fn(move |request| respond(handler.clone(), request, peer));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection.into_owned());
+        let (handler, watcher) = (handler.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended badly");
+            if has_begun(&stream).await {
+                let service = service_fn(move |request| respond(handler.clone(), request, peer));
+                let builder = builder();
+                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                if let Err(error) = watcher.watch(connection.into_owned()).await {
+                    tracing::debug!(%error, "a connection ended badly");
+                }
             }
             drop(place);
         });
@@ -102,17 +103,22 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
 }
 
 /// Serves one connection to its end: sockets that do not come from our own listener.
-pub async fn serve_connection<H: Handler, S>(stream: S, handler: Arc<H>, peer: Peer)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub async fn serve_connection<H: Handler>(stream: TcpStream, handler: Arc<H>, peer: Peer) {
+    if !has_begun(&stream).await {
+        return;
+    }
     let service = service_fn(move |request| respond(handler.clone(), request, peer));
-    if let Err(error) = builder()
-        .serve_connection_with_upgrades(TokioIo::new(stream), service)
-        .await
-    {
+    if let Err(error) = builder().serve_connection_with_upgrades(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a connection ended badly");
     }
+}
+
+/// Waits for the first byte: telling HTTP/1.1 from h2 has no time limit of its own, so a silent client would keep its
+/// connection for ever.
+async fn has_begun(stream: &TcpStream) -> bool {
+    let mut first = [0; 1];
+    let peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(count)) if count > 0)
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

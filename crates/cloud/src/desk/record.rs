@@ -47,6 +47,11 @@ impl Visit {
         self.protocol = identity.protocol;
     }
 
+    /// The operation's name, once it is known.
+    pub(super) fn operation(&self) -> &'static str {
+        self.operation.unwrap_or("?")
+    }
+
     pub(super) fn calls(&mut self, operation: &'static str) {
         self.operation = Some(operation);
     }
@@ -55,7 +60,7 @@ impl Visit {
 /// One line for each request, at `debug` for successes and `info` for refusals.
 pub(super) fn end(visit: &Visit, answer: &Answer) {
     let service = visit.service.as_ref().map_or("?", |s| s.id.name);
-    let operation = visit.operation.unwrap_or("?");
+    let operation = visit.operation();
     let (status, micros) = (answer.status.as_u16(), visit.begun.elapsed().as_micros() as u64);
     let id = &*visit.request_id;
     match status {

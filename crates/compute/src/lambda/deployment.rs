@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use base::Error;
+use base::{Cx, Error};
 use bytes::Bytes;
 use store::{BlobId, Scan, Tx};
 use tokio::sync::OwnedRwLockReadGuard;
@@ -69,11 +69,11 @@ impl<'a> Source<'a> {
 
 impl Lambda {
     /// Brings code into place: the zip stored, the tree unpacked, or all of it refused with nothing left behind.
-    pub(crate) async fn stage(&self, source: &Source<'_>, operation: &str) -> Result<Staged, Failure> {
+    pub(crate) async fn stage(&self, cx: &Cx, source: &Source<'_>, operation: &str) -> Result<Staged, Failure> {
         let package = source.package(operation)?;
         let no_collection = self.collection.clone().read_owned().await;
         let code = match package {
-            Package::Directory(directory) => self.hot_reload(directory)?,
+            Package::Directory(directory) => self.hot_reload(cx, directory)?,
             Package::Zip(zip) => self.stage_zip(zip).await?,
         };
         Ok(Staged {
@@ -95,7 +95,11 @@ impl Lambda {
         })
     }
 
-    fn hot_reload(&self, directory: &str) -> Result<Code, Error> {
+    fn hot_reload(&self, cx: &Cx, directory: &str) -> Result<Code, Error> {
+        if cx.origin.from_sandbox {
+            // A function must not get to see the host's files by making another function of them.
+            return Err(Error::access_denied("The hot-reload bucket is for callers outside of functions."));
+        }
         if !self.config.hot_reload {
             return Err(Error::access_denied(
                 "The hot-reload bucket is off: this server listens beyond loopback.",

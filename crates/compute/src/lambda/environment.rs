@@ -109,6 +109,8 @@ fn variables(
         }
     }
     if let Some(role) = Arn::parse(&resolved.role) {
+        // Any well-formed role is taken until IAM stands, but it never leads into another account.
+        let role = Arn { account: resolved.account.to_string(), ..role };
         let credentials = ports.credentials.for_role(&role, &resolved.name, CREDENTIALS_SECS, now);
         set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
         set("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key);

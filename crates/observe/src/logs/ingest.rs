@@ -6,22 +6,25 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use base::Clock;
-use bytes::Bytes;
+use base::{Clock, Timestamp};
 use cloud::ports::{LogDestination, LogEvent, LogSink};
 use store::{Durability, Store, Tx};
 use tokio::sync::{Notify, watch};
 
 use super::records::{EVENTS, Event, GROUPS, Group, Position, STREAMS, Stream, event_key, group_key, stream_key};
 
-/// Bytes that may wait to be written; beyond it events are dropped, counted, and the stream says how many.
-const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that may wait to be written, of one stream and in all; beyond it events are dropped, counted, and the stream says
+/// how many. A stream's share is small, so that one that floods takes nobody else's place.
+const STREAM_BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+const BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What one event costs beside its message: AWS counts 26 bytes.
 pub(super) const EVENT_OVERHEAD_BYTES: usize = 26;
 
-/// Events of one transaction; a stream that floods takes several.
+/// Events and bytes of one transaction; a stream that floods takes several. Bytes that are no UTF-8 grow threefold, and a
+/// transaction holds 32 MB.
 const EVENTS_PER_COMMIT: usize = 4_000;
+const BYTES_PER_COMMIT: usize = 8 * 1024 * 1024;
 
 /// Events on their way into the store.
 pub(super) struct Ingest {
@@ -32,11 +35,29 @@ pub(super) struct Ingest {
 
 #[derive(Default)]
 struct Backlog {
-    streams: HashMap<LogDestination, Vec<LogEvent>>,
-    dropped: HashMap<LogDestination, u64>,
+    streams: HashMap<LogDestination, Waiting>,
     bytes: usize,
     /// Appends so far.
     appended: u64,
+}
+
+/// What waits of one stream.
+#[derive(Default)]
+struct Waiting {
+    events: Vec<LogEvent>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl Waiting {
+    /// The events, with a word about those that were dropped.
+    fn into_events(mut self, now: Timestamp) -> Vec<LogEvent> {
+        if self.dropped > 0 {
+            let words = format!("[updraft] {} log events were dropped: written faster than stored\n", self.dropped);
+            self.events.push(LogEvent { at: now, message: words.into() });
+        }
+        self.events
+    }
 }
 
 impl Ingest {
@@ -58,17 +79,12 @@ impl Ingest {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> (Vec<(LogDestination, Vec<LogEvent>)>, u64) {
+    fn take(&self, now: Timestamp) -> (Vec<(LogDestination, Vec<LogEvent>)>, u64) {
         let mut backlog = self.lock();
         backlog.bytes = 0;
-        let mut streams = std::mem::take(&mut backlog.streams);
-        for (to, count) in std::mem::take(&mut backlog.dropped) {
-            let events = streams.entry(to).or_default();
-            let at = events.last().map_or_else(|| base::Timestamp::from_millis(0), |e| e.at);
-            let message = Bytes::from(format!("[updraft] {count} log events were dropped: written faster than stored"));
-            events.push(LogEvent { at, message });
-        }
-        (streams.into_iter().collect(), backlog.appended)
+        let (streams, appended) = (std::mem::take(&mut backlog.streams), backlog.appended);
+        drop(backlog);
+        (streams.into_iter().map(|(to, waiting)| (to, waiting.into_events(now))).collect(), appended)
     }
 }
 
@@ -77,11 +93,14 @@ impl LogSink for Ingest {
         let mut backlog = self.lock();
         backlog.appended += 1;
         let size: usize = events.iter().map(|e| e.message.len() + EVENT_OVERHEAD_BYTES).sum();
-        if backlog.bytes + size > BACKLOG_BYTES_MAX {
-            *backlog.dropped.entry(to.clone()).or_default() += events.len() as u64;
+        let full = backlog.bytes + size > BACKLOG_BYTES_MAX;
+        let waiting = backlog.streams.entry(to.clone()).or_default();
+        if full || waiting.bytes + size > STREAM_BACKLOG_BYTES_MAX {
+            waiting.dropped += events.len() as u64;
         } else {
+            waiting.bytes += size;
+            waiting.events.extend(events);
             backlog.bytes += size;
-            backlog.streams.entry(to.clone()).or_default().extend(events);
         }
         drop(backlog);
         self.wake.notify_one();
@@ -93,10 +112,10 @@ async fn write(ingest: Weak<Ingest>, store: Store, clock: Clock) {
     loop {
         let Some(this) = ingest.upgrade() else { return };
         let notified = this.wake.notified();
-        let (streams, appended) = this.take();
+        let (streams, appended) = this.take(clock.now());
         let idle = streams.is_empty();
         for (to, events) in streams {
-            for part in events.chunks(EVENTS_PER_COMMIT) {
+            for part in parts(&events) {
                 if let Err(error) = append_now(&store, &to, part.to_vec(), clock.now().millis()).await {
                     tracing::error!(%error, group = &*to.group, "log events could not be stored and are lost");
                 }
@@ -109,6 +128,22 @@ async fn write(ingest: Weak<Ingest>, store: Store, clock: Clock) {
             _ = waiting.await;
         }
     }
+}
+
+/// The events in portions that one transaction takes.
+fn parts(events: &[LogEvent]) -> impl Iterator<Item = &[LogEvent]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |event: &&LogEvent| {
+            bytes += event.message.len() + EVENT_OVERHEAD_BYTES;
+            bytes <= BYTES_PER_COMMIT
+        };
+        let count = rest.iter().take(EVENTS_PER_COMMIT).take_while(fits).count();
+        let (part, later) = rest.split_at(count.max(1).min(rest.len()));
+        rest = later;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 async fn append_now(store: &Store, to: &LogDestination, events: Vec<LogEvent>, now_ms: i64) -> store::Result<()> {

@@ -12,7 +12,7 @@ use std::{
 
 use base::Clock;
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -250,18 +250,29 @@ impl Drop for Grave {
     }
 }
 
+/// Connections that one sandbox may have to the server's endpoint at a time; further ones wait.
+const CONNECTIONS_MAX: usize = 64;
+
 /// Hands over the connections a sandbox makes to the server's endpoint. Before it has a function there are none to be
 /// expected: nothing but our own boot files has run in it.
 async fn welcome(listener: TcpListener, identity: Arc<OnceLock<SandboxIdentity>>, endpoint: EndpointHandler) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut conversations = JoinSet::new();
     loop {
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        while conversations.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Some(identity) = identity.get() {
                     let _ = stream.set_nodelay(true);
-                    endpoint(stream, identity.clone());
+                    let conversation = endpoint(stream, identity.clone());
+                    conversations.spawn(async move {
+                        conversation.await;
+                        drop(place);
+                    });
                 }
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -591,12 +591,12 @@ mod confined {
                 move |stream: tokio::net::TcpStream, identity: sandbox::SandboxIdentity| {
                     assert_eq!(identity.spec.function_name, "greet");
                     counted.fetch_add(1, Ordering::SeqCst);
-                    tokio::spawn(async move {
+                    Box::pin(async move {
                         use tokio::io::{AsyncReadExt, AsyncWriteExt};
                         let mut stream = stream;
                         let _ = stream.read(&mut [0; 4096]).await;
                         let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nfrom the server").await;
-                    });
+                    })
                 },
             );
         })

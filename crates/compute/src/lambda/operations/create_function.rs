@@ -137,7 +137,7 @@ impl Operation<Lambda> for CreateFunction {
             Err(Failure::Aws(_)) => {}
             Err(failure) => return Err(failure.into()),
         }
-        let staged = lambda.stage(&self.code.source(), "CreateFunction").await;
+        let staged = lambda.stage(cx, &self.code.source(), "CreateFunction").await;
         let staged = staged.inspect_err(|_| lambda.collect_later())?;
         let new = New {
             target: target.clone(),

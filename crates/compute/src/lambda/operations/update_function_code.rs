@@ -68,7 +68,7 @@ impl Operation<Lambda> for UpdateFunctionCode {
         let present = lambda.function(&target).await?.latest;
         check_revision(&present, self.revision_id.as_deref())?;
         check_settled(&target, &present)?;
-        let staged = lambda.stage(&self.source(), "UpdateFunctionCode").await;
+        let staged = lambda.stage(cx, &self.source(), "UpdateFunctionCode").await;
         let staged = staged.inspect_err(|_| lambda.collect_later())?;
         let update = CodeUpdate {
             target: target.clone(),
