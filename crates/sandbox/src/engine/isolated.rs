@@ -63,6 +63,15 @@ impl IsolatedCell {
         self.spawner.attach(self.id, code, limits).await
     }
 
+    /// Changes what it may use from now on. One that ended meanwhile needs no limits.
+    pub(crate) async fn limit(&self, limits: Limits) {
+        if let Err(error) = self.spawner.limit(self.id, limits).await
+            && !matches!(error, spawner::Error::Gone | spawner::Error::Died)
+        {
+            tracing::warn!(%error, slot = self.id.slot, "a sandbox could not be limited");
+        }
+    }
+
     pub(crate) async fn exited(&self) -> Exit {
         // An error of the poll itself cannot be told from an end, and `wait` tells the truth.
         let _ = self.pidfd.readable().await;

@@ -143,6 +143,7 @@ impl Sandbox {
                 }
             };
             self.initialised = true;
+            self.engine.factory.end_of_init(&life, &self.identity.spec);
         }
         life.drain_logs();
         self.sink.invoke_begins();

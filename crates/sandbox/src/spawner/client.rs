@@ -190,6 +190,11 @@ impl Spawner {
         .map(drop)
     }
 
+    /// Changes its share of processor time, its memory and its number of processes while it runs.
+    pub async fn limit(&self, id: SlotId, limits: Limits) -> Result<(), Error> {
+        self.order(Request::Limit { id, limits }).await.map(drop)
+    }
+
     /// Stops or resumes every process in it. The processes do not notice.
     pub async fn freeze(&self, id: SlotId, frozen: bool) -> Result<(), Error> {
         self.order(Request::Freeze { id, frozen }).await.map(drop)

@@ -48,6 +48,10 @@ pub(super) enum Request {
         code: CodeTrees,
         limits: Limits,
     },
+    Limit {
+        id: SlotId,
+        limits: Limits,
+    },
     Freeze {
         id: SlotId,
         frozen: bool,

@@ -224,6 +224,13 @@ impl Slot {
         Ok(())
     }
 
+    /// Writes the control group's limits anew; those of files and `/tmp` stay.
+    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Refusal> {
+        self.group
+            .set(&group_limits(limits))
+            .map_err(Refusal::system("write the cgroup's limits"))
+    }
+
     pub(super) fn usage(&mut self) -> Usage {
         let used = self.group.usage().unwrap_or_default();
         Usage {

@@ -185,6 +185,7 @@ impl Worker {
                 Err(refusal) => Err(refusal),
             },
             Request::Attach { id, code, limits } => self.attach(id, &code, &limits),
+            Request::Limit { id, limits } => self.slot(id).and_then(|slot| slot.limit(&limits)).map(|()| Reply::Done),
             Request::Freeze { id, frozen } => self.slot(id).and_then(|slot| {
                 slot.freeze(frozen)
                     .map(|()| Reply::Done)

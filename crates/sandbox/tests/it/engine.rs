@@ -541,6 +541,22 @@ mod confined {
         Bed::start(Isolation::Sandbox, no_pools()).await
     }
 
+    /// 128 MB buy a fourteenth of a processor, but not while the function initialises.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn init_has_a_whole_processor_and_an_invocation_its_share() {
+        let bed = bed().await;
+        if bed.engine.posture().degraded().any(|layer| layer.name == "cpu limit") {
+            return eprintln!("skipped: this host has no cpu limit");
+        }
+        let code = "import time\ndef work():\n    began = time.monotonic()\n    until = time.process_time() + 0.15\n    while time.process_time() < until: pass\n    return time.monotonic() - began\ninit = work()\ndef handler(event, context): return [init, work()]\n";
+        let mut spec = bed.spec(PYTHON, &[("app.py", code)]);
+        spec.memory_mb = 128;
+        let (outcome, _) = bed.run(spec, "{}").await;
+        let [init, invocation]: [f64; 2] = serde_json::from_str(text(&outcome)).expect("two numbers");
+        // Alone, 0.15 s of work take as long; with the function's share they take two seconds.
+        assert!(invocation > 1.0 && init < invocation, "init {init} s, invocation {invocation} s");
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn too_much_memory_is_told_from_other_ends() {
         let bed = bed().await;
