@@ -122,7 +122,7 @@ impl Registry {
         let mounted = self.service(service).ok_or_else(|| Error::not_implemented(format!("the service {service}")))?;
         match mounted.by_name(operation) {
             Some(Target::Operation(at)) => {
-                shape::validate::check(mounted.info(at).input, &input)?;
+                mounted.id.validate(mounted.info(at).input, &input)?;
                 let bound = mounted.bind(at, input, cx).map_err(|error| Error::validation(error.to_string()))?;
                 bound.run(cx.clone()).await
             }

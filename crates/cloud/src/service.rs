@@ -1,6 +1,7 @@
 //! A service: its names, its protocols, its operations, and what AWS's has that ours has not yet.
 
-use base::{Arn, Cx};
+use base::{Arn, Cx, Error};
+use shape::{Schema, Value};
 use wire::protocol::Protocol;
 use wire::route::HttpBinding;
 
@@ -24,7 +25,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     }
 
     /// Forgets all state, or one account's: `POST /_updraft/reset`.
-    fn reset<'a>(&'a self, account: Option<base::AccountId>) -> BoxFuture<'a, Result<(), base::Error>>;
+    fn reset<'a>(&'a self, account: Option<base::AccountId>) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 /// A service's names on the wire.
@@ -46,6 +47,8 @@ pub struct ServiceId {
     pub path_prefixes: &'static [&'static str],
     /// The largest request body, in bytes; beyond it the request is refused unread.
     pub body_limit_bytes: usize,
+    /// The code of the error for input that breaks its shape's rules.
+    pub validation_code: &'static str,
 }
 
 /// The largest request body unless a service says otherwise.
@@ -63,6 +66,7 @@ impl ServiceId {
             xml_namespace: None,
             path_prefixes: &[],
             body_limit_bytes: BODY_LIMIT_BYTES,
+            validation_code: "ValidationException",
         }
     }
 
@@ -89,6 +93,18 @@ impl ServiceId {
     /// Sets the largest request body in bytes.
     pub const fn body_limit_bytes(self, bytes: usize) -> ServiceId {
         ServiceId { body_limit_bytes: bytes, ..self }
+    }
+
+    /// Names the error for input that breaks its shape's rules, where it is not `ValidationException`.
+    pub const fn validation_code(self, code: &'static str) -> ServiceId {
+        ServiceId { validation_code: code, ..self }
+    }
+}
+
+impl ServiceId {
+    /// Checks an input against its schema; what is wrong is said under the service's own code.
+    pub(crate) fn validate(&self, schema: &Schema, input: &Value) -> Result<(), Error> {
+        shape::validate::check(schema, input).map_err(|error| Error { code: self.validation_code.into(), ..error })
     }
 }
 

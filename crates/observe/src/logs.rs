@@ -49,7 +49,9 @@ impl Logs {
 }
 
 impl Service for Logs {
-    const ID: ServiceId = ServiceId::new("logs", &[Protocol::AwsJson11], "2014-03-28").target_prefix("Logs_20140328");
+    const ID: ServiceId = ServiceId::new("logs", &[Protocol::AwsJson11], "2014-03-28")
+        .target_prefix("Logs_20140328")
+        .validation_code("InvalidParameterException");
     const OPERATIONS: &'static [Op<Self>] = &[
         op::<_, CreateLogGroup>(),
         op::<_, CreateLogStream>(),

@@ -125,7 +125,8 @@ async fn serve(config: node::Config) -> Result<(), Failure> {
 
 fn start_logging(filter: &str, json: bool) -> Result<(), Failure> {
     // The storage engine tells its own housekeeping at `info`: of no use to users, unless they ask for it by name.
-    let filter = EnvFilter::try_new(format!("fjall=warn,lsm_tree=warn,{filter}"))?;
+    let directives = format!("fjall=warn,lsm_tree=warn,{filter}");
+    let filter = EnvFilter::try_new(directives).map_err(|error| format!("--log {filter}: {error}"))?;
     let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match json {
         true => logging.json().init(),

@@ -12,7 +12,7 @@ use super::route::Route;
 pub(super) fn decode(identity: &Identity, route: &Route, head: &Parts, body: Bytes) -> Result<Value, Error> {
     let body = unwrapped(identity, head, body)?;
     let input = identity.protocol.decode(route.operation.input, &route.labels, head, Body::Whole(body))?;
-    shape::validate::check(route.operation.input, &input)?;
+    identity.service.id.validate(route.operation.input, &input)?;
     Ok(input)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::Error;
-use http::header::HOST;
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use wire::protocol::Protocol;
 use wire::route;
@@ -33,7 +33,9 @@ impl Identity {
 /// segment, the host's first label.
 pub(super) fn identify(registry: &Registry, head: &Parts) -> Result<Identity, Error> {
     let presented = sigv4::parse(head);
-    let scope = presented.as_ref().ok().and_then(Option::as_ref).map(|p| p.scope.service.as_str());
+    let claimed = presented.is_err().then(|| claimed_service(head)).flatten();
+    let proven = presented.as_ref().ok().and_then(Option::as_ref).map(|p| p.scope.service.as_str());
+    let scope = proven.or(claimed.as_deref());
     let hint = route::call(head, b"");
     let service = by_hint(registry, hint.service)
         .or_else(|| scope.and_then(|name| registry.service(name)))
@@ -46,6 +48,14 @@ pub(super) fn identify(registry: &Registry, head: &Parts) -> Result<Identity, Er
         false => service.id.protocols[0],
     };
     Ok(Identity { service, protocol, presented })
+}
+
+/// The service in a signature's scope, read without regard to the rest: a broken signature is refused by the service that
+/// it was meant for.
+fn claimed_service(head: &Parts) -> Option<String> {
+    let signature = header(head, AUTHORIZATION.as_str()).or_else(|| head.uri.query())?.replace("%2F", "/");
+    let (_, credential) = signature.split_once("Credential=")?;
+    credential.split(['&', ',', ' ']).next()?.split('/').nth(3).map(str::to_owned)
 }
 
 fn by_hint<'a>(registry: &'a Registry, hint: Option<&str>) -> Option<&'a Arc<Mounted>> {

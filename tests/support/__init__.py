@@ -1,0 +1,1 @@
+"""What the tests of the whole server share. Nothing in here knows how the server is built."""
