@@ -51,10 +51,9 @@ def test_the_quickstart(aws, package, runtimes, tmp_path, language):
         *("--handler", handler, "--zip-file", zipped, "--timeout", 10, "--environment", "Variables={AB=1}"),
     )
     aws.run("lambda", "wait", "function-active-v2", "--function-name", name)
-    answer = aws.run(
-        *("lambda", "invoke", "--function-name", name),
-        *("--payload", '{"name": "Ada"}', "--log-type", "Tail", tmp_path / "answer.json"),
-    )
+    (tmp_path / "event.json").write_text('{"name": "Ada"}')
+    event, answer = f"fileb://{tmp_path / 'event.json'}", tmp_path / "answer.json"
+    answer = aws.run("lambda", "invoke", "--function-name", name, "--payload", event, "--log-type", "Tail", answer)
     assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
     assert json.loads((tmp_path / "answer.json").read_text()) == {"hello": "Ada"}
     events = aws.run("logs", "filter-log-events", "--log-group-name", f"/aws/lambda/{name}", "--query", "events[].message")

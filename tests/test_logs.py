@@ -329,9 +329,9 @@ def test_aws_logs_tail_follows_a_function(create, updraft, tmp_path):
     source = "def handler(n, c):\n    print('tick', n)\n"
     function = create.python(source)
     function.invoke("first")
-    aws = AWS.version_2(updraft)
-    if aws is None:
-        pytest.skip("`aws logs tail` needs the AWS CLI 2 (on Debian: apt install awscli), and only version 1 is here")
+    aws = AWS(updraft)
+    if not aws.is_version_2():
+        pytest.skip("`aws logs tail` needs the AWS CLI 2, which `make setup` installs")
     with open(tmp_path / "tail", "w+") as output:
         tail = subprocess.Popen(
             [*aws.program, "logs", "tail", function.log_group, "--follow", "--format", "short"],

@@ -1,7 +1,6 @@
 """The AWS CLI as users type it."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,17 +15,10 @@ class AWS:
         self.program = [str(beside if beside.exists() else shutil.which("aws"))]
         self.environment = server.client_environment(**more)
 
-    @classmethod
-    def version_2(cls, server):
-        """The second major version, which is no Python package and alone has `logs tail`; None where it is missing."""
-        for directory in ["/usr/bin", *os.environ["PATH"].split(os.pathsep)]:
-            program = shutil.which("aws", path=directory)
-            if program and _version(program).startswith("aws-cli/2"):
-                aws = cls(server)
-                # Releases before 2.13 do not know AWS_ENDPOINT_URL.
-                aws.program = [program, "--endpoint-url", server.endpoint]
-                return aws
-        return None
+    def is_version_2(self):
+        """Version 2 is no Python package, and it alone has `logs tail`."""
+        shown = subprocess.run([*self.program, "--version"], capture_output=True, text=True, timeout=60).stdout
+        return shown.startswith("aws-cli/2")
 
     def run(self, *words):
         """Runs it; gives stdout as JSON if it is, else as text."""
@@ -47,6 +39,3 @@ class AWS:
         command = [*self.program, *map(str, words)]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
 
-
-def _version(program):
-    return subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
