@@ -57,7 +57,8 @@ def test_the_quickstart(aws, package, runtimes, tmp_path, language):
     assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
     assert json.loads((tmp_path / "answer.json").read_text()) == {"hello": "Ada"}
     events = aws.run("logs", "filter-log-events", "--log-group-name", f"/aws/lambda/{name}", "--query", "events[].message")
-    assert "called\n" in events and any(line.startswith("REPORT RequestId:") for line in events)
+    assert any(line.endswith("called\n") for line in events)
+    assert events[-1].startswith("REPORT RequestId: ")
     aws.run("lambda", "update-function-configuration", "--function-name", name, "--timeout", 20)
     aws.run("lambda", "wait", "function-updated-v2", "--function-name", name)
     shown = aws.run("lambda", "get-function-configuration", "--function-name", name)

@@ -34,7 +34,7 @@ const creation = (source) => ({
 });
 const invoke = async (event, more = {}) => {
   const answer = await lambda.send(new InvokeCommand({ FunctionName, Payload: JSON.stringify(event), ...more }));
-  return { ...answer, value: JSON.parse(answer.Payload.transformToString() || 'null') };
+  return { ...answer, value: JSON.parse(answer.Payload?.transformToString() || 'null') };
 };
 
 before(async () => {

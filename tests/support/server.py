@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -64,6 +65,7 @@ def client_environment(endpoint, key="test", region=REGION, **more):
         AWS_ACCESS_KEY_ID=key,
         AWS_SECRET_ACCESS_KEY="test",
         AWS_DEFAULT_REGION=region,
+        AWS_REGION=region,  # the SDKs for JavaScript and Java know no default region
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
@@ -84,6 +86,7 @@ class Server:
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
         self.output = []
         self._clients = {}
+        self._family = set()
 
     def command(self):
         return [
@@ -193,19 +196,23 @@ class Server:
         return [line for line in lines if str(self.data_dir) in line]
 
     def processes(self):
-        """Processes that bear the server's directory in their command line, mounts or control group."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            if self._is_ours(entry):
-                found.append(f"{entry.name}: {_read(entry / 'cmdline').replace(chr(0), ' ')}")
-        return found
+        """`PID: command` of every process of the server's: it and its descendants (also those seen by an earlier call), and
+        whatever bears its directory in its command line, its mounts or its control group."""
+        every = {process.pid: process for process in _processes()}
+        ours = {pid for pid, process in every.items() if self._is_ours(process)}
+        if self.is_running():
+            ours.add(self.process.pid)
+        while more := {pid for pid, process in every.items() if process.parent in ours} - ours:
+            ours |= more
+        self._family |= {(pid, every[pid].started) for pid in ours if pid in every}
+        ours -= {os.getpid()}
+        return [f"{pid}: {every[pid].command}" for pid in sorted(ours) if pid in every]
 
-    def _is_ours(self, entry):
-        if str(self.data_dir) in _read(entry / "cmdline") or f"updraft/{self.instance()}" in _read(entry / "cgroup"):
+    def _is_ours(self, process):
+        if (process.pid, process.started) in self._family or str(self.data_dir) in process.command:
             return True
-        return str(self.data_dir) in _read(entry / "mountinfo")
+        entry = Path("/proc") / str(process.pid)
+        return f"updraft/{self.instance()}" in _read(entry / "cgroup") or str(self.data_dir) in _read(entry / "mountinfo")
 
     def network_interfaces(self):
         names = re.findall(r"^\s*([^:\s]+):", _read(Path("/proc/net/dev")), re.M)
@@ -223,6 +230,22 @@ class Server:
     def assert_nothing_is_left(self, seconds=10):
         """The kernel takes interfaces and groups apart in its own time, hence the patience."""
         assert not eventually(lambda: not self.remains(), seconds, give=self.remains), self.remains()
+
+
+@dataclass
+class _Process:
+    pid: int
+    parent: int
+    started: str
+    command: str
+
+
+def _processes():
+    for entry in Path("/proc").glob("[0-9]*"):
+        # The name of the program, in brackets, may hold anything.
+        fields = _read(entry / "stat").rpartition(")")[2].split()
+        if len(fields) > 19 and fields[0] != "Z":
+            yield _Process(int(entry.name), int(fields[1]), fields[19], _read(entry / "cmdline").replace("\0", " ").strip())
 
 
 def eventually(condition, seconds=30, pause=0.05, give=None):
