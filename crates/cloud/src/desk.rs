@@ -34,6 +34,7 @@ pub struct Desk {
     registry: Arc<Registry>,
     principals: Arc<dyn Principals>,
     signing_keys: SigningKeys,
+    bodies: read::Budget,
     iam: IamMode,
     clock: Clock,
 }
@@ -41,7 +42,7 @@ pub struct Desk {
 impl Desk {
     /// A desk before these services.
     pub fn new(registry: Arc<Registry>, principals: Arc<dyn Principals>, iam: IamMode, clock: Clock) -> Desk {
-        Desk { registry, principals, signing_keys: SigningKeys::default(), iam, clock }
+        Desk { registry, principals, signing_keys: SigningKeys::default(), bodies: read::Budget::default(), iam, clock }
     }
 
     /// The services behind the desk.
@@ -64,14 +65,16 @@ impl Desk {
     async fn phases(&self, head: &Parts, body: Incoming, visit: &mut Visit) -> Result<Answer, Error> {
         let identity = identify::identify(&self.registry, head)?;
         visit.speaks(&identity);
-        let body = read::whole(head, body, identity.service.id.body_limit_bytes).await?;
-        let cx = authenticate::authenticate(self, &identity, head, &body, visit).await?;
-        let route = route::route(&identity, head, &body)?;
+        authenticate::precheck(&identity)?;
+        let body = read::whole(&self.bodies, head, body, identity.service.id.body_limit_bytes).await?;
+        let cx = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
+        let route = route::route(&identity, head, &body.bytes)?;
         visit.calls(route.operation.meta.name);
-        let input = decode::decode(&identity, &route, head, body)?;
+        let input = decode::decode(&identity, &route, head, body.bytes.clone())?;
         let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
         authorize::authorize(self, &identity, &route, bound.needs(), &cx).await?;
         let output = run(bound, &cx, visit).await?;
+        drop(body);
         Ok(encode::output(&identity, &route, &cx, output))
     }
 }

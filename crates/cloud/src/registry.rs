@@ -154,6 +154,11 @@ impl Mounted {
         }
     }
 
+    /// Whether any of its operations may be called without a signature.
+    pub fn has_open_operations(&self) -> bool {
+        self.operations().any(|operation| operation.meta.open)
+    }
+
     /// An operation's declaration.
     pub fn info(&self, at: usize) -> OperationInfo {
         self.inner.info(at)

@@ -35,6 +35,9 @@ pub(crate) struct House {
 
 impl Handler for House {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        if is_foreign_page(&request) {
+            return refusal(StatusCode::FORBIDDEN, "requests of web pages from elsewhere are refused");
+        }
         let path = request.uri().path();
         if path.starts_with("/_") || path == "/health" {
             if let Some(answer) = self.own(&request, peer).await {
@@ -201,6 +204,17 @@ impl House {
         }
         json(StatusCode::OK, &Message { message: "reset" })
     }
+}
+
+/// Whether a browser sends this for a page that is not ours: such a page must not use what loopback may. Browsers tell
+/// where a page comes from; AWS's tools never send these headers.
+fn is_foreign_page(request: &Request<Incoming>) -> bool {
+    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let is_own = |origin: &str| {
+        let host = header("host").or_else(|| request.uri().authority().map(|a| a.as_str()));
+        host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, from)| from == host))
+    };
+    header("origin").is_some_and(|origin| !is_own(origin)) || header("sec-fetch-site") == Some("cross-site")
 }
 
 /// Administration is for processes of this machine, not for functions and not for the network.

@@ -22,6 +22,9 @@ use crate::config::{self, Config};
 use crate::hooks::Hooks;
 use crate::house::House;
 
+/// How long the scripts of `shutdown.d` may take, all together.
+const HOOKS_AT_SHUTDOWN: Duration = Duration::from_secs(30);
+
 /// A running node.
 pub struct Node {
     house: Arc<House>,
@@ -130,8 +133,15 @@ impl Node {
     /// Answers requests until `stop` completes; then lets those under way end, and closes everything in order.
     pub async fn run(self, ready: impl FnOnce(), stop: impl Future<Output = ()>) {
         let Node { house, listeners, store, logs, engine, hooks, stop: stopping } = self;
-        hooks.run("boot").await;
-        hooks.run("start").await;
+        tokio::pin!(stop);
+        let early = async {
+            hooks.run("boot").await;
+            hooks.run("start").await;
+        };
+        tokio::select! {
+            () = early => {}
+            () = &mut stop => stopping.send_modify(|stop| *stop = true),
+        }
         let mut servers = JoinSet::new();
         for listener in listeners {
             let mut stopping = stopping.subscribe();
@@ -143,11 +153,15 @@ impl Node {
             let hooks = hooks.clone();
             async move { hooks.run("ready").await }
         });
-        stop.await;
+        if !*stopping.borrow() {
+            stop.await;
+        }
         ready_hooks.abort();
         stopping.send_replace(true);
         while servers.join_next().await.is_some() {}
-        hooks.run("shutdown").await;
+        if tokio::time::timeout(HOOKS_AT_SHUTDOWN, hooks.run("shutdown")).await.is_err() {
+            tracing::warn!("the shutdown hooks took longer than {} s and were ended", HOOKS_AT_SHUTDOWN.as_secs());
+        }
         house.lambda.close();
         engine.shutdown().await;
         logs.flush().await;

@@ -12,6 +12,16 @@ use super::identify::Identity;
 use super::record::Visit;
 use crate::ports::UnknownPrincipal;
 
+/// Refuses, before the body is read, what no body could make good: a signature that is none, or none where every
+/// operation of the service needs one.
+pub(super) fn precheck(identity: &Identity) -> Result<(), Error> {
+    match &identity.presented {
+        Err(refusal) => Err(refusal.to_error(identity.family())),
+        Ok(None) if !identity.service.has_open_operations() => Err(missing_token(identity)),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// The request's context. An unsigned request comes out as anonymous; whether that will do is `authorize`'s matter.
 pub(super) async fn authenticate(
     desk: &Desk,

@@ -80,8 +80,13 @@ impl CodeCache {
         for entry in fs::read_dir(&directory)? {
             let entry = entry?;
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if entry.file_type()?.is_dir() && (hidden || !same_boot) {
-                remove_tree(&entry.path())?;
+            if !entry.file_type()?.is_dir() || (same_boot && !hidden) {
+                continue;
+            }
+            match remove_tree(&entry.path()) {
+                // Nothing refers to an unfinished tree: it must not keep the server from starting.
+                Err(error) if hidden => warn_left(&entry.path(), &error),
+                removed => removed?,
             }
         }
         fs::write(directory.join(BOOT), boot)?;

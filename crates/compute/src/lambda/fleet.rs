@@ -180,14 +180,21 @@ impl Version {
         state.idle.clear();
     }
 
-    fn take_idle(&self) -> Option<Environment> {
+    /// An idle environment, or a place in the line for the next one that is given back.
+    fn take_or_wait(&self) -> Result<Environment, oneshot::Receiver<Environment>> {
         let mut state = lock(&self.state);
-        loop {
-            let Idle { environment, .. } = state.idle.pop()?;
+        while let Some(Idle { environment, .. }) = state.idle.pop() {
             if environment.is_usable(AGE_MAX) {
-                return Some(environment);
+                return Ok(environment);
             }
         }
+        // Those who have started environments of their own meanwhile wait no more.
+        while state.waiting.front().is_some_and(oneshot::Sender::is_closed) {
+            state.waiting.pop_front();
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push_back(sender);
+        Err(receiver)
     }
 
     fn give_back(&self, mut environment: Environment) {
@@ -203,21 +210,17 @@ impl Version {
         }
         state.idle.push(Idle { environment, since: Instant::now() });
     }
-
-    fn wait(&self) -> oneshot::Receiver<Environment> {
-        let (sender, receiver) = oneshot::channel();
-        lock(&self.state).waiting.push_back(sender);
-        receiver
-    }
 }
 
 impl Lease {
     async fn acquire(&mut self, resolved: &Arc<Resolved>) -> Result<(), Refusal> {
-        if let Some(environment) = self.version.take_idle() {
-            self.environment = Some(environment);
-            return Ok(());
-        }
-        let mut released = self.version.wait();
+        let mut released = match self.version.take_or_wait() {
+            Ok(environment) => {
+                self.environment = Some(environment);
+                return Ok(());
+            }
+            Err(released) => released,
+        };
         let place = self.fleet.launches.clone().acquire_owned();
         tokio::select! {
             biased;

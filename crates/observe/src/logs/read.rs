@@ -1,6 +1,7 @@
 //! Reading events: one stream in either direction, or many merged by time.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use store::{Scan, Snapshot};
 
@@ -34,37 +35,53 @@ impl Span {
     }
 }
 
-/// Up to `limit` events of a stream, the first ones of the span or (in reverse) the last ones; always in order of time.
+/// How much to read of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    pub(super) events_max: usize,
+    /// Messages with AWS's overhead; at least one event is read, whatever its size.
+    pub(super) bytes_max: usize,
+}
+
+/// Events read from the store at a time: they may have 256 KB each, and are not to be held beyond the portion.
+const STEP_EVENTS: usize = 32;
+
+/// A portion of a stream, the first events of the span or (in reverse) the last ones; always in order of time.
 pub(super) async fn stream(
     snapshot: &Snapshot,
     group_id: &str,
     name: &str,
     span: Span,
-    limit: usize,
+    portion: Portion,
     reverse: bool,
 ) -> store::Result<Vec<Found>> {
-    let (from, until) = (event_key(group_id, name, span.from), event_key(group_id, name, span.until));
-    if from >= until {
-        return Ok(Vec::new());
+    let (mut from, mut until) = (event_key(group_id, name, span.from), event_key(group_id, name, span.until));
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    'steps: while found.len() < portion.events_max && from < until {
+        let step = (portion.events_max - found.len()).min(STEP_EVENTS);
+        let scan = Scan::under((group_id, name)).from(from.clone()).until(until.clone()).limit(step);
+        let page = snapshot.scan(EVENTS, if reverse { scan.reverse() } else { scan }).await?;
+        let last_page = page.len() < step;
+        for (key, event) in page {
+            let at = Position::of(&key);
+            bytes += event.message.len() + super::ingest::EVENT_OVERHEAD_BYTES;
+            if bytes > portion.bytes_max && !found.is_empty() {
+                break 'steps;
+            }
+            match reverse {
+                true => until = key,
+                false => from = event_key(group_id, name, at.next()),
+            }
+            found.push(Found { stream: name.to_owned(), at, event });
+        }
+        if last_page {
+            break;
+        }
     }
-    let scan = Scan::under((group_id, name)).from(from).until(until).limit(limit);
-    let scan = if reverse { scan.reverse() } else { scan };
-    let found = snapshot.scan(EVENTS, scan).await?;
-    let found = found.into_iter().map(|(key, event)| Found { stream: name.to_owned(), at: Position::of(&key), event });
-    let mut within = within_bytes(found);
     if reverse {
-        within.reverse();
+        found.reverse();
     }
-    Ok(within)
-}
-
-fn within_bytes(found: impl Iterator<Item = Found>) -> Vec<Found> {
-    let mut bytes = 0;
-    let fits = |found: &Found| {
-        bytes += found.event.message.len() + super::ingest::EVENT_OVERHEAD_BYTES;
-        bytes <= ANSWER_BYTES_MAX
-    };
-    found.take_while(fits).collect()
+    Ok(found)
 }
 
 /// Many streams of a group as one sequence ordered by time, stream and number.
@@ -73,6 +90,9 @@ pub(super) struct Merge<'a> {
     group_id: &'a str,
     span: Span,
     cursors: Vec<Cursor>,
+    /// The first event of each stream that has one left, and its cursor.
+    heads: BinaryHeap<Reverse<(i64, String, u64, usize)>>,
+    begun: bool,
 }
 
 struct Cursor {
@@ -81,34 +101,42 @@ struct Cursor {
     next: Option<Position>,
 }
 
-/// Events read ahead of each stream.
-const PAGE_EVENTS: usize = 256;
+/// What is read ahead of each stream.
+const AHEAD: Portion = Portion { events_max: STEP_EVENTS, bytes_max: 64 * 1024 };
 
 impl<'a> Merge<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, group_id: &'a str, span: Span, streams: Vec<String>) -> Merge<'a> {
         let cursor = |stream| Cursor { stream, page: VecDeque::new(), next: Some(span.from) };
-        Merge { snapshot, group_id, span, cursors: streams.into_iter().map(cursor).collect() }
+        let cursors = streams.into_iter().map(cursor).collect();
+        Merge { snapshot, group_id, span, cursors, heads: BinaryHeap::new(), begun: false }
     }
 
     /// The next event of all streams.
     pub(super) async fn next(&mut self) -> store::Result<Option<Found>> {
-        for at in 0..self.cursors.len() {
-            self.fill(at).await?;
+        if !self.begun {
+            self.begun = true;
+            for at in 0..self.cursors.len() {
+                self.advance(at).await?;
+            }
         }
-        let heads = self.cursors.iter().enumerate().filter_map(|(at, c)| Some((c.page.front()?, at)));
-        let first = heads.min_by(|(a, _), (b, _)| (a.at.time_ms, &a.stream, a.at).cmp(&(b.at.time_ms, &b.stream, b.at)));
-        let Some((_, at)) = first else { return Ok(None) };
-        Ok(self.cursors[at].page.pop_front())
+        let Some(Reverse((_, _, _, at))) = self.heads.pop() else { return Ok(None) };
+        let found = self.cursors[at].page.pop_front();
+        self.advance(at).await?;
+        Ok(found)
     }
 
-    async fn fill(&mut self, at: usize) -> store::Result<()> {
+    /// Puts a stream's first event among the heads, reading on if need be.
+    async fn advance(&mut self, at: usize) -> store::Result<()> {
         let cursor = &mut self.cursors[at];
-        let Some(from) = cursor.next.filter(|_| cursor.page.is_empty()) else { return Ok(()) };
-        let span = Span { from, until: self.span.until };
-        let page = stream(self.snapshot, self.group_id, &cursor.stream, span, PAGE_EVENTS, false).await?;
-        let after = |last: &Found| Position { number: last.at.number + 1, ..last.at };
-        cursor.next = page.last().map(after);
-        cursor.page = page.into();
+        if let Some(from) = cursor.next.filter(|_| cursor.page.is_empty()) {
+            let span = Span { from, until: self.span.until };
+            let page = stream(self.snapshot, self.group_id, &cursor.stream, span, AHEAD, false).await?;
+            cursor.next = page.last().map(|last| last.at.next());
+            cursor.page = page.into();
+        }
+        if let Some(head) = cursor.page.front() {
+            self.heads.push(Reverse((head.at.time_ms, cursor.stream.clone(), head.at.number, at)));
+        }
         Ok(())
     }
 }

@@ -102,6 +102,11 @@ impl Position {
         Position { time_ms, number }
     }
 
+    /// The place after this one.
+    pub(super) fn next(self) -> Position {
+        Position { number: self.number + 1, ..self }
+    }
+
     /// Before every event of this time or later.
     pub(super) fn start_of(time_ms: i64) -> Position {
         Position { time_ms, number: 0 }

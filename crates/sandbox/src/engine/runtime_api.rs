@@ -59,6 +59,8 @@ struct Shared {
     /// The event that waits for a `/next`.
     offered: Mutex<Option<Arc<Event>>>,
     changed: Notify,
+    /// Held while a body is read.
+    reading: tokio::sync::Mutex<()>,
     outbox: mpsc::Sender<FromRuntime>,
 }
 
@@ -95,6 +97,7 @@ impl RuntimeApi {
             phase: Mutex::new(Phase::Started),
             offered: Mutex::new(None),
             changed: Notify::new(),
+            reading: tokio::sync::Mutex::new(()),
             outbox,
         });
         let mut accept = JoinSet::new();
@@ -244,10 +247,11 @@ async fn response(shared: &Shared, id: &str, body: &mut Incoming) -> Response {
     if let Err(refusal) = owes_answer(shared, id, "InvocationResponse") {
         return *refusal;
     }
-    match read_body(body).await {
-        Err(BodyError::TooLarge(bytes)) => finish(shared, id, FromRuntime::TooLarge(bytes), too_large()).await,
+    let target = "InvocationResponse";
+    match read_body(shared, body).await {
+        Err(BodyError::TooLarge(bytes)) => finish(shared, id, target, FromRuntime::TooLarge(bytes), too_large()).await,
         Err(BodyError::Truncated) => truncated(),
-        Ok(body) => finish(shared, id, FromRuntime::Response(body), accepted()).await,
+        Ok(body) => finish(shared, id, target, FromRuntime::Response(body), accepted()).await,
     }
 }
 
@@ -256,18 +260,21 @@ async fn error(shared: &Shared, id: &str, headers: &HeaderMap, body: &mut Incomi
     if let Err(refusal) = owes_answer(shared, id, "InvocationErrorResponse") {
         return *refusal;
     }
-    let header = error_type_header(headers);
-    match read_body(body).await {
-        Err(BodyError::TooLarge(bytes)) => finish(shared, id, FromRuntime::TooLarge(bytes), too_large()).await,
+    let (target, header) = ("InvocationErrorResponse", error_type_header(headers));
+    match read_body(shared, body).await {
+        Err(BodyError::TooLarge(bytes)) => finish(shared, id, target, FromRuntime::TooLarge(bytes), too_large()).await,
         Err(BodyError::Truncated) => truncated(),
-        Ok(payload) => finish(shared, id, FromRuntime::error(payload, header), accepted()).await,
+        Ok(payload) => finish(shared, id, target, FromRuntime::error(payload, header), accepted()).await,
     }
 }
 
 /// `POST /runtime/init/error`
 async fn init_error(shared: &Shared, headers: &HeaderMap, body: &mut Incoming) -> Response {
+    if !matches!(*shared.phase(), Phase::Started) {
+        return out_of_order(&shared.phase(), "InitError");
+    }
     let header = error_type_header(headers);
-    let payload = match read_body(body).await {
+    let payload = match read_body(shared, body).await {
         Err(BodyError::TooLarge(_)) => return too_large(),
         Err(BodyError::Truncated) => return truncated(),
         Ok(payload) => payload,
@@ -294,11 +301,16 @@ fn owes_answer(shared: &Shared, id: &str, target: &str) -> Result<(), Box<Respon
 }
 
 /// Takes the answer, unless another connection was faster.
-async fn finish(shared: &Shared, id: &str, message: FromRuntime, reply: Response) -> Response {
-    if let Err(refusal) = owes_answer(shared, id, "InvocationResponse") {
-        return *refusal;
+async fn finish(shared: &Shared, id: &str, target: &str, message: FromRuntime, reply: Response) -> Response {
+    {
+        // Looked at and changed in one hold: of two answers the second must not become the next request's.
+        let mut phase = shared.phase();
+        match &*phase {
+            Phase::Running(event) if event.request_id == id => *phase = Phase::ResponseSent,
+            Phase::Running(_) => return invalid_request_id(),
+            other => return out_of_order(other, target),
+        }
     }
-    *shared.phase() = Phase::ResponseSent;
     shared.tell(message).await;
     reply
 }
@@ -308,7 +320,9 @@ enum BodyError {
     Truncated,
 }
 
-async fn read_body(body: &mut Incoming) -> Result<Bytes, BodyError> {
+/// One body at a time: a runtime has one answer to give, and what it half sends is held in the server's memory.
+async fn read_body(shared: &Shared, body: &mut Incoming) -> Result<Bytes, BodyError> {
+    let _turn = shared.reading.lock().await;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > RESPONSE_BYTES_MAX {
         return Err(BodyError::TooLarge(announced));

@@ -16,6 +16,12 @@ use zip::ZipArchive;
 pub(crate) const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
 /// Most entries of one archive. AWS names no number; the largest `node_modules` that fit 250 MB have about half.
 pub(crate) const ENTRIES_MAX: usize = 100_000;
+/// Most directories, and their deepest nesting; the deepest real trees of npm have about 40 levels. Removing a tree holds
+/// a descriptor for each level.
+const DIRECTORIES_MAX: usize = ENTRIES_MAX;
+const DEPTH_MAX: usize = 128;
+/// Most symbolic links of one archive.
+const LINKS_MAX: usize = 10_000;
 /// Longest path within the archive, in bytes: Linux's PATH_MAX less the part that our own directories take.
 const PATH_BYTES_MAX: usize = 3_500;
 /// Longest target of a symbolic link, in bytes.
@@ -78,6 +84,7 @@ pub(crate) fn unzip(package: &[u8], root: &Path) -> Result<u64, Refused> {
         let target = root.join(&entry.path);
         match entry.kind {
             Kind::Directory => make_directories(root, &entry.path, &mut directories)?,
+            Kind::Link if links.len() >= LINKS_MAX => return Err(Refused::unreadable("too many symbolic links")),
             Kind::Link => _ = links.insert(entry.path.clone(), link_target(&mut archive, entry.index)?),
             Kind::File { executable } => {
                 make_parents(root, &entry.path, &mut directories)?;
@@ -155,6 +162,9 @@ fn entry_path(name: &str) -> Result<PathBuf, Refused> {
             _ => return Err(refuse("an absolute path, '..' or a part of more than 255 bytes")),
         }
     }
+    if path.components().count() > DEPTH_MAX {
+        return Err(refuse("too many directories"));
+    }
     Ok(path)
 }
 
@@ -188,6 +198,9 @@ fn make_directories(root: &Path, path: &Path, made: &mut HashSet<PathBuf>) -> Re
         Err(error) => return Err(clash(error)),
     }
     made.insert(path.to_owned());
+    if made.len() > DIRECTORIES_MAX {
+        return Err(Refused::unreadable("too many directories"));
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use shape::Shape;
 
 use super::{GroupIdentifier, GroupName, StreamName};
 use crate::logs::ingest::{EVENT_OVERHEAD_BYTES, put_events};
-use crate::logs::read::{self, Found, Span};
+use crate::logs::read::{self, ANSWER_BYTES_MAX, Found, Portion, Span};
 use crate::logs::records::{GROUPS, Group, Position, STREAMS, Stream, group_key, stream_key};
 use crate::logs::retention::horizon_ms;
 use crate::logs::{Logs, groups, invalid, store_failed};
@@ -222,19 +222,19 @@ impl Operation<Logs> for GetLogEvents {
         let limit = self.limit.map_or(EVENTS_MAX, |l| l as usize);
         let snapshot = logs.store.snapshot().map_err(store_failed)?;
         let stream = self.log_stream_name.0.as_str();
+        let portion = Portion { events_max: limit, bytes_max: ANSWER_BYTES_MAX };
         let found =
-            read::stream(&snapshot, &group.id, stream, span, limit, reverse).await.map_err(store_failed)?;
+            read::stream(&snapshot, &group.id, stream, span, portion, reverse).await.map_err(store_failed)?;
         Ok(page(found, from, span))
     }
 }
 
 fn page(found: Vec<Found>, from: Option<Token>, span: Span) -> GetLogEventsResponse {
-    let after = |at: Position| Position { number: at.number + 1, ..at };
     let edge = match from {
         Some(Token::Forward(at) | Token::Backward(at)) => at,
         None => Position::start_of(span.from.time_ms.max(0)),
     };
-    let forward = found.last().map_or(edge, |last| after(last.at));
+    let forward = found.last().map_or(edge, |last| last.at.next());
     let backward = found.first().map_or(edge, |first| first.at);
     let show = |f: Found| OutputLogEvent {
         timestamp: f.at.time_ms,

@@ -18,6 +18,9 @@ const EVENTS_MAX: usize = 10_000;
 /// Events looked at for one answer; then a token says where to go on, as AWS does when a search takes long.
 const SCANNED_MAX: usize = 100_000;
 
+/// Events matched before others get their turn: reads of the embedded store never wait by themselves.
+const EVENTS_PER_TURN: usize = 128;
+
 /// Searches a group's streams; events come in order of time over all streams.
 #[derive(Shape)]
 #[shape(rename_all = "camelCase")]
@@ -162,6 +165,9 @@ async fn search(
             break;
         }
         scanned += 1;
+        if scanned % EVENTS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
         if pattern.matches(&found.event.message) {
             bytes += found.event.message.len();
             events.push(show(found));
