@@ -11,12 +11,14 @@
 //! cgroups (rlimits, the size of `/tmp`).
 
 mod files;
+mod memory;
 mod mounts;
 mod v1;
 mod v2;
 
 use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
+pub use memory::Meter;
 pub use mounts::Mounts;
 
 use crate::posture::Layer;
@@ -40,8 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What one sandbox may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory of all processes together, page cache and kernel memory included; no swap where the kernel allows that.
+    /// Memory of all processes together; no swap where the kernel allows that. Without [`Limits::tmp_bytes`] the kernel
+    /// counts everything, caches and its own memory too; with it, [`Group::is_over`] has to be asked.
     pub memory_bytes: u64,
+    /// Memory that the files in a tmpfs of the sandbox may take besides.
+    pub tmp_bytes: u64,
     /// Processor time in thousandths of a core: `memory_mb * 1000 / 1769`, as AWS gives it.
     pub cpu_milli: u32,
     /// Processes and threads together. AWS's limit is 1024.
@@ -53,7 +58,8 @@ pub struct Limits {
 pub struct Usage {
     /// Memory charged now.
     pub memory_bytes: u64,
-    /// The highest amount of memory ever charged; on v2 before Linux 5.19, the highest that [`Group::usage`] saw.
+    /// The highest amount of memory ever charged, less what files hold, and never above the limit; on v2 before Linux
+    /// 5.19, the highest that [`Group::usage`] saw.
     pub memory_peak_bytes: u64,
     /// Processor time, user and system together, in nanoseconds.
     pub cpu_ns: u64,
@@ -90,12 +96,19 @@ trait Tree: Send + Sync {
     /// Makes the group in every controller.
     fn create(&self, name: &str) -> io::Result<()>;
     fn entry(&self, name: &str) -> io::Result<Entry>;
-    fn set(&self, name: &str, limits: &Limits) -> io::Result<()>;
+    /// Sets the limit of memory, [`Limits::tmp_bytes`] included.
+    fn set_memory(&self, name: &str, bytes: u64) -> io::Result<()>;
+    fn set_cpu(&self, name: &str, cpu_milli: u32) -> io::Result<()>;
+    fn set_pids(&self, name: &str, pids: u32) -> io::Result<()>;
     /// Freezes and waits until all processes are frozen, or thaws.
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<()>;
     fn counters(&self, name: &str) -> io::Result<Usage>;
     /// A file that tells the highest memory use, as a number.
-    fn memory_meter(&self, name: &str) -> Option<OwnedFd>;
+    fn memory_peak(&self, name: &str) -> Option<OwnedFd>;
+    /// A file that tells the present memory use, as a number.
+    fn memory_now(&self, name: &str) -> Option<OwnedFd>;
+    /// `memory.stat`.
+    fn memory_stat(&self, name: &str) -> Option<OwnedFd>;
     fn is_empty(&self, name: &str) -> io::Result<bool>;
     /// Sends SIGKILL to every process, frozen or not, until none is left.
     fn kill(&self, name: &str) -> io::Result<()>;
@@ -171,7 +184,9 @@ impl Groups {
         Ok(Group {
             tree: Arc::clone(&self.tree),
             name,
+            limits: None,
             peak_seen: 0,
+            memory_now: None,
         })
     }
 
@@ -210,7 +225,11 @@ impl Groups {
 pub struct Group {
     tree: Arc<dyn Tree>,
     name: String,
+    /// What was set last; nothing is known of a group in which setting failed.
+    limits: Option<Limits>,
     peak_seen: u64,
+    /// Opened when it is first looked into.
+    memory_now: Option<OwnedFd>,
 }
 
 impl Group {
@@ -226,8 +245,41 @@ impl Group {
 
     /// Writes the limits; may be repeated with others while processes run.
     /// Fails with `EBUSY` when memory in use cannot be brought below the new limit.
-    pub fn set(&self, limits: &Limits) -> io::Result<()> {
-        self.tree.set(&self.name, limits)
+    pub fn set(&mut self, limits: &Limits) -> io::Result<()> {
+        let before = self.limits.take();
+        let changed = |part: fn(&Limits) -> u64| before.as_ref().map(part) != Some(part(limits));
+        let hard_limit = |limits: &Limits| memory::hard_limit(limits.memory_bytes, limits.tmp_bytes);
+        if changed(hard_limit) {
+            self.tree.set_memory(&self.name, hard_limit(limits))?;
+        }
+        if changed(|limits| limits.cpu_milli.into()) {
+            self.tree.set_cpu(&self.name, limits.cpu_milli)?;
+        }
+        if changed(|limits| limits.pids.into()) {
+            self.tree.set_pids(&self.name, limits.pids)?;
+        }
+        self.limits = Some(*limits);
+        Ok(())
+    }
+
+    /// Whether the processes have more memory than [`Limits::memory_bytes`], not counting what files in their tmpfs hold:
+    /// `tmp_bytes` tells that, and is asked only when it matters. Less than 1 µs as long as all memory together is
+    /// within that limit.
+    pub fn is_over(&mut self, tmp_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<bool> {
+        let Some(limits) = self.limits.filter(|limits| limits.tmp_bytes > 0) else {
+            return Ok(false);
+        };
+        if self.memory_now.is_none() {
+            self.memory_now = self.tree.memory_now(&self.name);
+        }
+        let now = self.memory_now.as_ref().and_then(memory::number);
+        if now.is_none_or(|now| now <= limits.memory_bytes) {
+            return Ok(false);
+        }
+        let Some(parts) = self.tree.memory_stat(&self.name).and_then(|stat| memory::parts(&stat)) else {
+            return Ok(false);
+        };
+        Ok(parts.own_at_most() > limits.memory_bytes && parts.own_without(tmp_bytes()?) > limits.memory_bytes)
     }
 
     /// Stops all processes and returns when they have stopped, or lets them go on. They cannot notice.
@@ -237,18 +289,18 @@ impl Group {
 
     /// What has been used since the group was taken.
     pub fn usage(&mut self) -> io::Result<Usage> {
-        let now = self.tree.counters(&self.name)?;
-        self.peak_seen = self.peak_seen.max(now.memory_peak_bytes).max(now.memory_bytes);
-        Ok(Usage {
-            memory_peak_bytes: self.peak_seen,
-            ..now
-        })
+        let mut now = self.tree.counters(&self.name)?;
+        let peak = self.memory_meter().and_then(|meter| meter.read());
+        self.peak_seen = self.peak_seen.max(peak.unwrap_or(now.memory_bytes));
+        let limit = self.limits.map_or(u64::MAX, |limits| limits.memory_bytes);
+        now.memory_peak_bytes = self.peak_seen.min(limit);
+        Ok(now)
     }
 
-    /// A file whose text is the highest memory use so far, in bytes, for others to read without asking us. None where the
-    /// kernel has no such file.
-    pub fn memory_meter(&self) -> Option<OwnedFd> {
-        self.tree.memory_meter(&self.name)
+    /// Tells the highest memory use so far, for others to read without asking us. None where the kernel does not tell.
+    pub fn memory_meter(&self) -> Option<Meter> {
+        let peak = self.tree.memory_peak(&self.name)?;
+        Some(Meter::new(peak, self.tree.memory_stat(&self.name)?))
     }
 
     /// Whether no process, zombies apart, is inside.
@@ -334,16 +386,27 @@ impl Tree for Missing {
     fn entry(&self, _: &str) -> io::Result<Entry> {
         Ok(Entry::Nothing)
     }
-    fn set(&self, _: &str, _: &Limits) -> io::Result<()> {
+    fn set_memory(&self, _: &str, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+    fn set_cpu(&self, _: &str, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+    fn set_pids(&self, _: &str, _: u32) -> io::Result<()> {
         Ok(())
     }
     fn freeze(&self, _: &str, _: bool) -> io::Result<()> {
         Ok(())
     }
-    fn memory_meter(&self, _: &str) -> Option<OwnedFd> {
+    fn memory_peak(&self, _: &str) -> Option<OwnedFd> {
         None
     }
-
+    fn memory_now(&self, _: &str) -> Option<OwnedFd> {
+        None
+    }
+    fn memory_stat(&self, _: &str) -> Option<OwnedFd> {
+        None
+    }
     fn counters(&self, _: &str) -> io::Result<Usage> {
         Ok(Usage::default())
     }

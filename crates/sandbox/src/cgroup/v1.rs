@@ -3,12 +3,12 @@
 //! What v1 cannot do: kill a whole group at once on an out-of-memory (the kernel takes the largest process; the others
 //! live until the sandbox is destroyed), and kill a frozen process (we thaw after sending the signals).
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Entry, Limits, Mounts, Tree, Usage, Version, cores, cpu_quota,
+    Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
     files::{Base, errno, field_of, until},
     mounts::Hierarchy,
 };
@@ -137,6 +137,35 @@ impl V1 {
             .map(|controller| controller.base.as_ref())
     }
 
+    fn signal_all(&self, group: &str) -> io::Result<bool> {
+        let mut any = false;
+        for base in self.bases() {
+            for pid in base.pids(group)? {
+                any = true;
+                if let Some(pid) = Pid::from_raw(pid) {
+                    // A process may be gone by now; what counts is that the list gets empty.
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+        }
+        Ok(any)
+    }
+}
+
+impl Tree for V1 {
+    fn version(&self) -> Version {
+        Version::V1
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.bases().try_for_each(|base| base.mkdir(name))
+    }
+
+    fn entry(&self, name: &str) -> io::Result<Entry> {
+        let files = self.bases().map(|base| base.open_write(name, "cgroup.procs"));
+        Ok(Entry::Procs(files.collect::<io::Result<_>>()?))
+    }
+
     fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
         const LIMIT: &str = "memory.limit_in_bytes";
         // Memory and swap together; equal to the memory limit means: no swap.
@@ -172,40 +201,9 @@ impl V1 {
         Ok(())
     }
 
-    fn signal_all(&self, group: &str) -> io::Result<bool> {
-        let mut any = false;
-        for base in self.bases() {
-            for pid in base.pids(group)? {
-                any = true;
-                if let Some(pid) = Pid::from_raw(pid) {
-                    // A process may be gone by now; what counts is that the list gets empty.
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
-        }
-        Ok(any)
-    }
-}
-
-impl Tree for V1 {
-    fn version(&self) -> Version {
-        Version::V1
-    }
-
-    fn create(&self, name: &str) -> io::Result<()> {
-        self.bases().try_for_each(|base| base.mkdir(name))
-    }
-
-    fn entry(&self, name: &str) -> io::Result<Entry> {
-        let files = self.bases().map(|base| base.open_write(name, "cgroup.procs"));
-        Ok(Entry::Procs(files.collect::<io::Result<_>>()?))
-    }
-
-    fn set(&self, name: &str, limits: &Limits) -> io::Result<()> {
-        self.set_memory(name, limits.memory_bytes)?;
-        self.set_cpu(name, limits.cpu_milli)?;
+    fn set_pids(&self, name: &str, limit: u32) -> io::Result<()> {
         match self.get("pids") {
-            Some(pids) => pids.write(name, "pids.max", limits.pids),
+            Some(pids) => pids.write(name, "pids.max", limit),
             None => Ok(()),
         }
     }
@@ -223,15 +221,22 @@ impl Tree for V1 {
         until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
     }
 
-    fn memory_meter(&self, name: &str) -> Option<std::os::fd::OwnedFd> {
+    fn memory_peak(&self, name: &str) -> Option<OwnedFd> {
         self.get("memory")?.open_read(name, "memory.max_usage_in_bytes").ok()
+    }
+
+    fn memory_now(&self, name: &str) -> Option<OwnedFd> {
+        self.get("memory")?.open_read(name, "memory.usage_in_bytes").ok()
+    }
+
+    fn memory_stat(&self, name: &str) -> Option<OwnedFd> {
+        self.get("memory")?.open_read(name, "memory.stat").ok()
     }
 
     fn counters(&self, name: &str) -> io::Result<Usage> {
         let mut usage = Usage::default();
         if let Some(memory) = self.get("memory") {
             usage.memory_bytes = memory.number(name, "memory.usage_in_bytes")?.unwrap_or_default();
-            usage.memory_peak_bytes = memory.number(name, "memory.max_usage_in_bytes")?.unwrap_or_default();
             usage.oom_kills = memory
                 .field(name, "memory.oom_control", "oom_kill")?
                 .unwrap_or_default();

@@ -7,6 +7,7 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Entry, Limits, Mounts, Tree, Usage, Version, cores, cpu_quota,
+    Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
     files::{Base, errno, field_of, until},
     v1::{remove_if_empty, says_one},
 };
@@ -163,23 +164,8 @@ impl V2 {
         self.controllers.iter().any(|candidate| candidate == controller)
     }
 
-    fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
-        self.base.write(group, "memory.max", bytes)?;
-        self.base.write_if_there(group, "memory.swap.max", 0)?;
-        // All die together: a function that lost one of its processes to the limit would answer nonsense.
-        self.base.write_if_there(group, "memory.oom.group", 1)?;
-        Ok(())
-    }
-
-    fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
-        let weight = (u64::from(cpu_milli) * WEIGHT_PER_CORE / 1000).clamp(1, WEIGHT_MAX);
-        self.base.write(group, "cpu.weight", weight)?;
-        let max = match cpu_quota(cpu_milli, cores()) {
-            Some((quota, period)) => format!("{} {}", quota.as_micros(), period.as_micros()),
-            None => "max".to_owned(),
-        };
-        self.base.write_if_there(group, "cpu.max", max)?;
-        Ok(())
+    fn memory_file(&self, group: &str, file: &str) -> Option<OwnedFd> {
+        self.has("memory").then(|| self.base.open_read(group, file).ok())?
     }
 
     fn populated(&self, group: &str) -> io::Result<bool> {
@@ -218,15 +204,34 @@ impl Tree for V2 {
         self.base.directory(name).map(Entry::Directory)
     }
 
-    fn set(&self, name: &str, limits: &Limits) -> io::Result<()> {
-        if self.has("memory") {
-            self.set_memory(name, limits.memory_bytes)?;
+    fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
+        if !self.has("memory") {
+            return Ok(());
         }
-        if self.has("cpu") {
-            self.set_cpu(name, limits.cpu_milli)?;
+        self.base.write(group, "memory.max", bytes)?;
+        self.base.write_if_there(group, "memory.swap.max", 0)?;
+        // All die together: a function that lost one of its processes to the limit would answer nonsense.
+        self.base.write_if_there(group, "memory.oom.group", 1)?;
+        Ok(())
+    }
+
+    fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
+        if !self.has("cpu") {
+            return Ok(());
         }
+        let weight = (u64::from(cpu_milli) * WEIGHT_PER_CORE / 1000).clamp(1, WEIGHT_MAX);
+        self.base.write(group, "cpu.weight", weight)?;
+        let max = match cpu_quota(cpu_milli, cores()) {
+            Some((quota, period)) => format!("{} {}", quota.as_micros(), period.as_micros()),
+            None => "max".to_owned(),
+        };
+        self.base.write_if_there(group, "cpu.max", max)?;
+        Ok(())
+    }
+
+    fn set_pids(&self, name: &str, limit: u32) -> io::Result<()> {
         if self.has("pids") {
-            self.base.write(name, "pids.max", limits.pids)?;
+            self.base.write(name, "pids.max", limit)?;
         }
         Ok(())
     }
@@ -243,18 +248,23 @@ impl Tree for V2 {
         })
     }
 
-    fn memory_meter(&self, name: &str) -> Option<std::os::fd::OwnedFd> {
+    fn memory_peak(&self, name: &str) -> Option<OwnedFd> {
         // Since Linux 5.19.
-        self.has("memory")
-            .then(|| self.base.open_read(name, "memory.peak").ok())?
+        self.memory_file(name, "memory.peak")
+    }
+
+    fn memory_now(&self, name: &str) -> Option<OwnedFd> {
+        self.memory_file(name, "memory.current")
+    }
+
+    fn memory_stat(&self, name: &str) -> Option<OwnedFd> {
+        self.memory_file(name, "memory.stat")
     }
 
     fn counters(&self, name: &str) -> io::Result<Usage> {
         let mut usage = Usage::default();
         if self.has("memory") {
             usage.memory_bytes = self.base.number(name, "memory.current")?.unwrap_or_default();
-            // Since Linux 5.19; the caller keeps the highest value seen where it is missing.
-            usage.memory_peak_bytes = self.base.number(name, "memory.peak")?.unwrap_or_default();
             usage.oom_kills = self.base.field(name, "memory.events", "oom_kill")?.unwrap_or_default();
         }
         // The core counts processor time even without the cpu controller.

@@ -257,13 +257,16 @@ fn limits(spec: &Spec) -> Limits {
     }
 }
 
-/// What a function may use while it initialises: at least one whole processor. AWS boosts init in the same way, so that a
+/// What a function may use while it initialises: at least two processors. AWS boosts init in the same way, so that a
 /// function of 128 MB does not import its libraries with a fourteenth of a processor.
 #[cfg(target_os = "linux")]
 fn init_limits(spec: &Spec) -> Limits {
-    const INIT_CPU_MILLI: u32 = 1000;
+    const INIT_CPU_MILLI: u32 = 2000;
     let own = limits(spec);
-    Limits { cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI), ..own }
+    Limits {
+        cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI),
+        ..own
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -7,20 +7,26 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::cell::{Cell, Exit, Parts, Usage};
-use crate::spawner::{self, CodeTrees, Ended, Limits, Plan, SlotId, Spawner};
+use crate::{
+    cgroup::Meter,
+    spawner::{self, CodeTrees, Ended, Limits, Plan, SlotId, Spawner},
+};
 
 /// The handle.
 pub(crate) struct IsolatedCell {
     spawner: Spawner,
     id: SlotId,
     pidfd: AsyncFd<OwnedFd>,
-    memory_meter: Option<OwnedFd>,
+    memory_meter: Option<Meter>,
+    /// The limit of its memory.
+    memory_bytes: AtomicU64,
 }
 
 /// Makes one.
@@ -47,6 +53,7 @@ pub(crate) async fn spawn(spawner: &Spawner, plan: &Plan) -> Result<Parts, spawn
             id,
             pidfd,
             memory_meter: spawned.memory_meter,
+            memory_bytes: AtomicU64::new(plan.limits.memory_bytes),
         }),
         frames: spawned.channel.map(UnixStream::from),
         output: spawned.output,
@@ -60,6 +67,7 @@ pub(crate) async fn spawn(spawner: &Spawner, plan: &Plan) -> Result<Parts, spawn
 impl IsolatedCell {
     /// Gives a parked sandbox its code and real limits.
     pub(crate) async fn attach(&self, code: &CodeTrees, limits: Limits) -> Result<(), spawner::Error> {
+        self.memory_bytes.store(limits.memory_bytes, Relaxed);
         self.spawner.attach(self.id, code, limits).await
     }
 
@@ -107,9 +115,10 @@ impl IsolatedCell {
 
     /// Read from the kernel directly where that is possible: the spawner may be busy with making another sandbox.
     pub(crate) async fn usage(&self) -> Usage {
-        if let Some(memory_peak_bytes) = self.memory_meter.as_ref().and_then(read_number) {
+        if let Some(memory_peak_bytes) = self.memory_meter.as_ref().and_then(Meter::read) {
             return Usage {
-                memory_peak_bytes,
+                // One look late it may have had more for a moment.
+                memory_peak_bytes: memory_peak_bytes.min(self.memory_bytes.load(Relaxed)),
                 oom_kills: 0,
             };
         }
@@ -131,10 +140,4 @@ impl IsolatedCell {
             tracing::warn!(%error, slot = self.id.slot, "a sandbox could not be destroyed");
         }
     }
-}
-
-fn read_number(file: &OwnedFd) -> Option<u64> {
-    let mut text = [0; 32];
-    let length = rustix::io::pread(file, &mut text, 0).ok()?;
-    std::str::from_utf8(&text[..length]).ok()?.trim().parse().ok()
 }

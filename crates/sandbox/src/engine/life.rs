@@ -38,6 +38,10 @@ const WORDS_UNDER_WAY: Duration = Duration::from_millis(5);
 /// 2 ms a function can at most have taken 8 MB more than the last sample says.
 const SAMPLE_AFTER: Duration = Duration::from_millis(2);
 
+/// How long the answer to a request may wait for the end of the sandbox that failed it. Ends take less than 1 ms, but those
+/// of a thousand processes on a busy host seconds; the rest of them happens in the background.
+const END_PATIENCE: Duration = Duration::from_millis(50);
+
 /// What the engine says before it listens.
 pub(crate) enum Say<'a> {
     /// Nothing: custom runtimes come by themselves.
@@ -202,7 +206,7 @@ impl Life {
     }
 
     /// Kills it, hands on its last logs, and answers its peak memory and why it has to be gone: `failure`, or
-    /// [`Failure::OutOfMemory`] where that was behind it.
+    /// [`Failure::OutOfMemory`] where that was behind it. What takes longer than [`END_PATIENCE`] to end does so later.
     pub(crate) async fn end(mut self, failure: Failure, exit: Option<Exit>) -> (Failure, u64) {
         let mut peak = self
             .memory_peak_bytes
@@ -213,7 +217,8 @@ impl Life {
             peak = peak.max(usage.memory_peak_bytes);
             out_of_memory |= usage.oom_kills > 0;
         }
-        self.cell.destroy().await;
+        // Dropping `self` asks for the same once more, and waits for it.
+        let _ = timeout(END_PATIENCE, self.cell.destroy()).await;
         self.logs.drain();
         let by_memory = out_of_memory && matches!(failure, Failure::Exit { .. });
         (if by_memory { Failure::OutOfMemory } else { failure }, peak)
@@ -262,7 +267,9 @@ async fn welcome(listener: TcpListener, identity: Arc<OnceLock<SandboxIdentity>>
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut conversations = JoinSet::new();
     loop {
-        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let Ok(place) = room.clone().acquire_owned().await else {
+            return;
+        };
         while conversations.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -26,7 +26,10 @@ use super::{
     process,
     protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said},
 };
-use crate::posture::{Egress, Layer, Posture};
+use crate::{
+    cgroup::Meter,
+    posture::{Egress, Layer, Posture},
+};
 
 /// How long the process may take until it is ready.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -505,7 +508,10 @@ fn spawned(id: SlotId, descriptors: Vec<OwnedFd>, channel: bool) -> Option<Spawn
         endpoint: next()?,
         dns: next()?,
         channel: if channel { Some(next()?) } else { None },
-        memory_meter: next(),
+        memory_meter: match (next(), next()) {
+            (Some(peak), Some(stat)) => Some(Meter::new(peak, stat)),
+            _ => None,
+        },
     })
 }
 

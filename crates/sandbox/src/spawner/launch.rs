@@ -198,6 +198,7 @@ fn enter_template(orders: &Orders) -> Result<(), Failure> {
             return Err(failed(Step::Cgroup)(errno()));
         }
     }
+    child::be_expendable();
     // SAFETY: plain calls with numbers; the descriptors are open.
     unsafe {
         if libc::setns(descriptors.template, libc::CLONE_NEWNS) < 0 {

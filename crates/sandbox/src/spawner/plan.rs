@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::posture::Egress;
+use crate::{cgroup::Meter, posture::Egress};
 
 /// First user id of sandboxes; slot `n` runs as `UID_FIRST + n`. High enough to stay clear of people and `DynamicUser`
 /// services (61184-65519) and of the sub-uids that distributions hand out from 100000 on for a few users.
@@ -130,7 +130,7 @@ impl CodeTrees {
 /// What a sandbox may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Memory of the whole sandbox, `/tmp` included, in bytes.
+    /// Memory of the whole sandbox in bytes, the files in its `/tmp` apart (AWS: 128 MB to 10,240 MB).
     pub memory_bytes: u64,
     /// Processor time in thousandths of one processor (AWS: 1,769 MB of memory buy one, so `memory_mb * 1000 / 1769`).
     pub cpu_milli: u32,
@@ -185,8 +185,8 @@ pub struct Spawned {
     pub endpoint: OwnedFd,
     /// UDP socket on 127.0.0.1:53 inside.
     pub dns: OwnedFd,
-    /// A file whose text is the highest memory use so far, in bytes; none where the kernel has no such file.
-    pub memory_meter: Option<OwnedFd>,
+    /// Tells the highest memory use so far; none where the kernel does not.
+    pub memory_meter: Option<Meter>,
 }
 
 /// What a sandbox has used so far. Zeros where the host lacks the cgroup controller.
@@ -194,11 +194,11 @@ pub struct Spawned {
 pub struct Usage {
     /// Memory now, in bytes.
     pub memory_bytes: u64,
-    /// Most memory since the start or the last reset, in bytes.
+    /// Most memory since the start, in bytes, what files hold apart; never above the limit.
     pub memory_peak_bytes: u64,
     /// Processor time, in nanoseconds.
     pub cpu_ns: u64,
-    /// Processes that the kernel killed because the memory limit was reached.
+    /// Processes that were killed because the memory limit was reached.
     pub oom_kills: u64,
 }
 

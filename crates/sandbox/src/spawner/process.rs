@@ -306,6 +306,10 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
         user_first: users.0,
         open_files_max: open_files_max(),
         switches_user: !rootless,
+        counts_processes: groups
+            .layers()
+            .iter()
+            .any(|layer| layer.name == "process limit" && layer.state == LayerState::Present),
     };
     let mut worker =
         Worker::new(socket, launcher, kit, groups, networks, hello.slots_max).map_err(said("watch the socket"))?;
@@ -315,7 +319,10 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
         let why = "started without root: sandboxes reach nothing but this server";
         layers.push(Layer::degraded("egress", why, "start the server as root"));
     }
-    hello.zygotes.iter().for_each(|zygote| worker.offer_zygote(zygote.clone()));
+    hello
+        .zygotes
+        .iter()
+        .for_each(|zygote| worker.offer_zygote(zygote.clone()));
     worker
         .say(&Said::Ready {
             layers: layers.into_iter().map(flat).collect(),

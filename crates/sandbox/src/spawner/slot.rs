@@ -31,8 +31,11 @@ pub(super) struct Kit {
     pub(super) user_first: u32,
     /// Most open files that this process may grant.
     pub(super) open_files_max: u64,
-    /// Whether the limit on a user's processes is the sandbox's own (it has a user of its own).
+    /// Whether each sandbox has a user of its own.
     pub(super) switches_user: bool,
+    /// Whether the cgroup counts processes. Else a limit on the user's processes has to do, which also counts those of
+    /// sandboxes of other servers that have the same user.
+    pub(super) counts_processes: bool,
 }
 
 /// A sandbox.
@@ -50,7 +53,11 @@ pub(super) struct Slot {
     pub(super) ended: bool,
     /// The server never heard of it.
     pub(super) orphan: bool,
+    /// It was killed for having more memory than it may.
+    out_of_memory: bool,
     frozen: bool,
+    /// It has its code, so its memory is to be looked at.
+    has_code: bool,
     /// Where a zygote's child says what failed.
     report: Option<OwnedFd>,
     tmp: (u64, u64),
@@ -61,7 +68,7 @@ pub(super) struct Ends {
     output: OwnedFd,
     telemetry: OwnedFd,
     channel: Option<OwnedFd>,
-    memory_meter: Option<OwnedFd>,
+    memory_meter: Option<cgroup::Meter>,
 }
 
 /// Everything a child needs, just before it is cloned.
@@ -85,7 +92,9 @@ impl Slot {
             destroyers: Vec::new(),
             ended: false,
             orphan: false,
+            out_of_memory: false,
             frozen: false,
+            has_code: false,
             report: None,
             tmp: (0, 0),
         }
@@ -95,8 +104,9 @@ impl Slot {
     pub(super) fn prepare(&mut self, kit: &Kit, launcher: &Launcher, plan: &Plan) -> Result<Prepared, Refusal> {
         let limits = &plan.limits;
         self.group
-            .set(&group_limits(limits))
+            .set(&group_limits(limits, plan.code.is_some()))
             .map_err(Refusal::system("write the cgroup's limits"))?;
+        self.has_code = plan.code.is_some();
         let entry = self.group.entry().map_err(Refusal::system("open the cgroup"))?;
         let (output, output_end) = pipe()?;
         let (telemetry, telemetry_end) = pipe()?;
@@ -110,7 +120,8 @@ impl Slot {
         orders.user = u64::from(user);
         orders.open_files = limits.open_files.min(kit.open_files_max);
         // In a user namespace all sandboxes are one user, whose processes must not be counted together.
-        orders.processes = if kit.switches_user { u64::from(limits.pids) } else { 0 };
+        let by_user = kit.switches_user && !kit.counts_processes;
+        orders.processes = if by_user { u64::from(limits.pids) } else { 0 };
         let tmp = format!("mode=1777,size={},nr_inodes={}", limits.tmp_bytes, limits.tmp_inodes);
         launch::fill(&mut orders.tmp_options, &c_string(tmp)?);
         launch::fill(&mut orders.hostname, &c_string(plan.hostname.clone())?);
@@ -190,7 +201,7 @@ impl Slot {
             network.dns.as_fd(),
         ];
         all.extend(ends.channel.as_ref().map(AsFd::as_fd));
-        all.extend(ends.memory_meter.as_ref().map(AsFd::as_fd));
+        all.extend(ends.memory_meter.iter().flat_map(cgroup::Meter::files).map(AsFd::as_fd));
         all
     }
 
@@ -213,8 +224,9 @@ impl Slot {
         }
         mounted?;
         self.tmp = (limits.tmp_bytes, limits.tmp_inodes);
+        self.has_code = true;
         self.group
-            .set(&group_limits(limits))
+            .set(&group_limits(limits, true))
             .map_err(Refusal::system("write the cgroup's limits"))
     }
 
@@ -225,9 +237,9 @@ impl Slot {
     }
 
     /// Writes the control group's limits anew; those of files and `/tmp` stay.
-    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn limit(&mut self, limits: &Limits) -> Result<(), Refusal> {
         self.group
-            .set(&group_limits(limits))
+            .set(&group_limits(limits, self.has_code))
             .map_err(Refusal::system("write the cgroup's limits"))
     }
 
@@ -237,7 +249,22 @@ impl Slot {
             memory_bytes: used.memory_bytes,
             memory_peak_bytes: used.memory_peak_bytes,
             cpu_ns: used.cpu_ns,
-            oom_kills: used.oom_kills,
+            oom_kills: used.oom_kills.max(u64::from(self.out_of_memory)),
+        }
+    }
+
+    /// Whether its memory can grow now.
+    pub(super) fn is_running(&self) -> bool {
+        self.has_code && !self.frozen && !self.out_of_memory && self.pidfd.is_some()
+    }
+
+    /// Kills it if it has more memory than it may, its files in `/tmp` apart.
+    pub(super) fn look_at_memory(&mut self, home: &OwnedFd) {
+        let Some(pidfd) = &self.pidfd else { return };
+        // An error means that it is ending.
+        if let Ok(true) = self.group.is_over(|| tmp_bytes(pidfd, home)) {
+            self.out_of_memory = true;
+            self.kill();
         }
     }
 
@@ -270,9 +297,11 @@ impl Slot {
     }
 }
 
-fn group_limits(limits: &Limits) -> cgroup::Limits {
+/// Before it has code nobody looks at its memory: the kernel alone limits it, `/tmp` included.
+fn group_limits(limits: &Limits, has_code: bool) -> cgroup::Limits {
     cgroup::Limits {
         memory_bytes: limits.memory_bytes,
+        tmp_bytes: if has_code { limits.tmp_bytes } else { 0 },
         cpu_milli: limits.cpu_milli,
         pids: limits.pids,
     }
@@ -327,6 +356,18 @@ fn non_blocking(descriptor: &OwnedFd) -> io::Result<()> {
 fn enter_mounts(descriptor: &OwnedFd) -> io::Result<()> {
     // SAFETY: a descriptor and a number; this process has one thread.
     template::check(unsafe { libc::setns(descriptor.as_raw_fd(), libc::CLONE_NEWNS) })
+}
+
+/// What files in a sandbox's `/tmp` hold.
+fn tmp_bytes(pidfd: &OwnedFd, home: &OwnedFd) -> io::Result<u64> {
+    enter_mounts(pidfd)?;
+    let found = rustix::fs::statfs(c"/tmp");
+    if enter_mounts(home).is_err() {
+        // As in `attach`.
+        std::process::abort();
+    }
+    let found = found?;
+    Ok(found.f_blocks.saturating_sub(found.f_bfree) * found.f_bsize as u64)
 }
 
 fn mount_code(task: &OwnedFd, opt: Option<&OwnedFd>, tmp: Option<&Limits>) -> Result<(), Refusal> {

@@ -24,6 +24,9 @@ use crate::{
 const READY_MAX: usize = 32;
 /// Requests taken before looking at ends and pools again.
 const REQUESTS_AT_ONCE: usize = 32;
+/// How often the memory of running sandboxes is looked at. In the meantime one can have at most as much more as its `/tmp`
+/// is large: beyond that the kernel stops it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the end of everything may take before the watchdog is left to finish it.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,6 +59,9 @@ pub(super) struct Worker {
     dormant: Vec<ZygotePlan>,
     /// Whether the pools may lack something.
     refills: bool,
+    /// Whether any sandbox may be running.
+    running: bool,
+    looked: Instant,
     buffer: Box<[u8]>,
 }
 
@@ -83,6 +89,8 @@ impl Worker {
             zygotes: Vec::new(),
             dormant: Vec::new(),
             refills: true,
+            running: false,
+            looked: Instant::now(),
             buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
         };
         worker.watch(&worker.socket, Source::Socket, 0)?;
@@ -95,7 +103,9 @@ impl Worker {
     }
 
     fn wake_zygote(&mut self, name: &str) -> Result<(), Refusal> {
-        let Some(at) = self.dormant.iter().position(|plan| plan.name == name) else { return Ok(()) };
+        let Some(at) = self.dormant.iter().position(|plan| plan.name == name) else {
+            return Ok(());
+        };
         let plan = self.dormant.swap_remove(at);
         self.start_zygote(plan).map_err(Refusal::system("start the zygote"))
     }
@@ -115,19 +125,22 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
         loop {
-            let wait = if self.refills {
-                Some(rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })
-            } else {
-                None
+            let patience = match (self.refills, self.running) {
+                (true, _) => Some(Duration::ZERO),
+                (false, true) => Some(LOOK_EVERY.saturating_sub(self.looked.elapsed())),
+                (false, false) => None,
             };
+            let wait = patience.and_then(|patience| patience.try_into().ok());
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 waited => waited?,
             };
-            if events.is_empty() {
+            if self.running && self.looked.elapsed() >= LOOK_EVERY {
+                self.look_at_memory();
+            }
+            if events.is_empty() && self.refills {
                 self.refill();
-                continue;
             }
             for event in &events {
                 let number = event.data.u64();
@@ -160,6 +173,15 @@ impl Worker {
         self.refills = matches!(networks, Ok(true)) || (groups.is_ok() && self.groups.ready() < ready);
     }
 
+    fn look_at_memory(&mut self) {
+        self.running = false;
+        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.is_running()) {
+            slot.look_at_memory(&self.kit.home);
+            self.running = true;
+        }
+        self.looked = Instant::now();
+    }
+
     /// False when the server has closed its end.
     fn take_requests(&mut self) -> io::Result<bool> {
         for _ in 0..REQUESTS_AT_ONCE {
@@ -186,11 +208,14 @@ impl Worker {
             },
             Request::Attach { id, code, limits } => self.attach(id, &code, &limits),
             Request::Limit { id, limits } => self.slot(id).and_then(|slot| slot.limit(&limits)).map(|()| Reply::Done),
-            Request::Freeze { id, frozen } => self.slot(id).and_then(|slot| {
-                slot.freeze(frozen)
-                    .map(|()| Reply::Done)
-                    .map_err(Refusal::system("freeze the cgroup"))
-            }),
+            Request::Freeze { id, frozen } => {
+                self.running |= !frozen;
+                self.slot(id).and_then(|slot| {
+                    slot.freeze(frozen)
+                        .map(|()| Reply::Done)
+                        .map_err(Refusal::system("freeze the cgroup"))
+                })
+            }
             Request::Usage { id } => self.slot(id).map(|slot| Reply::Usage(slot.usage())),
             Request::Destroy { id } => match self.slot(id) {
                 Err(_) => Ok(Reply::Done),
@@ -215,6 +240,7 @@ impl Worker {
             .and_then(Option::as_mut)
             .filter(|slot| slot.id == id);
         let slot = slot.ok_or(Refusal::Gone)?;
+        self.running = true;
         slot.attach(&self.kit.home, code, limits).map(|()| Reply::Done)
     }
 
@@ -307,6 +333,7 @@ impl Worker {
         let watched = self.watch(&pidfd, Source::SlotEnd, index);
         let Some(slot) = &mut self.slots[index] else { return };
         slot.pidfd = Some(pidfd);
+        self.running |= slot.is_running();
         let said = protocol::encode(&Said::Reply {
             ticket,
             reply: Ok(Reply::Spawned { id }),

@@ -23,6 +23,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const MEGABYTE: u64 = 1 << 20;
 const ROOMY: Limits = Limits {
     memory_bytes: 256 * MEGABYTE,
+    tmp_bytes: 0,
     cpu_milli: 1000,
     pids: 1024,
 };
@@ -143,7 +144,7 @@ fn memory_beyond_the_limit_is_an_oom_kill() {
 #[test]
 fn memory_limits_go_up_and_down() {
     on_each_interface("memory-twice", &["memory limit"], |_, _, mut groups| {
-        let group = groups.take().unwrap();
+        let mut group = groups.take().unwrap();
         for megabytes in [64, 512, 128, 10_240, 64] {
             group
                 .set(&Limits {
@@ -158,6 +159,47 @@ fn memory_limits_go_up_and_down() {
         );
         groups.give_back(group).unwrap();
     });
+}
+
+#[test]
+fn files_in_a_tmpfs_are_not_the_memory_of_processes() {
+    on_each_interface("tmpfs", &["memory limit"], |_, instance, mut groups| {
+        let mut group = groups.take().unwrap();
+        let limits = Limits {
+            memory_bytes: 64 * MEGABYTE,
+            tmp_bytes: 128 * MEGABYTE,
+            ..ROOMY
+        };
+        group.set(&limits).unwrap();
+        let file = format!("{}/updraft-{instance}", a_tmpfs());
+        let script = format!("dd if=/dev/zero of={file} bs=1M count=100 2>/dev/null");
+        assert_eq!(exit_code(&group, &script), Some(0), "files have room of their own");
+        let over = |group: &mut Group, megabytes| group.is_over(|| Ok(megabytes * MEGABYTE)).unwrap();
+        assert!(!over(&mut group, 100));
+        assert!(over(&mut group, 0), "what is no file counts");
+        let peak = group.usage().unwrap().memory_peak_bytes / MEGABYTE;
+        assert!(peak < 32, "{peak} MB");
+
+        // Fills its memory, and waits for a reader that sleeps.
+        let hoarder = Inmate::start(&group, "dd if=/dev/zero bs=80M count=1 2>/dev/null | sleep 100");
+        let start = Instant::now();
+        while !over(&mut group, 100) {
+            assert!(start.elapsed() < Duration::from_secs(20), "80 MB are over 64");
+            sleep(Duration::from_millis(10));
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(group.usage().unwrap().memory_peak_bytes, limits.memory_bytes);
+        group.kill().unwrap();
+        hoarder.wait();
+        groups.give_back(group).unwrap();
+    });
+}
+
+/// A directory on a tmpfs, in which root may write.
+fn a_tmpfs() -> &'static str {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let is_tmpfs = |path: &&&str| rustix::fs::statfs(**path).is_ok_and(|found| found.f_type as u64 == TMPFS_MAGIC);
+    ["/dev/shm", "/tmp", "/run"].iter().find(is_tmpfs).expect("a tmpfs")
 }
 
 #[test]
@@ -192,7 +234,7 @@ fn cpu_is_given_in_proportion() {
 #[test]
 fn processes_beyond_the_limit_cannot_be_made() {
     on_each_interface("pids", &["process limit"], |_, _, mut groups| {
-        let group = groups.take().unwrap();
+        let mut group = groups.take().unwrap();
         let many = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2 & done; wait";
         group.set(&Limits { pids: 5, ..ROOMY }).unwrap();
         assert_ne!(exit_code(&group, many), Some(0));
@@ -317,7 +359,7 @@ fn a_delegated_group_with_processes_of_its_own_is_made_usable() {
         "{:?}",
         groups.layers()
     );
-    let group = groups.take().unwrap();
+    let mut group = groups.take().unwrap();
     group.set(&ROOMY).unwrap();
     assert_eq!(exit_code(&group, "exit 3"), Some(3));
     groups.give_back(group).unwrap();

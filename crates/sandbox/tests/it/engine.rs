@@ -554,7 +554,10 @@ mod confined {
         let (outcome, _) = bed.run(spec, "{}").await;
         let [init, invocation]: [f64; 2] = serde_json::from_str(text(&outcome)).expect("two numbers");
         // Alone, 0.15 s of work take as long; with the function's share they take two seconds.
-        assert!(invocation > 1.0 && init < invocation, "init {init} s, invocation {invocation} s");
+        assert!(
+            invocation > 1.0 && init < invocation,
+            "init {init} s, invocation {invocation} s"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
