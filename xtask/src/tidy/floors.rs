@@ -35,6 +35,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("updraft", Floor::Top),
     ("testkit", Floor::Aside),
     ("xtask", Floor::Aside),
+    ("bench", Floor::Aside),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use base::{Clock, Timestamp};
 use cloud::ports::{LogDestination, LogEvent, LogSink};
@@ -26,10 +27,20 @@ pub(super) const EVENT_OVERHEAD_BYTES: usize = 26;
 const EVENTS_PER_COMMIT: usize = 4_000;
 const BYTES_PER_COMMIT: usize = 8 * 1024 * 1024;
 
+/// How long events gather before they are written, unless a reader waits for them: a busy function writes thousands of
+/// lines a second, and a transaction for each would cost more than the function.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// How often a writer without work looks whether it is still wanted.
+const LOOK_UP: Duration = Duration::from_secs(60);
+
 /// Events on their way into the store.
 pub(super) struct Ingest {
     state: Mutex<Backlog>,
+    /// There is something to write.
     wake: Notify,
+    /// Somebody waits for it.
+    hurry: Notify,
     written: watch::Sender<u64>,
 }
 
@@ -63,7 +74,7 @@ impl Waiting {
 impl Ingest {
     pub(super) fn start(store: Store, clock: Clock) -> Arc<Ingest> {
         let ingest =
-            Arc::new(Ingest { state: Mutex::default(), wake: Notify::new(), written: watch::Sender::new(0) });
+            Arc::new(Ingest { state: Mutex::default(), wake: Notify::new(), hurry: Notify::new(), written: watch::Sender::new(0) });
         tokio::spawn(write(Arc::downgrade(&ingest), store, clock));
         ingest
     }
@@ -72,6 +83,9 @@ impl Ingest {
     pub(super) async fn flush(&self) {
         let goal = self.lock().appended;
         let mut written = self.written.subscribe();
+        if *written.borrow() < goal {
+            self.hurry.notify_one();
+        }
         _ = written.wait_for(|done| *done >= goal).await;
     }
 
@@ -109,11 +123,15 @@ impl LogSink for Ingest {
 
 /// The writer: one task, ends with the last handle.
 async fn write(ingest: Weak<Ingest>, store: Store, clock: Clock) {
-    loop {
-        let Some(this) = ingest.upgrade() else { return };
-        let notified = this.wake.notified();
+    while let Some(this) = ingest.upgrade() {
+        if tokio::time::timeout(LOOK_UP, this.wake.notified()).await.is_err() {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(GATHER) => {}
+            () = this.hurry.notified() => {}
+        }
         let (streams, appended) = this.take(clock.now());
-        let idle = streams.is_empty();
         for (to, events) in streams {
             for part in parts(&events) {
                 if let Err(error) = append_now(&store, &to, part.to_vec(), clock.now().millis()).await {
@@ -122,11 +140,6 @@ async fn write(ingest: Weak<Ingest>, store: Store, clock: Clock) {
             }
         }
         this.written.send_replace(appended);
-        if idle {
-            // Holding only a weak handle while waiting lets the service end.
-            let waiting = tokio::time::timeout(std::time::Duration::from_secs(60), notified);
-            _ = waiting.await;
-        }
     }
 }
 
