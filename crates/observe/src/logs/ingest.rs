@@ -12,7 +12,7 @@ use cloud::ports::{LogDestination, LogEvent, LogSink};
 use store::{Durability, Store, Tx};
 use tokio::sync::{Notify, watch};
 
-use super::records::{EVENTS, Event, GROUPS, Group, Position, STREAMS, Stream, event_key, group_key, stream_key};
+use super::records::{EVENTS, Events, GROUPS, Group, Position, STREAMS, Stream, event_key, group_key, stream_key};
 
 /// Bytes that may wait to be written, of one stream and in all; beyond it events are dropped, counted, and the stream says
 /// how many. A stream's share is small, so that one that floods takes nobody else's place.
@@ -26,6 +26,9 @@ pub(super) const EVENT_OVERHEAD_BYTES: usize = 26;
 /// transaction holds 32 MB.
 const EVENTS_PER_COMMIT: usize = 4_000;
 const BYTES_PER_COMMIT: usize = 8 * 1024 * 1024;
+
+/// Events of one record; longer ones have a record each.
+const RECORD_BYTES_MAX: usize = 32 * 1024;
 
 /// How long events gather before they are written, unless a reader waits for them: a busy function writes thousands of
 /// lines a second, and a transaction for each would cost more than the function.
@@ -195,13 +198,29 @@ pub(super) fn put_events(
     events: impl Iterator<Item = (i64, String)>,
     now_ms: i64,
 ) -> store::Result<()> {
+    let mut together: Option<(Position, Events)> = None;
+    let mut bytes = 0;
     for (time_ms, message) in events {
-        stream.stored_bytes += (message.len() + EVENT_OVERHEAD_BYTES) as i64;
+        let size = message.len() + EVENT_OVERHEAD_BYTES;
+        stream.stored_bytes += size as i64;
         stream.first_event_ms = Some(stream.first_event_ms.map_or(time_ms, |first| first.min(time_ms)));
         stream.last_event_ms = Some(stream.last_event_ms.map_or(time_ms, |last| last.max(time_ms)));
-        let at = Position { time_ms, number: stream.next_number };
-        tx.put(EVENTS, &event_key(&group.id, name, at), &Event { ingestion_ms: now_ms, message })?;
+        bytes += size;
+        match &mut together {
+            Some((first, events)) if first.time_ms == time_ms && bytes <= RECORD_BYTES_MAX => events.messages.push(message),
+            _ => {
+                let first = Position { time_ms, number: stream.next_number };
+                let before = together.replace((first, Events { ingestion_ms: now_ms, messages: vec![message] }));
+                if let Some((first, events)) = before {
+                    tx.put(EVENTS, &event_key(&group.id, name, first), &events)?;
+                }
+                bytes = size;
+            }
+        }
         stream.next_number += 1;
+    }
+    if let Some((first, events)) = together {
+        tx.put(EVENTS, &event_key(&group.id, name, first), &events)?;
     }
     stream.last_ingestion_ms = Some(now_ms);
     tx.put(STREAMS, &stream_key(&group.id, name), &stream)

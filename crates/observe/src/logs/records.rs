@@ -13,8 +13,8 @@ use store::{Key, Record, Table};
 pub(super) const GROUPS: Table<Group> = Table::new("logs.groups");
 /// Streams by group id and name.
 pub(super) const STREAMS: Table<Stream> = Table::new("logs.streams");
-/// Events by group id, stream name, time and number within the stream.
-pub(super) const EVENTS: Table<Event> = Table::new("logs.events");
+/// Events by group id, stream name, time and number within the stream: the number of the first, of those in one record.
+pub(super) const EVENTS: Table<Events> = Table::new("logs.events");
 /// Ranges of events whose owner is gone, by group id and stream name (empty: the whole group).
 pub(super) const GARBAGE: Table<Garbage> = Table::new("logs.garbage");
 
@@ -47,11 +47,13 @@ pub(super) struct Stream {
     pub(super) next_number: u64,
 }
 
-/// A log event; its time is in the key. Stored as ingestion time and plain text, since there are many.
+/// Events that arrived together and are of the same millisecond: one record, since a busy function writes dozens in one.
+/// Their time is in the key, their numbers count on from the key's. Stored as ingestion time and plain texts, each after
+/// its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Event {
+pub(super) struct Events {
     pub(super) ingestion_ms: i64,
-    pub(super) message: String,
+    pub(super) messages: Vec<String>,
 }
 
 /// Marks a range of events to be removed.
@@ -62,17 +64,27 @@ impl Record for Group {}
 impl Record for Stream {}
 impl Record for Garbage {}
 
-impl Record for Event {
+impl Record for Events {
     fn encode(&self, out: &mut Vec<u8>) -> store::Result<()> {
         out.extend_from_slice(&self.ingestion_ms.to_be_bytes());
-        out.extend_from_slice(self.message.as_bytes());
+        for message in &self.messages {
+            out.extend_from_slice(&(message.len() as u32).to_be_bytes());
+            out.extend_from_slice(message.as_bytes());
+        }
         Ok(())
     }
 
     fn decode(bytes: &[u8]) -> store::Result<Self> {
-        let (time, text) = bytes.split_first_chunk::<8>().ok_or(store::Error::Malformed("log event"))?;
-        let message = String::from_utf8_lossy(text).into_owned();
-        Ok(Event { ingestion_ms: i64::from_be_bytes(*time), message })
+        let malformed = || store::Error::Malformed("log events");
+        let (time, mut rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
+        let mut messages = Vec::new();
+        while !rest.is_empty() {
+            let (length, after) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+            let (text, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(malformed)?;
+            messages.push(String::from_utf8_lossy(text).into_owned());
+            rest = after;
+        }
+        Ok(Events { ingestion_ms: i64::from_be_bytes(*time), messages })
     }
 }
 
@@ -102,7 +114,7 @@ impl Position {
         Position { time_ms, number }
     }
 
-    /// The place after this one.
+    /// The place after this one, within the same millisecond.
     pub(super) fn next(self) -> Position {
         Position { number: self.number + 1, ..self }
     }
@@ -110,5 +122,21 @@ impl Position {
     /// Before every event of this time or later.
     pub(super) fn start_of(time_ms: i64) -> Position {
         Position { time_ms, number: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_they_were_written_and_pieces_are_refused() {
+        let events = Events { ingestion_ms: -7, messages: vec!["START\n".into(), String::new(), "ünï".into()] };
+        let mut bytes = Vec::new();
+        events.encode(&mut bytes).unwrap();
+        assert_eq!(Events::decode(&bytes).unwrap(), events);
+        for cut in [3, 9, bytes.len() - 1] {
+            assert!(Events::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
     }
 }

@@ -9,13 +9,15 @@
 use std::{
     fs, io,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
 };
 
 use super::{Lack, links::Links};
 
-/// Where distributions keep `nft`; `PATH` of a service often lacks the second.
-const PROGRAMS: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
+/// Where distributions and people keep `nft`.
+const PROGRAMS: [&str; 6] =
+    ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/bin/nft", "/usr/local/sbin/nft", "/usr/local/bin/nft"];
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
@@ -142,17 +144,8 @@ table inet {GUARD} {{
 }
 
 fn find_program() -> Result<&'static str, Lack> {
-    let works = |program: &&str| {
-        Command::new(program)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok()
-    };
-    PROGRAMS
-        .into_iter()
-        .find(works)
-        .ok_or_else(|| Lack::new("the program nft is not installed", "install nftables"))
+    let found = PROGRAMS.into_iter().find(|program| Path::new(program).is_file());
+    found.ok_or_else(|| Lack::new("the program nft is not installed", "install nftables"))
 }
 
 fn list_tables(program: &str) -> io::Result<Vec<String>> {
