@@ -50,11 +50,23 @@ clients() {
     UPDRAFT_BIN=$(debug updraft) suite "$@"
 }
 
+# The boot files, beside AWS's own clients where those can be fetched.
+runtimes() {
+    local clients=$UPDRAFT_CACHE/clients
+    export UPDRAFT_TEST_RUNTIME_DIR=$UPDRAFT_RUNTIMES_DIR
+    if scripts/official-clients.sh "$clients"; then
+        export UPDRAFT_TEST_AWSLAMBDARIC=$PWD/.cache/venv/bin/python
+        export UPDRAFT_TEST_AWS_LAMBDA_RIC=$clients/node UPDRAFT_TEST_JAVA_RIC="$clients/java/jars/*"
+    else
+        echo "test: AWS's own clients could not be fetched; the comparisons with them are skipped"
+    fi
+    suite runtimes 8 python -m unittest discover -s crates/sandbox/boot/tests -t crates/sandbox/boot/tests
+}
+
 everything() {
     suite build 15 bash -c "$(declare -f build debug); build"
     suite rust 12 cargo test --workspace --locked --no-fail-fast
-    UPDRAFT_TEST_RUNTIME_DIR=$UPDRAFT_RUNTIMES_DIR suite runtimes 6 \
-        python -m unittest discover -s crates/sandbox/boot/tests -t crates/sandbox/boot/tests
+    runtimes
     clients clients 12 python -m pytest tests -m 'not sdks' -q
 }
 
