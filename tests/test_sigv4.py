@@ -2,15 +2,15 @@
 
 import datetime
 import json
-import urllib.error
 import urllib.request
 
 import boto3
 import pytest
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from support.raw import LIST, ask, clock, signed
 from support.refusals import refused
 
 SERVICES = {
@@ -63,48 +63,6 @@ def test_a_made_up_session_is_refused(updraft, service):
 
 
 # ---- by hand, where no SDK would go
-
-
-LIST = "/2015-03-31/functions"
-
-
-def signed(updraft, path=LIST, *, at=None, service="lambda", method="GET", body=b"", headers=None, change=None, region="us-east-1"):
-    """A request signed at another time, or changed after it was signed."""
-    request = AWSRequest(method, updraft.endpoint + path, headers or {}, body)
-    signer = SigV4Auth(Credentials("test", "test"), service, region)
-    with clock(at):
-        signer.add_auth(request)
-    prepared = request.prepare()
-    sent = urllib.request.Request(prepared.url, body or None, dict(prepared.headers), method=method)
-    if change:
-        change(sent)
-    return ask(sent)
-
-
-def clock(at):
-    """botocore's clock, set to another time."""
-    import contextlib
-    from unittest import mock
-
-    import botocore.auth
-    import botocore.compat
-
-    if at is None:
-        return contextlib.nullcontext()
-    stack = contextlib.ExitStack()
-    for name in ("get_current_datetime",):
-        if hasattr(botocore.auth, name):
-            stack.enter_context(mock.patch.object(botocore.auth, name, lambda *_, **__: at.replace(tzinfo=None)))
-    return stack
-
-
-def ask(request):
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, None, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        text = error.read().decode()
-        return error.code, error.headers.get("x-amzn-ErrorType"), text
 
 
 def minutes_from_now(minutes):

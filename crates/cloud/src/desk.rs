@@ -66,7 +66,7 @@ impl Desk {
         let identity = identify::identify(&self.registry, head)?;
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;
-        let body = read::whole(&self.bodies, head, body, identity.service.id.body_limit_bytes).await?;
+        let body = read::whole(&self.bodies, head, body, &identity).await?;
         let cx = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
         let route = route::route(&identity, head, &body.bytes)?;
         visit.calls(route.operation.meta.name);

@@ -10,6 +10,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::identify::Identity;
+use super::route;
+
 /// A body that has not arrived by then is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -33,10 +36,11 @@ pub(super) struct Held {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, limit_bytes: usize) -> Result<Held, Error> {
+pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, identity: &Identity) -> Result<Held, Error> {
+    let limit_bytes = identity.service.id.body_limit_bytes;
     let declared = head.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit_bytes as u64) {
-        return Err(too_large(limit_bytes));
+        return Err(too_large(identity, head));
     }
     // A body of unknown length may become anything up to the limit.
     let expected_bytes = declared.map_or(limit_bytes, |length| length as usize);
@@ -46,7 +50,7 @@ pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, limit_b
     };
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok((Ok(collected), _room)) => Ok(Held { bytes: collected.to_bytes(), _room }),
-        Ok((Err(error), _)) if error.is::<LengthLimitError>() => Err(too_large(limit_bytes)),
+        Ok((Err(error), _)) if error.is::<LengthLimitError>() => Err(too_large(identity, head)),
         Ok((Err(_), _)) => Err(Error::new(400, "RequestAbortedException", "The request body ended early.")),
         Err(_) => Err(Error::new(408, "RequestTimeoutException", "The request body did not arrive in time.")),
     }
@@ -63,7 +67,11 @@ impl Budget {
 }
 
 /// Lambda's words; its own limits on single operations are checked where those are.
-fn too_large(limit_bytes: usize) -> Error {
-    let message = format!("Request must be smaller than {limit_bytes} bytes for this operation");
+fn too_large(identity: &Identity, head: &Parts) -> Error {
+    let limit_bytes = identity.service.id.body_limit_bytes;
+    // Where the operation is named in the body, nobody will know.
+    let operation = route::route(identity, head, &Bytes::new());
+    let operation = operation.map_or_else(|_| "this".to_owned(), |route| format!("the {}", route.operation.meta.name));
+    let message = format!("Request must be smaller than {limit_bytes} bytes for {operation} operation");
     Error::new(413, "RequestEntityTooLargeException", message)
 }
