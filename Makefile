@@ -20,8 +20,8 @@ RELEASE := $(CARGO_TARGET_DIR)/release/updraft
 help:
 	@echo 'Updraft: the serverless cloud you run yourself.'
 	@echo
-	@echo '  make demo            everything needed, a build, a server, four functions, invoked; about five minutes the'
-	@echo '                       first time, one minute after that; leaves nothing running'
+	@echo '  make demo            everything needed, a build, a server, four functions, invoked; some minutes the first'
+	@echo '                       time, about one after that; leaves nothing running'
 	@echo '  make test            all tests, with the real AWS CLI, boto3 and AWS SDK for JavaScript'
 	@echo
 	@echo '  make setup           installs what is missing on a Debian-like machine (as root or with sudo)'

@@ -63,13 +63,13 @@ class Demo:
     def install_packs(self):
         """What these functions' runtimes need on this machine; quick when it is there."""
         minor = "%d.%d" % sys.version_info[:2]
-        with progress("runtime packs: boto3, the AWS SDK for JavaScript, Java's boot jar"):
-            run([self.options.updraft, "runtimes", "install", "--runtimes-dir", self.options.runtimes_dir, f"python{minor}",
-                 "nodejs", "java"], seconds=PACKS_SECONDS_MAX, what="updraft runtimes install")
+        with progress("runtime packs: boto3, Java's boot jar"):
+            run([self.options.updraft, "runtimes", "install", "--runtimes-dir", self.options.runtimes_dir, f"python{minor}", "java"],
+                seconds=PACKS_SECONDS_MAX, what="updraft runtimes install")
 
     def start(self):
         heading("The server")
-        command(["updraft", *self.server.words[1:5]])
+        command(["updraft", *self.server.words[1:]])
         seconds = self.server.start()
         say(f"ready in {seconds * 1000:.0f} ms; in another terminal: export AWS_ENDPOINT_URL={self.server.endpoint}")
         layers = self.server.status()["layers"]

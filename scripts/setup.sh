@@ -57,6 +57,8 @@ install_packages() {
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >>"$CACHE/apt.log" 2>&1 \
         || { tail -5 "$CACHE/apt.log" >&2; fail "apt-get could not install $missing"; }
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -z "${missing// /}" ] || fail "still missing after apt-get: $missing"
 }
 
 install_rust() {
