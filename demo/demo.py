@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,8 @@ from terminal import Failure, bad, command, dim, good, heading, progress, run, s
 REGION = "us-east-1"
 COLD_ROUNDS = 5
 WARM_ROUNDS = 20
+EMPTY_COLD_ROUNDS = 10
+EMPTY_WARM_ROUNDS = 100
 AWS_SECONDS_MAX = 60
 PACKS_SECONDS_MAX = 900
 REPORT = re.compile(r"REPORT RequestId: \S+\s+Duration: ([\d.]+) ms.*?Max Memory Used: (\d+) MB(?:\s+Init Duration: ([\d.]+) ms)?")
@@ -52,6 +55,7 @@ class Demo:
             self.show(example)
         self.tail_logs()
         self.summary()
+        self.compare()
         self.finish()
 
     def build(self):
@@ -107,14 +111,13 @@ class Demo:
             example, payload or example.payload(event), fails)[0]))
         warm = [self.invoke(example, warm_payload(example)) for _ in range(WARM_ROUNDS)]
         paths = [path for path, then, now in zip(PATHS, before, self.launched(), strict=True) if now > then]
-        median = lambda numbers: f"{statistics.median(numbers):.1f} ms"
         row = {
             "function": example.name,
             "language": example.language,
             "launch": "+".join(paths) or "?",
-            "init": median([report["init"] for _, report in cold]),
-            "cold": median([seconds * 1000 for seconds, _ in cold]),
-            "warm": median([seconds * 1000 for _, seconds, _ in warm]),
+            "init": median(report["init"] for _, report in cold),
+            "cold": median(seconds * 1000 for seconds, _ in cold),
+            "warm": median(seconds * 1000 for _, seconds, _ in warm),
             "memory": f"{max(report['memory'] for _, _, report in warm)} MB",
         }
         say(f"cold {row['cold']} (init {row['init']}, {row['launch']}), warm {row['warm']}; medians of {COLD_ROUNDS} and {WARM_ROUNDS}, boto3, signed")
@@ -171,6 +174,24 @@ class Demo:
 
     # ---- afterwards
 
+    def compare(self):
+        """Functions that do nothing: what is left is Updraft's own, beside a bare start of the interpreter."""
+        heading("Of that, Updraft's own: functions that do nothing, beside a bare interpreter")
+        rows = []
+        for example in functions.EMPTY:
+            self.lambda_.create_function(FunctionName=example.name, Runtime=example.runtime, Handler="index.handler", MemorySize=1769,
+                                         Role="arn:aws:iam::000000000000:role/demo", Code={"ZipFile": example.package()})
+            self.lambda_.get_waiter("function_active_v2").wait(FunctionName=example.name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+            cold = [self.cold(example) for _ in range(EMPTY_COLD_ROUNDS)]
+            warm = [self.invoke(example, b"{}")[1] for _ in range(EMPTY_WARM_ROUNDS)]
+            bare = [start_of(example.bare) for _ in range(COLD_ROUNDS)]
+            rows.append([example.language, median(seconds * 1000 for seconds, _ in cold),
+                         median(report["init"] for _, report in cold), median(seconds * 1000 for seconds in warm),
+                         median(seconds * 1000 for seconds in bare), " ".join(example.bare)])
+            self.lambda_.delete_function(FunctionName=example.name)
+        table(["empty function", "cold", "init of it", "warm", "bare", "bare is"], rows)
+        say(dim("a millisecond or two of each is boto3 signing and parsing; `make bench` measures without it"))
+
     def tail_logs(self):
         heading("Their logs")
         for example in functions.ALL:
@@ -188,8 +209,8 @@ class Demo:
         heading("Together")
         header = ["function", "language", "launch", "cold", "init of it", "warm", "max memory"]
         table(header, [[row[key] for key in ("function", "language", "launch", "cold", "init", "warm", "memory")] for row in self.rows])
-        say(dim("cold and warm: the whole call through boto3, over signed HTTP, the function's work included; as on AWS, a"))
-        say(dim("function has CPU in proportion to its memory (512 MB: 0.29 of a core), which is what most of it is."))
+        say(dim("cold and warm: the whole call through boto3, over signed HTTP, the function's own work included, which is most"))
+        say(dim("of it; as on AWS, a function has CPU in proportion to its memory (1,769 MB: one core, 512 MB: 0.29)"))
 
     def finish(self):
         heading("Cleaning up")
@@ -201,6 +222,17 @@ class Demo:
         if remains:
             raise Failure("left behind: " + ", ".join(remains))
         say("no process, mount or control group is left")
+
+
+def median(numbers):
+    return f"{statistics.median(numbers):.1f} ms"
+
+
+def start_of(words):
+    """Seconds that a program takes from start to end."""
+    began = time.perf_counter()
+    subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=30)
+    return time.perf_counter() - began
 
 
 def warm_payload(example):

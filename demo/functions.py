@@ -2,8 +2,11 @@
 the reader, or raises `Failure`."""
 
 import base64
+import io
 import json
 import struct
+import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -123,4 +126,38 @@ ALL = [
     Example("order-api", "Node.js", "events/place-order.json", "events/place-order.json", check_order, more_of_order_api, 60),
     Example("order-validator", "Java", "orders/workshop.json", "orders/workshop.json", check_verdict, more_of_order_validator, 600),
     Example("log-summary", "Rust", "logs/access.log", "build/event.json", check_summary, more_of_log_summary, 1200),
+]
+
+
+# ---- for comparison
+
+
+@dataclass
+class Empty:
+    """A function that does nothing."""
+
+    name: str
+    language: str
+    runtime: str
+    file: str
+    source: str
+    bare: list
+
+    def package(self):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(self.file, self.source)
+        return buffer.getvalue()
+
+    def payload(self):
+        return b"{}"
+
+    def check(self, answer):
+        expect(answer, {}, "the answer of a function that gives its event back")
+
+
+EMPTY = [
+    Empty("empty-python", "Python", "python%d.%d" % sys.version_info[:2], "index.py", "def handler(event, context):\n    return event\n",
+          ["python3", "-c", "pass"]),
+    Empty("empty-node", "Node.js", "nodejs20.x", "index.js", "exports.handler = async (event) => event;\n", ["node", "-e", "0"]),
 ]
