@@ -103,8 +103,8 @@ trait Tree: Send + Sync {
     /// Freezes and waits until all processes are frozen, or thaws.
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<()>;
     fn counters(&self, name: &str) -> io::Result<Usage>;
-    /// A file that tells the highest memory use, as a number.
-    fn memory_peak(&self, name: &str) -> Option<OwnedFd>;
+    /// The directory with the files about memory.
+    fn memory_directory(&self, name: &str) -> Option<OwnedFd>;
     /// A file that tells the present memory use, as a number.
     fn memory_now(&self, name: &str) -> Option<OwnedFd>;
     /// `memory.stat`.
@@ -297,10 +297,9 @@ impl Group {
         Ok(now)
     }
 
-    /// Tells the highest memory use so far, for others to read without asking us. None where the kernel does not tell.
+    /// Tells the highest memory use so far, for others to read without asking us. None without the memory controller.
     pub fn memory_meter(&self) -> Option<Meter> {
-        let peak = self.tree.memory_peak(&self.name)?;
-        Some(Meter::new(peak, self.tree.memory_stat(&self.name)?))
+        self.tree.memory_directory(&self.name).map(Meter::new)
     }
 
     /// Whether no process, zombies apart, is inside.
@@ -398,7 +397,7 @@ impl Tree for Missing {
     fn freeze(&self, _: &str, _: bool) -> io::Result<()> {
         Ok(())
     }
-    fn memory_peak(&self, _: &str) -> Option<OwnedFd> {
+    fn memory_directory(&self, _: &str) -> Option<OwnedFd> {
         None
     }
     fn memory_now(&self, _: &str) -> Option<OwnedFd> {

@@ -8,8 +8,13 @@
 
 use std::{
     os::fd::OwnedFd,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
+
+use rustix::fs::{Mode, OFlags, openat};
 
 /// Longest `memory.stat` we read. Linux 6.18 writes 1 KB on v1 and 1.6 KB on v2; the lines that count come first.
 const STAT_BYTES_MAX: usize = 4096;
@@ -64,43 +69,60 @@ impl Parts {
     }
 }
 
+/// Highest memory use that is told as it is, files included. Where files hold it takes up to 30 µs to find out, which would
+/// be felt in small functions, and AWS itself never tells less than this.
+const FILES_MATTER_FROM: u64 = 32 << 20;
+
 /// Tells the most memory a group ever had without its files, for others to read without asking us.
 #[derive(Debug)]
 pub struct Meter {
-    peak: OwnedFd,
-    stat: OwnedFd,
+    directory: OwnedFd,
+    /// The kernel's file with the highest memory use; none where it has no such file.
+    peak: OnceLock<Option<OwnedFd>>,
     peak_seen: AtomicU64,
     answer: AtomicU64,
 }
 
 impl Meter {
-    /// From the kernel's files with the group's highest memory use and with the parts of the present one.
-    pub fn new(peak: OwnedFd, stat: OwnedFd) -> Meter {
+    /// From the directory of a group, of the memory controller on v1.
+    pub fn new(directory: OwnedFd) -> Meter {
         Meter {
-            peak,
-            stat,
+            directory,
+            peak: OnceLock::new(),
             peak_seen: AtomicU64::new(0),
             answer: AtomicU64::new(0),
         }
     }
 
-    /// Both files, in the order of [`Meter::new`].
-    pub fn files(&self) -> [&OwnedFd; 2] {
-        [&self.peak, &self.stat]
+    /// The group's directory.
+    pub fn directory(&self) -> &OwnedFd {
+        &self.directory
     }
 
     /// The highest memory use in bytes, less what files hold now: exact as long as files that were written were not
-    /// deleted before we looked. 1 µs, and 4 more when it has grown since the last time. None where the kernel does not
-    /// tell.
+    /// deleted before we looked. About 1 µs, and more when it has grown since the last time. None where the kernel does
+    /// not tell (v2 before Linux 5.19).
     pub fn read(&self) -> Option<u64> {
-        let peak = number(&self.peak)?;
+        let peak = self.peak.get_or_init(|| {
+            let names = ["memory.max_usage_in_bytes", "memory.peak"];
+            names.iter().find_map(|name| self.open(name))
+        });
+        let peak = number(peak.as_ref()?)?;
         if peak <= self.peak_seen.load(Relaxed) {
             return Some(self.answer.load(Relaxed));
         }
-        let parts = parts(&self.stat)?;
-        let most = peak.saturating_sub(parts.files).max(parts.own);
+        let most = if peak < FILES_MATTER_FROM {
+            peak
+        } else {
+            let parts = parts(&self.open("memory.stat")?)?;
+            peak.saturating_sub(parts.files).max(parts.own)
+        };
         self.peak_seen.store(peak, Relaxed);
         Some(self.answer.fetch_max(most, Relaxed).max(most))
+    }
+
+    fn open(&self, name: &str) -> Option<OwnedFd> {
+        openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
     }
 }
 

@@ -221,8 +221,8 @@ impl Tree for V1 {
         until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
     }
 
-    fn memory_peak(&self, name: &str) -> Option<OwnedFd> {
-        self.get("memory")?.open_read(name, "memory.max_usage_in_bytes").ok()
+    fn memory_directory(&self, name: &str) -> Option<OwnedFd> {
+        self.get("memory")?.directory(name).ok()
     }
 
     fn memory_now(&self, name: &str) -> Option<OwnedFd> {

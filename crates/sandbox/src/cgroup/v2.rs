@@ -248,9 +248,8 @@ impl Tree for V2 {
         })
     }
 
-    fn memory_peak(&self, name: &str) -> Option<OwnedFd> {
-        // Since Linux 5.19.
-        self.memory_file(name, "memory.peak")
+    fn memory_directory(&self, name: &str) -> Option<OwnedFd> {
+        self.has("memory").then(|| self.base.directory(name).ok())?
     }
 
     fn memory_now(&self, name: &str) -> Option<OwnedFd> {

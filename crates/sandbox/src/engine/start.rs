@@ -26,8 +26,8 @@ use crate::{
     runtimes::{Family, Runtimes},
 };
 
-/// Descriptors the server holds for one sandbox: process, frames, two log pipes, three sockets, a memory meter of two, a few
-/// connections.
+/// Descriptors the server holds for one sandbox: process, frames, two log pipes, three sockets, a memory meter of two, a
+/// few connections.
 const DESCRIPTORS_PER_SANDBOX: u64 = 12;
 
 /// Descriptors left to the rest of the server.

@@ -508,10 +508,7 @@ fn spawned(id: SlotId, descriptors: Vec<OwnedFd>, channel: bool) -> Option<Spawn
         endpoint: next()?,
         dns: next()?,
         channel: if channel { Some(next()?) } else { None },
-        memory_meter: match (next(), next()) {
-            (Some(peak), Some(stat)) => Some(Meter::new(peak, stat)),
-            _ => None,
-        },
+        memory_meter: next().map(Meter::new),
     })
 }
 

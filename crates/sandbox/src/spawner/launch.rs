@@ -29,8 +29,40 @@ pub(super) struct Launcher {
     pub(super) template: OwnedFd,
     /// `/dev/null`.
     pub(super) null: OwnedFd,
+    expendable: Expendable,
     /// Where a child writes what failed: shared memory, also where the clone does not share all of it.
     report: *mut Failure,
+}
+
+/// Makes the kernel, when the host is out of memory, end sandboxes before the server and the spawner. Children inherit it
+/// from the process that clones them, which for that moment says it of itself: writing once more in every child would
+/// cost it a new tree of `/proc` entries. A host that does not allow it loses no isolation.
+struct Expendable {
+    /// The file, and what it said of us at the start.
+    file: Option<(OwnedFd, Vec<u8>)>,
+}
+
+impl Expendable {
+    /// The kernel's scale goes to 1,000; half of it, so that sandboxes of other programs may still say more.
+    const SCORE: &[u8] = b"500";
+
+    fn open() -> Expendable {
+        let open = || {
+            let path = "/proc/self/oom_score_adj";
+            let own = std::fs::read(path).ok()?;
+            let score = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<i32>().ok();
+            let raises = score(&own)? < score(Self::SCORE)?;
+            let file = std::fs::OpenOptions::new().write(true).open(path).ok()?;
+            raises.then(|| (file.into(), own))
+        };
+        Expendable { file: open() }
+    }
+
+    fn set(&self, expendable: bool) {
+        if let Some((file, own)) = &self.file {
+            let _ = rustix::io::pwrite(file, if expendable { Self::SCORE } else { own }, 0);
+        }
+    }
 }
 
 /// A program with its arguments and environment, as `execve` wants them.
@@ -94,6 +126,7 @@ impl Launcher {
             fixed,
             template,
             null,
+            expendable: Expendable::open(),
             report: page.cast(),
         })
     }
@@ -134,12 +167,14 @@ impl Launcher {
             args.flags |= clone::INTO_CGROUP;
             args.cgroup = orders.descriptors.cgroup as u64;
         }
+        self.expendable.set(true);
         // SAFETY: the report page stays mapped; the spawner has one thread; the entries never return and write to
         // nothing but the report.
         let cloned = unsafe {
             self.report.write_volatile(Failure::NONE);
             sys::spawn(args, entry, (&raw mut job).cast())
         };
+        self.expendable.set(false);
         cloned.map_err(|errno| Failure {
             step: Step::Clone as u32,
             errno,
@@ -198,7 +233,6 @@ fn enter_template(orders: &Orders) -> Result<(), Failure> {
             return Err(failed(Step::Cgroup)(errno()));
         }
     }
-    child::be_expendable();
     // SAFETY: plain calls with numbers; the descriptors are open.
     unsafe {
         if libc::setns(descriptors.template, libc::CLONE_NEWNS) < 0 {

@@ -94,7 +94,7 @@ pub(super) enum Said {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
     /// Descriptors: pidfd, output, telemetry, runtime_api, endpoint, dns, the channel if it was asked for, and the
-    /// two files of the memory meter if there is one.
+    /// memory meter's directory if there is one.
     Spawned {
         id: SlotId,
     },

@@ -201,7 +201,7 @@ impl Slot {
             network.dns.as_fd(),
         ];
         all.extend(ends.channel.as_ref().map(AsFd::as_fd));
-        all.extend(ends.memory_meter.iter().flat_map(cgroup::Meter::files).map(AsFd::as_fd));
+        all.extend(ends.memory_meter.iter().map(|meter| meter.directory().as_fd()));
         all
     }
 

@@ -17,7 +17,6 @@ const MS_NOEXEC: usize = 8;
 const MS_BIND: usize = 4096;
 const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
 const AT_FDCWD: usize = -100isize as usize;
-const O_WRONLY: usize = 1;
 const O_PATH_CLOEXEC: usize = 0o10000000 | 0o2000000;
 const PR_SET_PDEATHSIG: usize = 1;
 const PR_SET_NO_NEW_PRIVS: usize = 38;
@@ -54,10 +53,6 @@ pub fn confine(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
         }
     }
     enter_mounts(fixed, orders)?;
-    if descriptors.template >= 0 {
-        // A zygote has done so before.
-        be_expendable();
-    }
     if descriptors.network >= 0 {
         plain(
             number::SETNS,
@@ -204,18 +199,6 @@ fn limit_resources(orders: &Orders) -> Result<(), i32> {
         set_limit(RLIMIT_NPROC, orders.processes)?;
     }
     plain(number::UMASK, [0o022, 0, 0]).map(|_| ())
-}
-
-/// When the host is out of memory, sandboxes go before the server and its spawner. A host that does not allow even this
-/// loses no isolation.
-pub fn be_expendable() {
-    let path = c"/proc/self/oom_score_adj";
-    // SAFETY: a NUL-terminated path, then numbers.
-    let opened = unsafe { call(number::OPENAT, [AT_FDCWD, path.as_ptr() as usize, O_WRONLY, 0, 0, 0]) };
-    if let Ok(file) = opened {
-        let _ = write(file as i32, b"500");
-        let _ = plain(number::CLOSE, [file, 0, 0]);
-    }
 }
 
 fn set_limit(resource: usize, limit: u64) -> Result<(), i32> {
