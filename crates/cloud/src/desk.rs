@@ -67,10 +67,10 @@ impl Desk {
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;
         let body = read::whole(&self.bodies, head, body, &identity).await?;
-        let cx = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
+        let (cx, check) = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
         let route = route::route(&identity, head, &body.bytes)?;
         visit.calls(route.operation.meta.name);
-        let input = decode::decode(&identity, &route, head, body.bytes.clone())?;
+        let input = decode::decode(&identity, &route, head, body.bytes.clone(), check)?;
         let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
         authorize::authorize(self, &identity, &route, bound.needs(), &cx).await?;
         let output = run(bound, &cx, visit).await?;

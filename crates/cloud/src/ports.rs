@@ -65,11 +65,15 @@ pub struct RoleCredentials {
     pub expires: Timestamp,
 }
 
-/// Where logs go. Implemented by `observe`. Never blocks and never fails the caller; what was appended is readable at
-/// once and survives the end of the process.
+/// Where logs go. Implemented by `observe`. Never blocks and never fails the caller. What was appended is readable at
+/// once; it reaches the store within milliseconds, and from then on survives the end of the process.
 pub trait LogSink: Send + Sync {
-    /// Appends events to a stream, making group and stream if they are not there.
+    /// Appends what somebody else wrote to a stream, making group and stream if they are not there. A stream that floods
+    /// loses events, and says how many.
     fn append(&self, to: &LogDestination, events: Vec<LogEvent>);
+
+    /// As `append`, for the service's own lines: a few short ones for each request, never dropped.
+    fn append_own(&self, to: &LogDestination, events: Vec<LogEvent>);
 }
 
 /// A log stream.

@@ -142,6 +142,11 @@ impl Lambda {
         Ok(lambda)
     }
 
+    /// Takes no more asynchronous events: the first call of a stop.
+    pub fn begin_close(&self) {
+        self.fleet.begin_close();
+    }
+
     /// Ends all idle execution environments: the last call before the engine is shut down.
     pub fn close(&self) {
         self.fleet.close();

@@ -219,7 +219,7 @@ fn is_foreign_page(request: &Request<Incoming>) -> bool {
 
 /// Administration is for processes of this machine, not for functions and not for the network.
 fn may_administrate(peer: Peer) -> bool {
-    !peer.from_sandbox && peer.address.is_some_and(|a| a.is_loopback())
+    !peer.from_sandbox && peer.address.is_some_and(|a| a.to_canonical().is_loopback())
 }
 
 fn json(status: StatusCode, document: &impl Serialize) -> Answer {

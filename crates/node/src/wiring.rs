@@ -85,7 +85,7 @@ impl Node {
         }
         let clock = Clock::system();
         let in_data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
-        std::fs::create_dir_all(&config.data_dir).map_err(in_data_dir)?;
+        make_private(&config.data_dir).map_err(in_data_dir)?;
         let listeners = listen(&config).await?;
         let master = crate::credentials::master_key(&config.data_dir).map_err(in_data_dir)?;
         let store = open_store(&config.data_dir, &clock)?;
@@ -157,6 +157,7 @@ impl Node {
             stop.await;
         }
         ready_hooks.abort();
+        house.lambda.begin_close();
         stopping.send_replace(true);
         while servers.join_next().await.is_some() {}
         if tokio::time::timeout(HOOKS_AT_SHUTDOWN, hooks.run("shutdown")).await.is_err() {
@@ -174,6 +175,20 @@ impl Node {
 /// All declarations, without a running node: for `updraft __schemas`.
 pub fn schemas() -> Vec<ServiceDescription> {
     vec![describe::<Lambda>(), describe::<Logs>(), describe::<Sts>()]
+}
+
+/// Makes the data directory for its owner only: functions' variables, events and logs are in it.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let mode = std::fs::metadata(directory)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let owned = std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700));
+        if let Err(error) = owned {
+            tracing::warn!(%error, "{} can be read by others; it holds functions' secrets", directory.display());
+        }
+    }
+    Ok(())
 }
 
 async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {

@@ -22,7 +22,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use shape::Body;
 use shape::body::ByteStream;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::protocol::Answer;
 
@@ -57,6 +57,7 @@ pub trait Handler: Send + Sync + 'static {
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (closing, closed) = watch::channel(());
     tokio::pin!(stop);
     loop {
         let place = tokio::select! {
@@ -81,9 +82,11 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             address: Some(address.ip()),
             from_sandbox: false,
         };
-        let (handler, watcher) = (handler.clone(), graceful.watcher());
+        let (handler, watcher, mut closed) = (handler.clone(), graceful.watcher(), closed.clone());
         tokio::spawn(async move {
-            if has_begun(&stream).await {
+            // A connection that says nothing must not hold up the end.
+            let begun = tokio::select! { begun = has_begun(&stream) => begun, _ = closed.changed() => false };
+            if begun {
                 let service = service_fn(move |request| respond(handler.clone(), request, peer));
                 let builder = builder();
                 let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -94,7 +97,7 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             drop(place);
         });
     }
-    drop(listener);
+    drop((listener, closing));
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             "some requests did not end within {} s and were cut off",

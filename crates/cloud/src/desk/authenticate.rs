@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use base::{AccountId, Caller, Cx, Error, Region};
+use base::{AccountId, Caller, CallerKind, Cx, Error, Region};
 use bytes::Bytes;
 use http::request::Parts;
-use wire::sigv4::{self, Payload, Presented, Refusal};
+use wire::sigv4::{self, BodyCheck, Payload, Presented, Refusal};
 
-use super::Desk;
+use super::{Desk, IamMode};
 use super::identify::Identity;
 use super::record::Visit;
 use crate::ports::UnknownPrincipal;
@@ -22,35 +22,37 @@ pub(super) fn precheck(identity: &Identity) -> Result<(), Error> {
     }
 }
 
-/// The request's context. An unsigned request comes out as anonymous; whether that will do is `authorize`'s matter.
+/// The request's context, and what is left to check while the body is taken apart. An unsigned request comes out as anonymous; whether that will do is `authorize`'s matter.
 pub(super) async fn authenticate(
     desk: &Desk,
     identity: &Identity,
     head: &Parts,
     body: &Bytes,
     visit: &Visit,
-) -> Result<Cx, Error> {
+) -> Result<(Cx, BodyCheck), Error> {
     let family = identity.family();
     let refuse = |refusal: &Refusal| refusal.to_error(family);
-    let (caller, region) = match identity.presented.as_ref().map_err(refuse)? {
-        None => (Caller::anonymous(AccountId::DEFAULT), Region::default()),
+    let (caller, region, check) = match identity.presented.as_ref().map_err(refuse)? {
+        None => (Caller::anonymous(AccountId::DEFAULT), Region::default(), BodyCheck::Done),
         Some(presented) => {
-            let caller = verified(desk, identity, presented, head, body).await.map_err(|r| refuse(&r))?;
+            let (caller, check) =
+                verified(desk, identity, presented, head, body, visit).await.map_err(|r| refuse(&r))?;
             let given = &presented.scope.region;
             let region = Region::parse(given).ok_or_else(|| {
                 refuse(&Refusal::Region { given: given.clone(), expected: Region::default().to_string() })
             })?;
-            (caller, region)
+            (caller, region, check)
         }
     };
-    Ok(Cx {
+    let cx = Cx {
         request_id: visit.request_id.clone(),
         account: caller.account,
         region,
         caller,
         origin: Arc::clone(&visit.origin),
         clock: desk.clock.clone(),
-    })
+    };
+    Ok((cx, check))
 }
 
 async fn verified(
@@ -59,7 +61,8 @@ async fn verified(
     presented: &Presented,
     head: &Parts,
     body: &Bytes,
-) -> Result<Caller, Refusal> {
+    visit: &Visit,
+) -> Result<(Caller, BodyCheck), Refusal> {
     presented.expect(None, Some(identity.service.id.name))?;
     let now = desk.clock.now();
     let (key, token) = (presented.access_key_id.as_str(), presented.session_token.as_deref());
@@ -68,9 +71,14 @@ async fn verified(
         UnknownPrincipal::InvalidToken => Refusal::InvalidToken,
         UnknownPrincipal::Expired => Refusal::ExpiredToken,
     })?;
+    let is_root = credential.caller.kind == CallerKind::Root;
+    if is_root && visit.origin.from_sandbox && desk.iam == IamMode::Enforce {
+        // The well-known keys are for developers' tools; a function has its role.
+        return Err(Refusal::UnknownKey { access_key_id: key.to_owned() });
+    }
     let signing_key = desk.signing_keys.get(&credential.secret, &presented.scope);
-    sigv4::verify(presented, head, Payload::Bytes(body), &signing_key, now)?;
-    Ok(credential.caller)
+    let verified = sigv4::verify(presented, head, Payload::Bytes(body), &signing_key, now)?;
+    Ok((credential.caller, verified.body))
 }
 
 /// The refusal of an unsigned request.

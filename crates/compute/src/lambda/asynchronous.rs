@@ -29,6 +29,8 @@ const LEASE_MS: i64 = 30_000;
 const RENEWAL: Duration = Duration::from_secs(10);
 /// Events running at a time; others wait in the queue.
 const RUNNING_MAX: usize = 200;
+/// Times that one attempt may be taken from the queue without coming to an end: crashes of ours, not of the function.
+const RECEIVES_MAX: u32 = 20;
 /// Events taken from the queue at a time.
 const LEASED_MAX: usize = 32;
 /// First and longest wait of an event that was throttled; AWS backs off "from 1 second to a maximum of 5 minutes".
@@ -96,6 +98,9 @@ async fn work(shared: Weak<Shared>) {
     loop {
         let Ok(place) = running.clone().acquire_owned().await else { return };
         let Some(lambda) = shared.upgrade().map(Lambda) else { return };
+        if lambda.fleet.is_closed() {
+            return;
+        }
         // Only as many as can start now: a lease that waits runs out.
         let events_max = (1 + running.available_permits()).min(LEASED_MAX);
         drop(place);
@@ -137,8 +142,8 @@ enum Verdict {
 
 impl Lambda {
     async fn attempt(&self, event: Leased) {
-        let Some((header, payload)) = decode(&event.payload) else {
-            tracing::error!("an asynchronous event cannot be read and is dropped");
+        let Some((header, payload)) = decode(&event.payload).filter(|_| event.receive_count <= RECEIVES_MAX) else {
+            tracing::error!("an asynchronous event cannot be read, or always ends badly, and is dropped");
             self.conclude_event(event, None).await;
             return;
         };

@@ -54,7 +54,9 @@ impl CodeTree {
 impl Drop for CodeTree {
     fn drop(&mut self) {
         if let Some(path) = self.retired.take() {
-            std::thread::spawn(move || remove_tree(&path).unwrap_or_else(|error| warn_left(&path, &error)));
+            let remove = move || remove_tree(&path).unwrap_or_else(|error| warn_left(&path, &error));
+            // Without a thread it stays, and the next start removes it.
+            _ = std::thread::Builder::new().name("remove code".to_owned()).spawn(remove);
         }
     }
 }

@@ -69,8 +69,8 @@ pub(crate) async fn launch(
         log_stream: stream,
         owner: resolved.account.to_string(),
     });
-    log.write(report::init_start(resolved, clock.now()));
     let sandbox = ports.engine.launch(spec, log.clone()).await?;
+    log.write(report::init_start(resolved, clock.now()));
     Ok(Environment { sandbox, log, resolved: resolved.clone(), started: Instant::now() })
 }
 
@@ -165,7 +165,7 @@ impl EnvironmentLog {
             events.iter().for_each(|event| keep_tail(tail, &event.message));
         }
         drop(present);
-        self.ports.logs.append(&self.to, events);
+        self.ports.logs.append_own(&self.to, events);
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {

@@ -6,7 +6,7 @@
 //! a change no request sees an old one, and requests already running end where they are.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ pub(crate) struct Fleet {
     clock: Clock,
     config: Config,
     versions: Mutex<HashMap<String, Arc<Version>>>,
+    closed: AtomicBool,
     launches: Arc<Semaphore>,
     running: AtomicUsize,
 }
@@ -94,6 +95,7 @@ impl Fleet {
             clock,
             config,
             versions: Mutex::default(),
+            closed: AtomicBool::new(false),
             launches: Arc::new(Semaphore::new(LAUNCHES_AT_A_TIME)),
             running: AtomicUsize::new(0),
         });
@@ -113,6 +115,20 @@ impl Fleet {
         Ok(lease)
     }
 
+    /// Ends the environment that has been idle longest; false if none is idle.
+    fn evict(&self) -> bool {
+        let versions = lock(&self.versions);
+        let since = |version: &Arc<Version>| lock(&version.state).idle.first().map(|idle| idle.since);
+        let oldest = versions.values().filter_map(|v| Some((since(v)?, v))).min_by_key(|(since, _)| *since);
+        let Some((_, version)) = oldest else { return false };
+        let mut state = lock(&version.state);
+        let found = !state.idle.is_empty();
+        if found {
+            drop(state.idle.remove(0));
+        }
+        found
+    }
+
     /// Tells the engine that requests for functions with such settings may come.
     pub(crate) fn expect(&self, settings: &Settings) {
         self.ports.engine.expect(&settings.runtime, settings.memory_mb);
@@ -130,8 +146,19 @@ impl Fleet {
         });
     }
 
-    /// Ends all idle environments: before the engine stops.
+    /// Whether it is being stopped.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Takes no new work from queues: while requests under way come to their end.
+    pub(crate) fn begin_close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends all idle environments, and those in use once they are given back: before the engine stops.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
         for (_, version) in lock(&self.versions).drain() {
             version.retire();
         }
@@ -156,13 +183,21 @@ impl Fleet {
     }
 
     async fn launch(&self, resolved: &Arc<Resolved>) -> Result<Environment, Refusal> {
-        let launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
+        let mut launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
+        // Room is for those who work: who has been idle longest makes it.
+        while matches!(launched, Err(LaunchError::Capacity(_))) && self.evict() {
+            launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
+        }
         launched.map_err(|error| match error {
             LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
             LaunchError::Capacity(_) => Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")),
             LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_) => Refusal::Aws(
                 Error::new(502, "InvalidRuntimeException", error.to_string()).capital().with("Type", "User"),
             ),
+            LaunchError::Stopping => {
+                let message = "The server is stopping.";
+                Refusal::Aws(Error::new(503, "ServiceUnavailableException", message).capital().with("Type", "Service"))
+            }
             other => {
                 tracing::error!(error = %other, function = %resolved.function_arn, "no environment could be started");
                 let message = "Lambda was unable to configure an execution environment for this function.";
@@ -251,7 +286,8 @@ impl Lease {
     /// Gives the environment back for the next request.
     pub(crate) fn release(mut self) {
         self.starting = None;
-        if let Some(environment) = self.environment.take() {
+        let environment = self.environment.take().filter(|_| !self.fleet.closed.load(Ordering::SeqCst));
+        if let Some(environment) = environment {
             self.version.give_back(environment);
         }
     }

@@ -217,6 +217,9 @@ fn check_environment(variables: &BTreeMap<String, String>) -> Result<(), Error> 
             return Err(Error::validation(shape::validate::sentence(&[violation])));
         }
     }
+    if let Some((name, _)) = variables.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(invalid(format!("The environment variable {name} contains a NUL character.")));
+    }
     let reserved: Vec<&str> = RESERVED_VARIABLES
         .iter()
         .copied()

@@ -15,8 +15,9 @@ use tokio::sync::{Notify, watch};
 use super::records::{EVENTS, Events, GROUPS, Group, Position, STREAMS, Stream, event_key, group_key, stream_key};
 
 /// Bytes that may wait to be written, of one stream and in all; beyond it events are dropped, counted, and the stream says
-/// how many. A stream's share is small, so that one that floods takes nobody else's place.
-const STREAM_BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// how many. A stream's share holds a burst of the size that the engine lets pass at once, and is small beside the whole, so
+/// that one that floods takes nobody else's place.
+const STREAM_BACKLOG_BYTES_MAX: usize = 24 * 1024 * 1024;
 const BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What one event costs beside its message: AWS counts 26 bytes.
@@ -105,14 +106,14 @@ impl Ingest {
     }
 }
 
-impl LogSink for Ingest {
-    fn append(&self, to: &LogDestination, events: Vec<LogEvent>) {
+impl Ingest {
+    fn push(&self, to: &LogDestination, events: Vec<LogEvent>, may_drop: bool) {
+        let size: usize = events.iter().map(|e| e.message.len() + EVENT_OVERHEAD_BYTES).sum();
         let mut backlog = self.lock();
         backlog.appended += 1;
-        let size: usize = events.iter().map(|e| e.message.len() + EVENT_OVERHEAD_BYTES).sum();
         let full = backlog.bytes + size > BACKLOG_BYTES_MAX;
         let waiting = backlog.streams.entry(to.clone()).or_default();
-        if full || waiting.bytes + size > STREAM_BACKLOG_BYTES_MAX {
+        if may_drop && (full || waiting.bytes + size > STREAM_BACKLOG_BYTES_MAX) {
             waiting.dropped += events.len() as u64;
         } else {
             waiting.bytes += size;
@@ -121,6 +122,16 @@ impl LogSink for Ingest {
         }
         drop(backlog);
         self.wake.notify_one();
+    }
+}
+
+impl LogSink for Ingest {
+    fn append(&self, to: &LogDestination, events: Vec<LogEvent>) {
+        self.push(to, events, true);
+    }
+
+    fn append_own(&self, to: &LogDestination, events: Vec<LogEvent>) {
+        self.push(to, events, false);
     }
 }
 
@@ -135,14 +146,18 @@ async fn write(ingest: Weak<Ingest>, store: Store, clock: Clock) {
             () = this.hurry.notified() => {}
         }
         let (streams, appended) = this.take(clock.now());
-        for (to, events) in streams {
-            for part in parts(&events) {
-                if let Err(error) = append_now(&store, &to, part.to_vec(), clock.now().millis()).await {
-                    tracing::error!(%error, group = &*to.group, "log events could not be stored and are lost");
-                }
-            }
-        }
+        // All at once, so that many streams share one commit.
+        let writes = streams.into_iter().map(|(to, events)| write_stream(&store, to, events, clock.now().millis()));
+        futures_util::future::join_all(writes).await;
         this.written.send_replace(appended);
+    }
+}
+
+async fn write_stream(store: &Store, to: LogDestination, events: Vec<LogEvent>, now_ms: i64) {
+    for part in parts(&events) {
+        if let Err(error) = append_now(store, &to, part.to_vec(), now_ms).await {
+            tracing::error!(%error, group = &*to.group, "log events could not be stored and are lost");
+        }
     }
 }
 

@@ -102,7 +102,9 @@ impl Operation<Lambda> for Invoke {
     type Output = InvocationResponse;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
-        Target::need(cx, need, &self.function_name);
+        if let Ok(target) = Target::of(cx, &self.function_name, self.qualifier.as_ref()) {
+            need.on(target.arn());
+        }
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<InvocationResponse, Error> {
@@ -166,6 +168,8 @@ fn client_context(base64: &str) -> Result<String, Error> {
         return Err(invalid_content(format!("Client context must be at most {CLIENT_CONTEXT_BYTES_MAX} bytes")));
     }
     let text = STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    // Line breaks are white space in JSON, and the Runtime API hands the context over in a header.
+    let text = text.map(|text| text.replace(['\r', '\n'], " "));
     let text = text.filter(|t| serde_json::from_str::<IgnoredAny>(t).is_ok());
     text.ok_or_else(|| invalid_content("Client context must be a valid Base64-encoded JSON object.".to_owned()))
 }

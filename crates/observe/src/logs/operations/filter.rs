@@ -37,7 +37,7 @@ pub struct FilterLogEvents {
     /// From this time on, in milliseconds.
     #[shape(range(0..))]
     pub start_time: Option<i64>,
-    /// Before this time.
+    /// Up to this time.
     #[shape(range(0..))]
     pub end_time: Option<i64>,
     /// What events must match; see [`crate::logs::pattern`].
@@ -113,7 +113,9 @@ impl Operation<Logs> for FilterLogEvents {
         let given = self.log_group_name.as_ref().map(|n| n.0.clone());
         let name = groups::name_of(given, self.log_group_identifier.as_ref().map(|i| i.0.clone()))?;
         let group = logs.group(cx, &name).await?;
-        let mut span = Span::new(self.start_time, self.end_time, horizon_ms(&group, cx.now().millis()));
+        // "Events with a timestamp later than this time are not returned": inclusive, unlike GetLogEvents'.
+        let last_ms = self.end_time.map(|time| time.saturating_add(1));
+        let mut span = Span::new(self.start_time, last_ms, horizon_ms(&group, cx.now().millis()));
         if let Some(from) = &from {
             span.from = span.from.max(Position::start_of(from.at.time_ms));
         }
