@@ -35,6 +35,7 @@ pub struct Desk {
     principals: Arc<dyn Principals>,
     signing_keys: SigningKeys,
     bodies: read::Budget,
+    bodies_of_functions: read::Budget,
     iam: IamMode,
     clock: Clock,
 }
@@ -42,7 +43,7 @@ pub struct Desk {
 impl Desk {
     /// A desk before these services.
     pub fn new(registry: Arc<Registry>, principals: Arc<dyn Principals>, iam: IamMode, clock: Clock) -> Desk {
-        Desk { registry, principals, signing_keys: SigningKeys::default(), bodies: read::Budget::default(), iam, clock }
+        Desk { registry, principals, signing_keys: SigningKeys::default(), bodies: read::Budget::new(false), bodies_of_functions: read::Budget::new(true), iam, clock }
     }
 
     /// The services behind the desk.
@@ -66,7 +67,8 @@ impl Desk {
         let identity = identify::identify(&self.registry, head)?;
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;
-        let body = read::whole(&self.bodies, head, body, &identity).await?;
+        let budget = if visit.origin.from_sandbox { &self.bodies_of_functions } else { &self.bodies };
+        let body = read::whole(budget, head, body, &identity).await?;
         let (cx, check) = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
         let route = route::route(&identity, head, &body.bytes)?;
         visit.calls(route.operation.meta.name);

@@ -212,9 +212,16 @@ fn is_foreign_page(request: &Request<Incoming>) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
     let is_own = |origin: &str| {
         let host = header("host").or_else(|| request.uri().authority().map(|a| a.as_str()));
-        host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, from)| from == host))
+        host.is_some_and(|host| is_this_machine(host) && origin.split_once("://").is_some_and(|(_, from)| from == host))
     };
     header("origin").is_some_and(|origin| !is_own(origin)) || header("sec-fetch-site") == Some("cross-site")
+}
+
+/// Whether a `Host` names this machine by itself, not by a name that somebody else could give it.
+fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|a| a.to_canonical().is_loopback())
 }
 
 /// Administration is for processes of this machine, not for functions and not for the network.

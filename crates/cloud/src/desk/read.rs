@@ -6,6 +6,7 @@ use std::time::Duration;
 use base::Error;
 use bytes::Bytes;
 use http::request::Parts;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,14 +21,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// What all larger bodies together may hold, in KB; further ones wait.
 const LARGE_BODIES_KB_MAX: usize = 512 * 1024;
+/// The same for requests out of sandboxes, so that functions cannot hold up the world outside.
+const SANDBOX_BODIES_KB_MAX: usize = 128 * 1024;
 
 /// The memory that large request bodies share.
-pub(super) struct Budget(Arc<Semaphore>);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Budget(Arc::new(Semaphore::new(LARGE_BODIES_KB_MAX)))
-    }
+pub(super) struct Budget {
+    room: Arc<Semaphore>,
+    kilobytes: usize,
 }
 
 /// A body and its share of the budget, to be held until the operation is over.
@@ -38,31 +38,47 @@ pub(super) struct Held {
 
 pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, identity: &Identity) -> Result<Held, Error> {
     let limit_bytes = identity.service.id.body_limit_bytes;
-    let declared = head.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    // What has a length says so, and a GET has no body at all; the rest may become anything up to the limit.
+    let declared = body.size_hint().upper();
     if declared.is_some_and(|length| length > limit_bytes as u64) {
         return Err(too_large(identity, head));
     }
-    // A body of unknown length may become anything up to the limit.
     let expected_bytes = declared.map_or(limit_bytes, |length| length as usize);
     let read = async {
         let room = budget.room(expected_bytes).await;
         (Limited::new(body, limit_bytes).collect().await, room)
     };
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok((Ok(collected), _room)) => Ok(Held { bytes: collected.to_bytes(), _room }),
+        Ok((Ok(collected), room)) => {
+            let bytes = collected.to_bytes();
+            Ok(Held { _room: room.map(|room| fitted(room, bytes.len())), bytes })
+        }
         Ok((Err(error), _)) if error.is::<LengthLimitError>() => Err(too_large(identity, head)),
         Ok((Err(_), _)) => Err(Error::new(400, "RequestAbortedException", "The request body ended early.")),
         Err(_) => Err(Error::new(408, "RequestTimeoutException", "The request body did not arrive in time.")),
     }
 }
 
+/// The part of a share that a body really needs.
+fn fitted(mut room: OwnedSemaphorePermit, bytes: usize) -> OwnedSemaphorePermit {
+    let surplus = room.num_permits().saturating_sub(bytes / 1024 + 1);
+    drop(room.split(surplus));
+    room
+}
+
 impl Budget {
+    /// A budget for requests from elsewhere, or the smaller one for those out of sandboxes.
+    pub(super) fn new(from_sandbox: bool) -> Budget {
+        let kilobytes = if from_sandbox { SANDBOX_BODIES_KB_MAX } else { LARGE_BODIES_KB_MAX };
+        Budget { room: Arc::new(Semaphore::new(kilobytes)), kilobytes }
+    }
+
     async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         if bytes <= SMALL_BODY_BYTES {
             return None;
         }
-        let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(LARGE_BODIES_KB_MAX as u32);
-        self.0.clone().acquire_many_owned(kilobytes).await.ok()
+        let kilobytes = u32::try_from((bytes / 1024 + 1).min(self.kilobytes)).unwrap_or(u32::MAX);
+        self.room.clone().acquire_many_owned(kilobytes).await.ok()
     }
 }
 

@@ -32,6 +32,7 @@ struct Nobody;
 
 impl LogSink for Nobody {
     fn append(&self, _to: &LogDestination, _events: Vec<LogEvent>) {}
+    fn append_own(&self, _to: &LogDestination, _events: Vec<LogEvent>) {}
 }
 
 impl Credentials for Nobody {

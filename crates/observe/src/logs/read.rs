@@ -67,8 +67,7 @@ pub(super) async fn stream(
     portion: Portion,
     reverse: bool,
 ) -> store::Result<Vec<Found>> {
-    // The record that `from` points into may begin before it, but within the same millisecond.
-    let mut from = event_key(group_id, name, Position::start_of(span.from.time_ms));
+    let mut from = first_key(snapshot, group_id, name, span.from).await?;
     let mut until = event_key(group_id, name, span.until);
     let (mut found, mut bytes) = (Vec::new(), 0);
     'steps: while found.len() < portion.events_max && from < until {
@@ -94,6 +93,18 @@ pub(super) async fn stream(
         }
     }
     Ok(in_order(found, reverse))
+}
+
+/// The key to begin at: that of the record which the place lies in, or the place's own. Such a record may begin before
+/// the place, but within the same millisecond.
+async fn first_key(snapshot: &Snapshot, group_id: &str, name: &str, at: Position) -> store::Result<Key> {
+    let key = |at| event_key(group_id, name, at);
+    if at.number == 0 {
+        return Ok(key(at));
+    }
+    let before = Scan::under((group_id, name)).from(key(Position::start_of(at.time_ms))).until(key(at.next()));
+    let holding = snapshot.scan(EVENTS, before.reverse().limit(1)).await?.pop();
+    Ok(holding.map_or_else(|| key(at), |(key, _)| key))
 }
 
 /// The events of a record, in the order of reading.
@@ -134,7 +145,10 @@ struct Cursor {
 }
 
 /// What is read ahead of each stream.
-const AHEAD: Portion = Portion { events_max: STEP_RECORDS, bytes_max: 64 * 1024 };
+const AHEAD: Portion = Portion { events_max: 1_024, bytes_max: 64 * 1024 };
+
+/// Streams begun before others get their turn: reads of the embedded store never wait by themselves.
+const STREAMS_PER_TURN: usize = 64;
 
 impl<'a> Merge<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, group_id: &'a str, span: Span, streams: Vec<String>) -> Merge<'a> {
@@ -149,6 +163,9 @@ impl<'a> Merge<'a> {
             self.begun = true;
             for at in 0..self.cursors.len() {
                 self.advance(at).await?;
+                if at % STREAMS_PER_TURN == 0 {
+                    tokio::task::yield_now().await;
+                }
             }
         }
         let Some(Reverse((_, _, _, at))) = self.heads.pop() else { return Ok(None) };

@@ -18,7 +18,7 @@ pub(super) fn python(search: &Search) -> Vec<Interpreter> {
                 .strip_prefix("python3.")
                 .filter(|minor| minor.parse::<u32>().is_ok())
             {
-                add(&mut found, &directory.join(&name), || Some(format!("3.{minor}")));
+                add(search, &mut found, &directory.join(&name), || Some(format!("3.{minor}")));
             }
         }
     }
@@ -27,7 +27,7 @@ pub(super) fn python(search: &Search) -> Vec<Interpreter> {
         let Some(minor) = name.strip_prefix("3.").and_then(|rest| rest.split('.').next()) else {
             continue;
         };
-        add(&mut found, &version.join(format!("bin/python3.{minor}")), || {
+        add(search, &mut found, &version.join(format!("bin/python3.{minor}")), || {
             Some(name.clone())
         });
     }
@@ -39,11 +39,11 @@ pub(super) fn node(search: &Search) -> Vec<Interpreter> {
     let mut found = Vec::new();
     for directory in bin_directories(search) {
         let program = directory.join("node");
-        add(&mut found, &program, || node_version(&program));
+        add(search, &mut found, &program, || node_version(&program));
     }
     for version in versions_in(search, ".nvm/versions/node") {
         let name = version.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        add(&mut found, &version.join("bin/node"), || {
+        add(search, &mut found, &version.join("bin/node"), || {
             name.strip_prefix('v').map(str::to_owned)
         });
     }
@@ -61,15 +61,25 @@ pub(super) fn java(search: &Search) -> Vec<Interpreter> {
     homes.extend(names_in(jvm).into_iter().map(|name| jvm.join(name)));
     let mut found = Vec::new();
     for home in homes {
-        add(&mut found, &home.join("bin/java"), || java_version(&home));
+        add(search, &mut found, &home.join("bin/java"), || java_version(&home));
     }
     found
 }
 
 /// Adds a program unless it is no program, a script (a shim), or known already.
-fn add(found: &mut Vec<Interpreter>, program: &Path, version: impl FnOnce() -> Option<String>) {
+fn add(
+    search: &Search,
+    found: &mut Vec<Interpreter>,
+    program: &Path,
+    version: impl FnOnce() -> Option<String>,
+) {
     let Ok(program) = fs::canonicalize(program) else { return };
     if !is_binary(&program) || found.iter().any(|known| known.program == program) {
+        return;
+    }
+    if !is_own_installation(&program, search) {
+        let program = program.display();
+        tracing::info!("{program} is left out: functions would see all that lies beside it; give it a directory of its own");
         return;
     }
     if let Some(version) = version() {
@@ -80,6 +90,19 @@ fn add(found: &mut Vec<Interpreter>, program: &Path, version: impl FnOnce() -> O
             binds,
         });
     }
+}
+
+/// Whether all that lies two levels above a program may be shown to functions: an installation's own directory, not one
+/// that it shares with other things, such as `~/bin`, `~/.local/bin` or `/opt/bin`. (`/usr/local` is shared, too, but only
+/// by programs that the host's administrator put there for everybody.)
+fn is_own_installation(program: &Path, search: &Search) -> bool {
+    let Some(prefix) = program.ancestors().nth(2) else { return false };
+    if program.starts_with("/usr") {
+        return true;
+    }
+    let home = search.home.as_deref();
+    let holds_home = home.is_some_and(|home| home.starts_with(prefix) || prefix == home.join(".local"));
+    !holds_home && prefix.components().count() > 2
 }
 
 /// An executable file that is no script.
@@ -198,6 +221,23 @@ fn links_to_etc(directory: &Path, depth: u32, binds: &mut Vec<PathBuf>) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_shares_its_directory_is_left_out() {
+        let search = Search { home: Some("/home/ann".into()), ..Search::default() };
+        let own = |program: &str| is_own_installation(Path::new(program), &search);
+        for good in ["/home/ann/.pyenv/versions/3.12.1/bin/python3.12", "/usr/bin/node", "/opt/node-20/bin/node"] {
+            assert!(own(good), "{good}");
+        }
+        for bad in ["/home/ann/bin/node", "/home/ann/.local/bin/python3.12", "/opt/bin/node", "/bin/node", "/srv/bin/node"] {
+            assert!(!own(bad), "{bad}");
         }
     }
 }
