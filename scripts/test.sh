@@ -67,7 +67,7 @@ everything() {
     suite build 15 bash -c "$(declare -f build debug); build"
     suite rust 12 cargo test --workspace --locked --no-fail-fast
     runtimes
-    clients clients 12 python -m pytest tests -m 'not sdks' -q
+    clients clients 15 python -m pytest tests -m 'not sdks' -q
 }
 
 case "${1:-everything}" in
