@@ -53,6 +53,8 @@ pub(super) struct Slot {
     pub(super) ended: bool,
     /// The server never heard of it.
     pub(super) orphan: bool,
+    /// It has been killed.
+    dying: bool,
     /// It was killed for having more memory than it may.
     out_of_memory: bool,
     frozen: bool,
@@ -92,6 +94,7 @@ impl Slot {
             destroyers: Vec::new(),
             ended: false,
             orphan: false,
+            dying: false,
             out_of_memory: false,
             frozen: false,
             has_code: false,
@@ -253,14 +256,18 @@ impl Slot {
         }
     }
 
-    /// Whether its memory can grow now.
+    /// Whether it is to be looked after.
     pub(super) fn is_running(&self) -> bool {
-        self.has_code && !self.frozen && !self.out_of_memory && self.pidfd.is_some()
+        self.pidfd.is_some() && (self.dying || (self.has_code && !self.frozen))
     }
 
-    /// Kills it if it has more memory than it may, its files in `/tmp` apart.
-    pub(super) fn look_at_memory(&mut self, home: &OwnedFd) {
+    /// Kills it if it has more memory than it may, its files in `/tmp` apart. Helps it if it takes long to die.
+    pub(super) fn look_after(&mut self, home: &OwnedFd) {
         let Some(pidfd) = &self.pidfd else { return };
+        if self.dying {
+            let _ = self.group.hurry();
+            return;
+        }
         // An error means that it is ending.
         if let Ok(true) = self.group.is_over(|| tmp_bytes(pidfd, home)) {
             self.out_of_memory = true;
@@ -270,6 +277,7 @@ impl Slot {
 
     /// Kills its first process, and with that the kernel kills all others of its pid namespace.
     pub(super) fn kill(&mut self) {
+        self.dying = true;
         if let Some(pidfd) = &self.pidfd {
             launch::kill(pidfd);
         }

@@ -24,7 +24,7 @@ use crate::{
 const READY_MAX: usize = 32;
 /// Requests taken before looking at ends and pools again.
 const REQUESTS_AT_ONCE: usize = 32;
-/// How often the memory of running sandboxes is looked at. In the meantime one can have at most as much more as its `/tmp`
+/// How often running sandboxes are looked after, above all their memory. In the meantime one can have at most as much more as its `/tmp`
 /// is large: beyond that the kernel stops it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the end of everything may take before the watchdog is left to finish it.
@@ -137,7 +137,7 @@ impl Worker {
                 waited => waited?,
             };
             if self.running && self.looked.elapsed() >= LOOK_EVERY {
-                self.look_at_memory();
+                self.look_after();
             }
             if events.is_empty() && self.refills {
                 self.refill();
@@ -173,10 +173,10 @@ impl Worker {
         self.refills = matches!(networks, Ok(true)) || (groups.is_ok() && self.groups.ready() < ready);
     }
 
-    fn look_at_memory(&mut self) {
+    fn look_after(&mut self) {
         self.running = false;
         for slot in self.slots.iter_mut().flatten().filter(|slot| slot.is_running()) {
-            slot.look_at_memory(&self.kit.home);
+            slot.look_after(&self.kit.home);
             self.running = true;
         }
         self.looked = Instant::now();
@@ -226,6 +226,7 @@ impl Worker {
                 Ok(slot) => {
                     slot.kill();
                     slot.destroyers.push(ticket);
+                    self.running = true;
                     return Ok(());
                 }
             },
