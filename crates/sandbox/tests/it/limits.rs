@@ -175,17 +175,15 @@ async fn init_has_processor_time_whatever_the_memory() {
     let bed = bed().await;
     let code = "at_init = busy(0.3)\ndef handler(event, context): return [at_init, busy(0.6)]";
     for path in PATHS {
-        // Other tests may leave little to share out.
+        // Other tests may leave little to share out; what counts is that the limit is not what keeps it from more.
+        let start = Instant::now();
         let mut shares = (0.0, 0.0);
-        for _ in 0..10 {
+        while shares.0 < 0.11 && start.elapsed() < Duration::from_secs(60) {
             let outcome = run(&bed, small(&bed, code), path).await;
             shares = serde_json::from_str::<(f64, f64)>(text(&outcome)).unwrap();
-            if shares.0 > 0.15 {
-                break;
-            }
         }
         println!("{path:?}: {shares:?}");
-        assert!(shares.0 > 0.15 && shares.1 < 0.12, "{path:?}: {shares:?}");
+        assert!(shares.0 >= 0.11 && shares.1 < 0.1, "{path:?}: {shares:?}");
     }
 }
 
