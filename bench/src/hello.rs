@@ -31,6 +31,10 @@ impl Hello {
         BufReader::new(output).read_line(&mut line)?;
         Ok(Hello { process, address: line.trim().parse()? })
     }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 impl Drop for Hello {

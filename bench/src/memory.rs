@@ -74,6 +74,14 @@ pub(crate) fn proportional_mb(process: u32) -> f64 {
     kilobytes(&format!("/proc/{process}/smaps_rollup"), "Pss:") / 1024.0
 }
 
+/// Processor time that a process has used, to a hundredth of a second.
+pub(crate) fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(ticks * 10)
+}
+
 fn available_mb() -> f64 {
     kilobytes("/proc/meminfo", "MemAvailable:") / 1024.0
 }

@@ -1,4 +1,5 @@
-//! Requests per second over 1, 8 and 32 connections, in turns with the bare server. The client is one thread.
+//! Requests per second over 1, 8 and 32 connections, in turns with the bare server, and the server's processor time for
+//! each of them, which a busy machine changes least. The client is one thread.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::client;
 use crate::hello::{self, Hello};
 use crate::server::{Pools, Server};
 use crate::table::{Figure, Goal, Row, Table};
-use crate::{Bench, Failure};
+use crate::{Bench, Failure, memory};
 
 const TURNS: usize = 3;
 const TURN: Duration = Duration::from_millis(800);
@@ -21,44 +22,79 @@ const WARM_UP: Duration = Duration::from_millis(400);
 struct Target {
     what: &'static str,
     address: SocketAddr,
+    process: u32,
     request: Vec<u8>,
     /// Share of the bare server's throughput that is aimed at.
-    goal: f64,
+    goal: Option<f64>,
+    tally: Tally,
+}
+
+/// What a target has done so far, with so many connections.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    answers: u64,
+    processor: Duration,
 }
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     let hello = Hello::start()?;
     let mut server = Server::start(bench, Pools::Default)?;
-    let mut targets = Vec::new();
+    let bare = (hello.address, hello.id(), hello::REQUEST.to_vec());
+    let mut targets = vec![Target::new("bare hyper hello", bare, None)];
     for (what, function, goal) in
         [("Python", &bench.functions.python, 0.12), ("custom runtime", &bench.functions.custom, 0.25)]
     {
         let Some(function) = function else { continue };
         let name = what.replace(' ', "-");
         server.create(&name, function)?;
-        targets.push(Target { what, address: server.address, request: server.invocation(&name)?, goal });
+        targets.push(Target::new(what, (server.address, server.id(), server.invocation(&name)?), Some(goal)));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for connections in [1, 8, 32] {
-        let mut bare = 0;
-        let mut counts = vec![0; targets.len()];
-        for target in &targets {
-            runtime.block_on(run(target.address, &target.request, connections, WARM_UP))?;
+        for target in &mut targets {
+            runtime.block_on(target.run(connections, WARM_UP))?;
+            target.tally = Tally::default();
         }
         for _ in 0..TURNS {
-            bare += runtime.block_on(run(hello.address, hello::REQUEST, connections, TURN))?;
-            for (target, count) in targets.iter().zip(&mut counts) {
-                *count += runtime.block_on(run(target.address, &target.request, connections, TURN))?;
+            for target in &mut targets {
+                runtime.block_on(target.run(connections, TURN))?;
             }
         }
-        let per_second = |count: u64| Figure::PerSecond(count as f64 / (TURN * TURNS as u32).as_secs_f64());
-        for (target, count) in targets.iter().zip(counts) {
-            let what = format!("throughput {}, {connections} connections", target.what);
-            let row = Row::new(what, per_second(count)).beside(per_second(bare));
-            table.add(if connections > 1 { row.goal(Goal::RatioAtLeast(target.goal)) } else { row });
-        }
+        report(&targets, connections, table);
     }
     Ok(())
+}
+
+fn report(targets: &[Target], connections: usize, table: &mut Table) {
+    let [bare, targets @ ..] = targets else { return };
+    for target in targets {
+        let what = format!("throughput {}, {connections} connections", target.what);
+        let row = Row::new(what, target.per_second()).beside(bare.per_second());
+        table.add(target.goal.filter(|_| connections > 1).map(Goal::RatioAtLeast).into_iter().fold(row, Row::goal));
+        let what = format!("  the server's processor time for each, {}", target.what);
+        table.add(Row::new(what, target.processor_each()).beside(bare.processor_each()));
+    }
+}
+
+impl Target {
+    fn new(what: &'static str, (address, process, request): (SocketAddr, u32, Vec<u8>), goal: Option<f64>) -> Target {
+        Target { what, address, process, request, goal, tally: Tally::default() }
+    }
+
+    async fn run(&mut self, connections: usize, length: Duration) -> Result<(), Failure> {
+        let before = memory::processor_time(self.process);
+        self.tally.answers += run(self.address, &self.request, connections, length).await?;
+        self.tally.processor += memory::processor_time(self.process).saturating_sub(before);
+        Ok(())
+    }
+
+    fn per_second(&self) -> Figure {
+        Figure::PerSecond(self.tally.answers as f64 / (TURN * TURNS as u32).as_secs_f64())
+    }
+
+    fn processor_each(&self) -> Figure {
+        self.tally.processor.div_f64(self.tally.answers.max(1) as f64).into()
+    }
 }
 
 /// How many answers came in this time.

@@ -15,6 +15,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__spawner") {
         sandbox::spawner::main();
     }
+    // An idle server would hold twice the memory in huge pages, and has no heap large enough to gain by them. The spawner
+    // allows them again, for functions.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     match command::run(command::Updraft::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -88,12 +88,14 @@ impl Node {
         make_private(&config.data_dir).map_err(in_data_dir)?;
         let listeners = listen(&config).await?;
         let master = crate::credentials::master_key(&config.data_dir).map_err(in_data_dir)?;
-        let store = open_store(&config.data_dir, &clock)?;
+        let inside = Inside::default();
+        // At the same time, since both mostly wait: for the disk, and for the kernel's networks.
+        let (store, engine) = tokio::try_join!(open_store(&config.data_dir, &clock), async {
+            Ok(Engine::start(engine_config(&config, &clock, &listeners, &inside)).await?)
+        })?;
         let seed = if config.test_credentials { Seed::Test } else { Seed::Nothing };
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
-        let inside = Inside::default();
-        let engine = Engine::start(engine_config(&config, &clock, &listeners, &inside)).await?;
         let ports = lambda::Ports { engine: engine.clone(), logs: logs.sink(), credentials: identity.clone() };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let mut registry = Registry::default();
@@ -200,10 +202,14 @@ async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
-fn open_store(data_dir: &Path, clock: &Clock) -> Result<Store, StartError> {
+async fn open_store(data_dir: &Path, clock: &Clock) -> Result<Store, StartError> {
     let path = data_dir.join("store");
-    let clock = clock.clone();
-    Store::open(&path, Arc::new(move || clock.now().millis())).map_err(|source| StartError::Store { path, source })
+    let (place, clock) = (path.clone(), clock.clone());
+    let open = move || Store::open(&place, Arc::new(move || clock.now().millis()));
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened
+        .unwrap_or_else(|panic| Err(store::Error::Panicked(panic.to_string())))
+        .map_err(|source| StartError::Store { path, source })
 }
 
 /// The port that functions find us on: that of the first listener.

@@ -5,7 +5,7 @@
 //! waits. Memory is bounded by one record on each pipe; a flood is slowed to [`FLOOD_BYTES_PER_SECOND`] by leaving the
 //! pipe full.
 
-use std::{convert::Infallible, future::pending, io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, future::pending, io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use base::Clock;
 use bytes::{Buf, Bytes, BytesMut};
@@ -173,8 +173,12 @@ pub(crate) struct Logs {
     telemetry: Option<Drain>,
     sink: Arc<dyn LogSink>,
     clock: Clock,
-    buffer: Vec<u8>,
     pace: Pace,
+}
+
+thread_local! {
+    /// What is read from a pipe passes through here. A buffer of its own would be held by every idle sandbox.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; PIPE_BYTES]);
 }
 
 impl Logs {
@@ -190,7 +194,6 @@ impl Logs {
             telemetry: telemetry.map(|fd| Drain::new(fd, Splitter::telemetry())).transpose()?,
             sink,
             clock,
-            buffer: Vec::new(),
             pace: Pace::new(),
         })
     }
@@ -241,6 +244,10 @@ impl Logs {
     /// One read from one pipe; answers how many bytes came. `registered` tells tokio's poll when the pipe is empty;
     /// without it the kernel is asked directly, as tokio may not have heard yet of what was just written.
     fn read_once(&mut self, from_output: bool, registered: bool) -> usize {
+        BUFFER.with_borrow_mut(|buffer| self.read_through(buffer, from_output, registered))
+    }
+
+    fn read_through(&mut self, buffer: &mut [u8], from_output: bool, registered: bool) -> usize {
         let drain = match (from_output, &mut self.telemetry) {
             (true, _) => &mut self.output,
             (false, Some(drain)) => drain,
@@ -249,12 +256,11 @@ impl Logs {
         if !drain.open {
             return 0;
         }
-        self.buffer.resize(PIPE_BYTES, 0);
         let read = |buffer: &mut [u8]| rustix::io::read(&drain.pipe, buffer).map_err(io::Error::from);
         let result = if registered {
-            drain.pipe.try_io(|| read(&mut self.buffer))
+            drain.pipe.try_io(|| read(buffer))
         } else {
-            read(&mut self.buffer)
+            read(buffer)
         };
         match result {
             Ok(0) => drain.open = false,
@@ -263,7 +269,7 @@ impl Logs {
                 let now_ms = self.clock.now().millis();
                 drain
                     .splitter
-                    .push(&self.buffer[..bytes], now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+                    .push(&buffer[..bytes], now_ms, &mut |at_ms, text| sink.line(at_ms, text));
                 self.pace.spend(bytes);
                 return bytes;
             }

@@ -319,6 +319,9 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
         let why = "started without root: sandboxes reach nothing but this server";
         layers.push(Layer::degraded("egress", why, "start the server as root"));
     }
+    // The server does without huge pages and its choice is inherited; functions are to have them. Not before now: this
+    // process's own memory is small and stays so.
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
     hello
         .zygotes
         .iter()
