@@ -148,16 +148,27 @@ pub(super) fn field_of(text: &str, key: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Asks again and again, at first at once and then with growing pauses, until the answer is yes.
-pub(super) fn until(mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+/// Asks until the answer is yes; a kernel that takes very long is an error.
+pub(super) fn until(done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    match within(PATIENCE, done)? {
+        true => Ok(()),
+        false => {
+            let words = format!("the kernel took more than {PATIENCE:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, words))
+        }
+    }
+}
+
+/// Asks again and again, at first at once and then with growing pauses, until the answer is yes (true) or time is up.
+pub(super) fn within(patience: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     const PAUSE_MAX: Duration = Duration::from_millis(5);
     let start = Instant::now();
     let mut pause = Duration::from_micros(10);
     for attempt in 0.. {
         if done()? {
-            return Ok(());
+            return Ok(true);
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience {
             break;
         }
         if attempt < 3 {
@@ -167,11 +178,12 @@ pub(super) fn until(mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()
         thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    Err(io::Error::new(
-        io::ErrorKind::TimedOut,
-        format!("the kernel took more than {PATIENCE:?}"),
-    ))
+    Ok(false)
 }
+
+/// How long anybody waits for a group to stand still. A process that is busy in the kernel stops when it comes out of it,
+/// and must not hold up those who only want it to stop soon.
+pub(super) const FREEZE_PATIENCE: Duration = Duration::from_millis(2);
 
 /// Says which file an error is about.
 pub(super) fn named(what: &str, error: io::Error) -> io::Error {

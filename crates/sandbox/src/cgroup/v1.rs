@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
-    files::{Base, errno, field_of, until},
+    files::{Base, FREEZE_PATIENCE, errno, field_of, until, within},
     mounts::Hierarchy,
 };
 use crate::posture::Layer;
@@ -218,7 +218,8 @@ impl Tree for V1 {
             return Ok(());
         }
         // Reading also makes the kernel look again whether the last process has stopped.
-        until(|| Ok(freezer.read(name, "freezer.state")?.trim() == state))
+        within(FREEZE_PATIENCE, || Ok(freezer.read(name, "freezer.state")?.trim() == state))?;
+        Ok(())
     }
 
     fn memory_directory(&self, name: &str) -> Option<OwnedFd> {

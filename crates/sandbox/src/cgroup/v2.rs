@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
-    files::{Base, errno, field_of, until},
+    files::{Base, FREEZE_PATIENCE, errno, field_of, until, within},
     v1::{remove_if_empty, says_one},
 };
 use crate::posture::Layer;
@@ -241,11 +241,12 @@ impl Tree for V2 {
         if !frozen {
             return Ok(());
         }
-        until(|| {
+        within(FREEZE_PATIENCE, || {
             let events = self.base.read(name, "cgroup.events")?;
             // The kernel never calls a group frozen that has no process; there is nothing to wait for then.
             Ok(says_one(&events, "frozen") || !says_one(&events, "populated"))
-        })
+        })?;
+        Ok(())
     }
 
     fn memory_directory(&self, name: &str) -> Option<OwnedFd> {

@@ -14,6 +14,8 @@ use super::process::ProcessCell;
 pub(crate) struct Exit {
     pub(crate) status: Option<i32>,
     pub(crate) signal: Option<i32>,
+    /// It was our fault, and this is what happened.
+    pub(crate) ours: Option<&'static str>,
     /// The kernel killed something in it for want of memory.
     pub(crate) out_of_memory: bool,
     /// Most memory it ever used, when that is known at the end.

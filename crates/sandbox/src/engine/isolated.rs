@@ -85,19 +85,20 @@ impl IsolatedCell {
         let _ = self.pidfd.readable().await;
         match self.spawner.wait(self.id).await {
             Ok(exit) => {
-                let (status, signal) = match exit.ended {
-                    Ended::Exited(status) => (Some(status), None),
-                    Ended::Signaled(signal) => (None, Some(signal)),
+                let (status, signal, ours) = match exit.ended {
+                    Ended::Exited(status) => (Some(status), None, None),
+                    Ended::Signaled(signal) => (None, Some(signal), None),
                     Ended::Unconfined { step, errno } => {
                         let error = io::Error::from_raw_os_error(errno);
                         tracing::error!("a sandbox could not be made: {}: {error}", spawner::step_words(step));
-                        (None, None)
+                        (None, None, Some("the sandbox could not be made"))
                     }
-                    Ended::SpawnerDied => (None, None),
+                    Ended::SpawnerDied => (None, None, Some("the spawner ended")),
                 };
                 Exit {
                     status,
                     signal,
+                    ours,
                     out_of_memory: exit.usage.oom_kills > 0,
                     memory_peak_bytes: exit.usage.memory_peak_bytes,
                 }

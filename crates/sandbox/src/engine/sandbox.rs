@@ -54,13 +54,12 @@ impl From<Failure> for Broken {
 
 impl From<Exit> for Broken {
     fn from(exit: Exit) -> Self {
-        Broken {
-            failure: Failure::Exit {
-                status: exit.status,
-                signal: exit.signal,
-            },
-            exit: Some(exit),
-        }
+        // What is our fault must not be told as the function's: an event would lose one of its attempts.
+        let failure = match exit.ours {
+            Some(what) => Failure::Internal(what.to_owned()),
+            None => Failure::Exit { status: exit.status, signal: exit.signal },
+        };
+        Broken { failure, exit: Some(exit) }
     }
 }
 

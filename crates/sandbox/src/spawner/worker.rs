@@ -343,10 +343,12 @@ impl Worker {
             .and(said)
             .and_then(|said| protocol::send(&self.socket, &said, &slot.ends()));
         slot.ends = None;
-        if sent.is_err() {
-            // The server is going away, or out of descriptors: nobody will ask for this one.
+        if let Err(error) = sent {
+            // The server is going away, or out of descriptors: nobody will ask for this one, but somebody waits.
             slot.kill();
             slot.orphan = true;
+            let reply = Err(Refusal::system("hand over its descriptors")(error));
+            let _ = self.say(&Said::Reply { ticket, reply });
         } else if !slot.destroyers.is_empty() {
             slot.kill();
         }
