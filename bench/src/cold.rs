@@ -48,9 +48,23 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     let python = &baseline(&f.python_program, &["-I", "-S", "-E", "-c", "pass"]);
     let node = &baseline(&f.node_program, &["-e", "0"]);
     let java = &baseline(&f.java_program, &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-version"]);
-    let start = |what, function, path, variable, baseline, goals: Vec<Goal>| Start { what, function, path, variable, baseline, goals };
+    let start = |what, function, path, variable, baseline, goals: Vec<Goal>| Start {
+        what,
+        function,
+        path,
+        variable,
+        baseline,
+        goals,
+    };
     let with_pools = [
-        start("cold Python, parked", &f.python, PARKED, None, Some(python), vec![Goal::RatioAtMost(0.125), at_most_ms(1.2)]),
+        start(
+            "cold Python, parked",
+            &f.python,
+            PARKED,
+            None,
+            Some(python),
+            vec![Goal::RatioAtMost(0.125), at_most_ms(1.2)],
+        ),
         start("cold Node.js, parked", &f.node, PARKED, None, Some(node), vec![Goal::RatioAtMost(0.1), at_most_ms(2.2)]),
         start("cold Java, parked", &f.java, PARKED, None, Some(java), vec![at_most_ms(5.2)]),
     ];

@@ -4,8 +4,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sandbox::runtimes::{Interpreter, Runtimes, Serves};
 use sandbox::Search;
+use sandbox::runtimes::{Interpreter, Runtimes, Serves};
 use zip::write::SimpleFileOptions;
 
 use crate::Failure;
@@ -15,7 +15,8 @@ const NODE: &str = "exports.handler = async (event) => event;\n";
 const JAVA: &str = "import java.util.Map;\n\
     public class Bench { public Map<String, Object> handle(Map<String, Object> event) { return event; } }\n";
 /// Amazon's own client of the Runtime API for Python.
-const OFFICIAL: &str = "#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec PYTHON -m awslambdaric app.handler\n";
+const OFFICIAL: &str =
+    "#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec PYTHON -m awslambdaric app.handler\n";
 
 /// A function to be created.
 pub(crate) struct Function {
@@ -43,21 +44,28 @@ impl Functions {
         let python = newest(&runtimes, "python3");
         let node = newest(&runtimes, "nodejs");
         let java = newest(&runtimes, "java1");
-        let official = python.as_ref().and_then(|(_, python)| official(&build.join("bench-awslambdaric"), &python.program));
+        let official =
+            python.as_ref().and_then(|(_, python)| official(&build.join("bench-awslambdaric"), &python.program));
         let function = |runtime: &str, handler, files: &[(&str, &[u8])]| {
             Ok::<_, Failure>(Function { runtime: runtime.to_owned(), handler, zip: zip(files)? })
         };
         let program = |found: &Option<(String, Interpreter)>| found.as_ref().map(|(_, i)| i.program.clone());
         Ok(Functions {
             custom: echo(scratch).map(|echo| function("provided.al2023", "x", &[("bootstrap", &echo)])).transpose()?,
-            official: official.map(|zip| Function { runtime: "provided.al2023".to_owned(), handler: "app.handler", zip }),
+            official: official.map(|zip| Function {
+                runtime: "provided.al2023".to_owned(),
+                handler: "app.handler",
+                zip,
+            }),
             python_program: program(&python),
             node_program: program(&node),
             java_program: program(&java),
             python: python.map(|(r, _)| function(&r, "app.handler", &[("app.py", PYTHON.as_bytes())])).transpose()?,
             node: node.map(|(r, _)| function(&r, "app.handler", &[("app.js", NODE.as_bytes())])).transpose()?,
             java: match (java, compiled_java(scratch)) {
-                (Some((runtime, _)), Some(class)) => Some(function(&runtime, "Bench::handle", &[("Bench.class", &class)])?),
+                (Some((runtime, _)), Some(class)) => {
+                    Some(function(&runtime, "Bench::handle", &[("Bench.class", &class)])?)
+                }
                 _ => None,
             },
         })
@@ -122,14 +130,13 @@ fn compiled_java(scratch: &Path) -> Option<Vec<u8>> {
 fn official(packages: &Path, python: &Path) -> Option<Vec<u8>> {
     if !packages.join("awslambdaric").is_dir() {
         let pip = ["-m", "pip", "install", "--quiet", "--no-compile", "--target"];
-        let status = Command::new(python).args(pip).arg(packages).arg("awslambdaric==4.2.2").stderr(Stdio::null()).status();
+        let status =
+            Command::new(python).args(pip).arg(packages).arg("awslambdaric==4.2.2").stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success()).then_some(())?;
     }
     let bootstrap = OFFICIAL.replace("PYTHON", &python.display().to_string());
-    let mut files = vec![
-        ("bootstrap".to_owned(), bootstrap.into_bytes()),
-        ("app.py".to_owned(), PYTHON.as_bytes().to_vec()),
-    ];
+    let mut files =
+        vec![("bootstrap".to_owned(), bootstrap.into_bytes()), ("app.py".to_owned(), PYTHON.as_bytes().to_vec())];
     add_tree(packages, "packages", &mut files).ok()?;
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     zip(&files).ok()

@@ -91,7 +91,8 @@ impl Bench {
     fn new() -> Result<Bench, Failure> {
         let build = std::env::current_exe()?.parent().ok_or("this program lies in no directory")?.to_owned();
         let home = PathBuf::from(std::env::var("HOME").unwrap_or_default());
-        let packs = std::env::var("UPDRAFT_RUNTIMES_DIR").map_or_else(|_| home.join(".cache/updraft/runtimes"), PathBuf::from);
+        let packs =
+            std::env::var("UPDRAFT_RUNTIMES_DIR").map_or_else(|_| home.join(".cache/updraft/runtimes"), PathBuf::from);
         let scratch = tempfile::Builder::new().prefix("updraft-bench-").tempdir()?;
         let functions = functions::Functions::make(scratch.path(), &build)?;
         Ok(Bench { build, packs: packs.is_dir().then_some(packs), scratch, functions })

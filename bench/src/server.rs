@@ -69,7 +69,12 @@ impl Server {
         let data = tempfile::Builder::new().prefix("data-").tempdir_in(bench.scratch.path())?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(bench.build.join("updraft"));
-        command.arg("serve").arg("--data-dir").arg(data.path()).args(["--listen", &address.to_string(), "--log", "warn"]);
+        command.arg("serve").arg("--data-dir").arg(data.path()).args([
+            "--listen",
+            &address.to_string(),
+            "--log",
+            "warn",
+        ]);
         if let Some(packs) = &bench.packs {
             command.arg("--runtimes-dir").arg(packs);
         }

@@ -28,7 +28,8 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     let at_most_50_ms = Goal::AtMost(Duration::from_millis(50).into());
     table.add(Row::new("server: start to Ready.", ready.p50()).goal(at_most_50_ms));
     let at_most_20_mib = Goal::AtMost(Figure::Megabytes(20.0));
-    table.add(Row::new("server: resident when idle, no pools", Figure::Megabytes(own[ROUNDS / 2])).goal(at_most_20_mib));
+    table
+        .add(Row::new("server: resident when idle, no pools", Figure::Megabytes(own[ROUNDS / 2])).goal(at_most_20_mib));
     table.add(Row::new("  its spawner and zygotes (PSS)", Figure::Megabytes(spawner[ROUNDS / 2])));
     Ok(())
 }

@@ -70,26 +70,8 @@ fn compile_zygote_library() {
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("libupdraft_zygote.so");
     let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"));
-    rustc.args([
-        "--edition",
-        "2024",
-        "--crate-type",
-        "cdylib",
-        "--crate-name",
-        "updraft_zygote",
-        "--target",
-        &target,
-    ]);
-    rustc.args([
-        "-C",
-        "opt-level=2",
-        "-C",
-        "panic=abort",
-        "-C",
-        "strip=symbols",
-        "-C",
-        "link-arg=-nostdlib",
-    ]);
+    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "updraft_zygote", "--target", &target]);
+    rustc.args(["-C", "opt-level=2", "-C", "panic=abort", "-C", "strip=symbols", "-C", "link-arg=-nostdlib"]);
     rustc.args(["-C", "link-arg=-nostartfiles"]);
     if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
         rustc.args(["-C", "target-feature=-crt-static"]);
@@ -99,11 +81,6 @@ fn compile_zygote_library() {
         argument.push(linker);
         rustc.arg("-C").arg(argument);
     }
-    let status = rustc
-        .arg("-o")
-        .arg(output)
-        .arg("helper/lib.rs")
-        .status()
-        .expect("rustc runs");
+    let status = rustc.arg("-o").arg(output).arg("helper/lib.rs").status().expect("rustc runs");
     assert!(status.success(), "the zygote's helper library does not compile");
 }

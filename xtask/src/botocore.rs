@@ -109,19 +109,14 @@ const ALIASES: &[(&str, &str)] = &[
 impl Model {
     /// The newest model of a service.
     pub(crate) fn load(service: &str) -> Result<Model, Failure> {
-        let name = ALIASES
-            .iter()
-            .find(|(ours, _)| *ours == service)
-            .map_or(service, |(_, theirs)| theirs);
+        let name = ALIASES.iter().find(|(ours, _)| *ours == service).map_or(service, |(_, theirs)| theirs);
         let folder = data_folder()?.join(name);
         let mut versions: Vec<PathBuf> = std::fs::read_dir(&folder)
             .map_err(|e| format!("botocore has no service {name}: {e}"))?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
         versions.sort();
-        let newest = versions
-            .pop()
-            .ok_or_else(|| format!("botocore has no version of {name}"))?;
+        let newest = versions.pop().ok_or_else(|| format!("botocore has no version of {name}"))?;
         Ok(serde_json::from_slice(&read_model(&newest)?)?)
     }
 

@@ -79,10 +79,8 @@ pub(crate) fn load(root: &Path, file: Option<&str>) -> Result<Vec<Service>, Fail
 
 fn ask(root: &Path) -> Result<Vec<u8>, Failure> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
-    let output = Command::new(cargo)
-        .args(["run", "-q", "-p", "updraft", "--", "__schemas"])
-        .current_dir(root)
-        .output()?;
+    let output =
+        Command::new(cargo).args(["run", "-q", "-p", "updraft", "--", "__schemas"]).current_dir(root).output()?;
     if !output.status.success() {
         return Err(format!("updraft __schemas: {}", String::from_utf8_lossy(&output.stderr)).into());
     }

@@ -25,19 +25,11 @@ pub(crate) enum What {
     /// AWS has no such member: a slip of the pen, most likely.
     Unknown(String),
     /// It travels elsewhere.
-    Binding {
-        member: String,
-        ours: String,
-        theirs: String,
-    },
+    Binding { member: String, ours: String, theirs: String },
     /// We refuse its absence and AWS does not, or the reverse.
     Required { member: String, ours: bool },
     /// It is of another kind.
-    Kind {
-        member: String,
-        ours: String,
-        theirs: String,
-    },
+    Kind { member: String, ours: String, theirs: String },
     /// Values that AWS's set has and ours has not.
     Values(Vec<String>),
 }
@@ -71,30 +63,15 @@ pub(crate) struct Coverage {
 
 /// Compares a service.
 pub(crate) fn compare(service: &Service, model: &Model) -> Coverage {
-    let mut walk = Walk {
-        service,
-        model,
-        gaps: BTreeSet::new(),
-        seen: BTreeSet::new(),
-    };
+    let mut walk = Walk { service, model, gaps: BTreeSet::new(), seen: BTreeSet::new() };
     for operation in &service.operations {
         walk.operation(operation);
     }
     let ours: BTreeSet<&str> = service.operations.iter().map(|o| o.name.as_str()).collect();
     let others = || model.operations.keys().filter(|name| !ours.contains(name.as_str()));
     let (not_yet, unlisted) = others().cloned().partition(|name| service.not_yet.contains(name));
-    let answered = model
-        .operations
-        .keys()
-        .filter(|name| ours.contains(name.as_str()))
-        .cloned()
-        .collect();
-    Coverage {
-        answered,
-        not_yet,
-        unlisted,
-        gaps: walk.gaps.into_iter().collect(),
-    }
+    let answered = model.operations.keys().filter(|name| ours.contains(name.as_str())).cloned().collect();
+    Coverage { answered, not_yet, unlisted, gaps: walk.gaps.into_iter().collect() }
 }
 
 struct Walk<'a> {
@@ -107,10 +84,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn gap(&mut self, place: &str, what: What) {
-        self.gaps.insert(Gap {
-            place: place.to_owned(),
-            what,
-        });
+        self.gaps.insert(Gap { place: place.to_owned(), what });
     }
 
     fn operation(&mut self, ours: &declared::Operation) {
@@ -147,18 +121,9 @@ impl Walk<'_> {
             false => format!("{method} {uri} → {}", code.unwrap_or(200)),
         };
         let wanted = binding(&theirs.http.method, &theirs.http.request_uri, theirs.http.response_code);
-        let given = ours
-            .http
-            .as_ref()
-            .map_or("nothing".to_owned(), |h| binding(&h.method, &h.uri, h.status));
+        let given = ours.http.as_ref().map_or("nothing".to_owned(), |h| binding(&h.method, &h.uri, h.status));
         if given != wanted {
-            self.gap(
-                &ours.name,
-                What::Http {
-                    ours: given,
-                    theirs: wanted,
-                },
-            );
+            self.gap(&ours.name, What::Http { ours: given, theirs: wanted });
         }
     }
 
@@ -191,25 +156,12 @@ impl Walk<'_> {
         let required = parent.required.iter().any(|r| r == name);
         // What an answer always holds is AWS's promise to its clients; only inputs are refused for it.
         if input && ours.required != required {
-            self.gap(
-                place,
-                What::Required {
-                    member: name.to_owned(),
-                    ours: ours.required,
-                },
-            );
+            self.gap(place, What::Required { member: name.to_owned(), ours: ours.required });
         }
         if self.service.protocol.starts_with("rest-") {
             let (given, wanted) = (our_binding(ours), their_binding(name, reference, parent));
             if !given.eq_ignore_ascii_case(&wanted) {
-                self.gap(
-                    place,
-                    What::Binding {
-                        member: name.to_owned(),
-                        ours: given,
-                        theirs: wanted,
-                    },
-                );
+                self.gap(place, What::Binding { member: name.to_owned(), ours: given, theirs: wanted });
             }
         }
         self.shapes(place, name, &Item::of(ours), &reference.shape, input);
@@ -220,22 +172,11 @@ impl Walk<'_> {
         let Some(shape) = model.shape(theirs) else { return };
         if ours.kind != shape.kind() {
             let (given, wanted) = (ours.kind.to_owned(), shape.kind().to_owned());
-            return self.gap(
-                place,
-                What::Kind {
-                    member: name.to_owned(),
-                    ours: given,
-                    theirs: wanted,
-                },
-            );
+            return self.gap(place, What::Kind { member: name.to_owned(), ours: given, theirs: wanted });
         }
         match (shape.member.as_ref().or(shape.value.as_ref()), ours.item) {
             (Some(item), Some(held)) => {
-                let held = Item {
-                    shape: &held.shape,
-                    kind: &held.kind,
-                    item: None,
-                };
+                let held = Item { shape: &held.shape, kind: &held.kind, item: None };
                 self.shapes(place, &format!("{name}[]"), &held, &item.shape, input);
             }
             // Our description does not say what the list holds: compare by AWS's name, if we have that shape.
@@ -254,12 +195,7 @@ impl Walk<'_> {
             return;
         }
         if !shape.values.is_empty() && !our_shape.values.is_empty() {
-            let missing: Vec<String> = shape
-                .values
-                .iter()
-                .filter(|v| !our_shape.values.contains(v))
-                .cloned()
-                .collect();
+            let missing: Vec<String> = shape.values.iter().filter(|v| !our_shape.values.contains(v)).cloned().collect();
             if !missing.is_empty() {
                 self.gap(theirs, What::Values(missing));
             }
@@ -283,11 +219,7 @@ struct Item<'a> {
 
 impl Item<'_> {
     fn of(member: &Member) -> Item<'_> {
-        Item {
-            shape: &member.shape,
-            kind: &member.kind,
-            item: member.item.as_ref(),
-        }
+        Item { shape: &member.shape, kind: &member.kind, item: member.item.as_ref() }
     }
 }
 

@@ -55,10 +55,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
 
 /// The repository's root.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 /// Words and options of a chore.
@@ -70,10 +67,7 @@ struct Arguments {
 impl Arguments {
     /// `--to FILE` and `--schemas FILE` take a value, all other options none.
     fn read(arguments: &[String]) -> Arguments {
-        let mut read = Arguments {
-            words: Vec::new(),
-            options: Vec::new(),
-        };
+        let mut read = Arguments { words: Vec::new(), options: Vec::new() };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             match argument.strip_prefix("--") {

@@ -11,11 +11,7 @@ use crate::{Arguments, Failure, declared};
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let services = declared::load(root, arguments.value("schemas"))?;
     let wanted = |name: &str| arguments.words.is_empty() || arguments.words.iter().any(|w| w == name);
-    if let Some(unknown) = arguments
-        .words
-        .iter()
-        .find(|w| !services.iter().any(|s| s.service == **w))
-    {
+    if let Some(unknown) = arguments.words.iter().find(|w| !services.iter().any(|s| s.service == **w)) {
         return Err(format!("we declare no service {unknown}").into());
     }
     for service in services.iter().filter(|s| wanted(&s.service)) {
@@ -24,22 +20,14 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode, Failur
         if arguments.has("write") {
             let folder = root.join("docs/coverage");
             std::fs::create_dir_all(&folder)?;
-            std::fs::write(
-                folder.join(format!("{}.md", service.service)),
-                page(&service.service, &coverage),
-            )?;
+            std::fs::write(folder.join(format!("{}.md", service.service)), page(&service.service, &coverage))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn summary(coverage: &Coverage) -> String {
-    let Coverage {
-        answered,
-        not_yet,
-        unlisted,
-        gaps,
-    } = coverage;
+    let Coverage { answered, not_yet, unlisted, gaps } = coverage;
     let all = answered.len() + not_yet.len() + unlisted.len();
     format!(
         "{} of {all} operations answered, {} not yet, {} unlisted, {} gaps in what is answered",
@@ -68,26 +56,10 @@ fn page(service: &str, coverage: &Coverage) -> String {
          do not edit.\n\n{}.\n",
         summary(coverage)
     );
-    section(
-        &mut text,
-        "Answered",
-        coverage.answered.iter().map(|n| format!("`{n}`")),
-    );
-    section(
-        &mut text,
-        "Not yet (501 `NotImplemented`)",
-        coverage.not_yet.iter().map(|n| format!("`{n}`")),
-    );
-    section(
-        &mut text,
-        "Unlisted",
-        coverage.unlisted.iter().map(|n| format!("`{n}`")),
-    );
-    section(
-        &mut text,
-        "Gaps in what is answered",
-        coverage.gaps.iter().map(|g| format!("{}: {}", g.place, g.what)),
-    );
+    section(&mut text, "Answered", coverage.answered.iter().map(|n| format!("`{n}`")));
+    section(&mut text, "Not yet (501 `NotImplemented`)", coverage.not_yet.iter().map(|n| format!("`{n}`")));
+    section(&mut text, "Unlisted", coverage.unlisted.iter().map(|n| format!("`{n}`")));
+    section(&mut text, "Gaps in what is answered", coverage.gaps.iter().map(|g| format!("{}: {}", g.place, g.what)));
     text
 }
 
@@ -135,12 +107,9 @@ sample: 2 of 4 operations answered, 1 not yet, 1 unlisted, 12 gaps in what is an
     #[test]
     fn the_page_lists_all() {
         let page = page("sample", &sample());
-        for line in [
-            "## Answered\n\n- `GetThing`\n- `PutThing`\n",
-            "- `Later`",
-            "- `Forgotten`",
-            "- Part: `Weight` is missing",
-        ] {
+        for line in
+            ["## Answered\n\n- `GetThing`\n- `PutThing`\n", "- `Later`", "- `Forgotten`", "- Part: `Weight` is missing"]
+        {
             assert!(page.contains(line), "{page}");
         }
     }

@@ -25,22 +25,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn scaffold(model: &Model, service: &str, operation: &str, with_shapes: bool) -> Result<String, Failure> {
     let found = model.operations.get(operation);
     let declared = found.ok_or_else(|| format!("AWS's {service} has no operation {operation}"))?;
-    let empty = Shape {
-        kind: "structure".to_owned(),
-        ..Shape::default()
-    };
+    let empty = Shape { kind: "structure".to_owned(), ..Shape::default() };
     let shape = |reference: &Option<Reference>| reference.as_ref().and_then(|r| model.shape(&r.shape));
-    let mut writer = Writer {
-        model,
-        text: String::new(),
-        wanted: BTreeSet::new(),
-        with_rules: true,
-    };
-    writer.structure(
-        operation,
-        shape(&declared.input).unwrap_or(&empty),
-        &declared.documentation,
-    );
+    let mut writer = Writer { model, text: String::new(), wanted: BTreeSet::new(), with_rules: true };
+    writer.structure(operation, shape(&declared.input).unwrap_or(&empty), &declared.documentation);
     let output = shape(&declared.output).filter(|s| !s.members.is_empty());
     let output_name = output.map_or("()".to_owned(), |_| format!("{operation}Response"));
     if let Some(output) = output {
@@ -48,11 +36,7 @@ fn scaffold(model: &Model, service: &str, operation: &str, with_shapes: bool) ->
         writer.structure(&output_name, output, &format!("What {operation} answers."));
     }
     let implementation = implementation(model, service, operation, &output_name);
-    let nested = if with_shapes {
-        writer.nested()
-    } else {
-        writer.list_nested()
-    };
+    let nested = if with_shapes { writer.nested() } else { writer.list_nested() };
     Ok(format!(
         "//! {operation}.\n\nuse base::{{Cx, Error}};\nuse cloud::{{Authz, Meta, Operation}};\nuse shape::Shape;\n\n{}{implementation}{nested}",
         writer.text
@@ -61,14 +45,8 @@ fn scaffold(model: &Model, service: &str, operation: &str, with_shapes: bool) ->
 
 fn implementation(model: &Model, service: &str, operation: &str, output: &str) -> String {
     let http = &model.operations[operation].http;
-    let access = if ["Get", "List", "Describe"]
-        .iter()
-        .any(|verb| operation.starts_with(verb))
-    {
-        "read"
-    } else {
-        "write"
-    };
+    let access =
+        if ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb)) { "read" } else { "write" };
     let mut meta = format!("Meta::{access}(\"{operation}\")");
     if model.metadata.protocol.starts_with("rest-") {
         let _ = write!(meta, ".http(\"{}\", \"{}\")", http.method, http.request_uri);
@@ -96,10 +74,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn structure(&mut self, name: &str, shape: &Shape, documentation: &str) {
-        let camel_case = shape
-            .members
-            .keys()
-            .all(|n| n.starts_with(|c: char| c.is_ascii_lowercase()));
+        let camel_case = shape.members.keys().all(|n| n.starts_with(|c: char| c.is_ascii_lowercase()));
         let rename = camel_case && !shape.members.is_empty();
         doc(&mut self.text, "", documentation);
         self.text.push_str("#[derive(Shape)]\n");
@@ -117,11 +92,7 @@ impl Writer<'_> {
         doc(&mut self.text, "    ", &reference.documentation);
         let field = snake(name);
         let mut words = Vec::new();
-        let spoken = if rename {
-            small_first(&camel(&field))
-        } else {
-            camel(&field)
-        };
+        let spoken = if rename { small_first(&camel(&field)) } else { camel(&field) };
         if spoken != name {
             words.push(format!("name = {name:?}"));
         }
@@ -138,11 +109,7 @@ impl Writer<'_> {
         let kind = self.rust_type(&reference.shape);
         let required = parent.required.iter().any(|r| r == name);
         let kind = if required { kind } else { format!("Option<{kind}>") };
-        let raw = if matches!(field.as_str(), "type" | "match" | "ref" | "use" | "loop" | "self") {
-            "r#"
-        } else {
-            ""
-        };
+        let raw = if matches!(field.as_str(), "type" | "match" | "ref" | "use" | "loop" | "self") { "r#" } else { "" };
         let _ = writeln!(self.text, "    pub {raw}{field}: {kind},");
     }
 
@@ -184,12 +151,8 @@ impl Writer<'_> {
 
     /// The declarations of all that is reachable.
     fn nested(&self) -> String {
-        let mut writer = Writer {
-            model: self.model,
-            text: "\n".to_owned(),
-            wanted: self.wanted.clone(),
-            with_rules: true,
-        };
+        let mut writer =
+            Writer { model: self.model, text: "\n".to_owned(), wanted: self.wanted.clone(), with_rules: true };
         let mut done = BTreeSet::new();
         while let Some(name) = writer.wanted.iter().find(|n| !done.contains(*n)).cloned() {
             done.insert(name.clone());
@@ -204,21 +167,11 @@ impl Writer<'_> {
 
     fn enumeration(&mut self, name: &str, shape: &Shape) {
         doc(&mut self.text, "", &shape.documentation);
-        let _ = writeln!(
-            self.text,
-            "#[derive(Shape, Clone, Debug, PartialEq, Eq)]\npub enum {name} {{"
-        );
+        let _ = writeln!(self.text, "#[derive(Shape, Clone, Debug, PartialEq, Eq)]\npub enum {name} {{");
         for value in &shape.values {
             let variant = camel(&value.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
-            let variant = if value.starts_with(|c: char| c.is_ascii_digit()) {
-                format!("V{variant}")
-            } else {
-                variant
-            };
-            let _ = writeln!(
-                self.text,
-                "    /// `{value}`.\n    #[shape(value = {value:?})]\n    {variant},"
-            );
+            let variant = if value.starts_with(|c: char| c.is_ascii_digit()) { format!("V{variant}") } else { variant };
+            let _ = writeln!(self.text, "    /// `{value}`.\n    #[shape(value = {value:?})]\n    {variant},");
         }
         self.text.push_str("}\n\n");
     }
@@ -259,11 +212,7 @@ fn rules(shape: &Shape) -> Vec<String> {
 
 fn doc(text: &mut String, indent: &str, html: &str) {
     let sentence = first_sentence(html);
-    let sentence = if sentence.is_empty() {
-        "Say what it is.".to_owned()
-    } else {
-        sentence
-    };
+    let sentence = if sentence.is_empty() { "Say what it is.".to_owned() } else { sentence };
     let _ = writeln!(text, "{indent}/// {sentence}");
 }
 
@@ -285,9 +234,7 @@ fn snake(name: &str) -> String {
 /// `function_name` → `FunctionName`.
 fn camel(name: &str) -> String {
     let words = name.split(['_', '-']);
-    words
-        .map(|word| word[..word.len().min(1)].to_uppercase() + word.get(1..).unwrap_or_default())
-        .collect()
+    words.map(|word| word[..word.len().min(1)].to_uppercase() + word.get(1..).unwrap_or_default()).collect()
 }
 
 fn small_first(name: &str) -> String {

@@ -13,10 +13,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let model = Model::load(service)?;
     for (name, operation) in model.operations.iter().filter(|(name, _)| !known.contains(name)) {
         if model.metadata.protocol.starts_with("rest-") {
-            println!(
-                "    NotYet::http({name:?}, {:?}, {:?}),",
-                operation.http.method, operation.http.request_uri
-            );
+            println!("    NotYet::http({name:?}, {:?}, {:?}),", operation.http.method, operation.http.request_uri);
         } else {
             println!("    NotYet::rpc({name:?}),");
         }
@@ -31,7 +28,5 @@ fn known(service: &str, arguments: &Arguments) -> Vec<String> {
         Vec::new()
     });
     let ours = services.into_iter().find(|s| s.service == service);
-    ours.map_or_else(Vec::new, |s| {
-        s.operations.into_iter().map(|o| o.name).chain(s.not_yet).collect()
-    })
+    ours.map_or_else(Vec::new, |s| s.operations.into_iter().map(|o| o.name).chain(s.not_yet).collect())
 }

@@ -22,19 +22,11 @@ struct Finding {
 
 impl Finding {
     fn error(place: impl Into<String>, what: impl Into<String>) -> Finding {
-        Finding {
-            place: place.into(),
-            what: what.into(),
-            fails: true,
-        }
+        Finding { place: place.into(), what: what.into(), fails: true }
     }
 
     fn warning(place: impl Into<String>, what: impl Into<String>) -> Finding {
-        Finding {
-            place: place.into(),
-            what: what.into(),
-            fails: false,
-        }
+        Finding { place: place.into(), what: what.into(), fails: false }
     }
 }
 
@@ -50,11 +42,7 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode, Failure> {
     findings.iter().for_each(|finding| println!("{finding}"));
     let errors = findings.iter().filter(|f| f.fails).count();
     println!("tidy: {errors} errors, {} warnings", findings.len() - errors);
-    Ok(if errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn check(root: &Path) -> Result<Vec<Finding>, Failure> {
@@ -71,10 +59,6 @@ mod tests {
     fn the_repository_is_tidy() {
         let findings = super::check(&crate::root()).unwrap();
         let errors: Vec<String> = findings.iter().filter(|f| f.fails).map(ToString::to_string).collect();
-        assert!(
-            errors.is_empty(),
-            "\n{}\n(cargo xtask tidy says the same)",
-            errors.join("\n")
-        );
+        assert!(errors.is_empty(), "\n{}\n(cargo xtask tidy says the same)", errors.join("\n"));
     }
 }

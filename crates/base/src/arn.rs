@@ -72,7 +72,9 @@ mod tests {
         for good in ["arn:aws:lambda:us-east-1:000000000000:function:f:1", "arn:aws:s3:::bucket/key:with:colons"] {
             assert_eq!(Arn::parse(good).map(|a| a.to_string()).as_deref(), Some(good));
         }
-        for bad in ["", "arn:aws:lambda", "arn:aws:lambda:us-east-1:0", "nra:aws:a:b:c:d", "arn::a:b:c:d", "arn:aws:a:b:c:"] {
+        for bad in
+            ["", "arn:aws:lambda", "arn:aws:lambda:us-east-1:0", "nra:aws:a:b:c:d", "arn::a:b:c:d", "arn:aws:a:b:c:"]
+        {
             assert_eq!(Arn::parse(bad), None, "{bad}");
         }
     }

@@ -92,7 +92,13 @@ impl Caller {
 
     /// An unsigned request's caller.
     pub fn anonymous(account: AccountId) -> Caller {
-        Caller { account, arn: "*".into(), user_id: "anonymous".into(), kind: CallerKind::Anonymous, access_key_id: None }
+        Caller {
+            account,
+            arn: "*".into(),
+            user_id: "anonymous".into(),
+            kind: CallerKind::Anonymous,
+            access_key_id: None,
+        }
     }
 }
 

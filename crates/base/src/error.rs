@@ -80,20 +80,12 @@ impl Error {
 
     /// 501 `NotImplemented`: AWS has this, we do not yet. Never a silent success.
     pub fn not_implemented(what: impl fmt::Display) -> Error {
-        Error::new(
-            501,
-            "NotImplemented",
-            format!("{what} is not implemented by Updraft yet"),
-        )
+        Error::new(501, "NotImplemented", format!("{what} is not implemented by Updraft yet"))
     }
 
     /// 500 `InternalFailure`: a fault of ours; say what in the log, not to the caller.
     pub fn internal() -> Error {
-        Error::new(
-            500,
-            "InternalFailure",
-            "The request processing has failed because of an unknown error.",
-        )
+        Error::new(500, "InternalFailure", "The request processing has failed because of an unknown error.")
     }
 
     /// True if the fault is the server's.

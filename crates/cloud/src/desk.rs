@@ -43,7 +43,15 @@ pub struct Desk {
 impl Desk {
     /// A desk before these services.
     pub fn new(registry: Arc<Registry>, principals: Arc<dyn Principals>, iam: IamMode, clock: Clock) -> Desk {
-        Desk { registry, principals, signing_keys: SigningKeys::default(), bodies: read::Budget::new(false), bodies_of_functions: read::Budget::new(true), iam, clock }
+        Desk {
+            registry,
+            principals,
+            signing_keys: SigningKeys::default(),
+            bodies: read::Budget::new(false),
+            bodies_of_functions: read::Budget::new(true),
+            iam,
+            clock,
+        }
     }
 
     /// The services behind the desk.

@@ -88,7 +88,9 @@ impl House {
             return Some(self.download(path, query).await);
         }
         let answer = match (request.method(), path) {
-            (&Method::GET, "/_updraft/health" | "/_localstack/health" | "/health") => json(StatusCode::OK, &self.health()),
+            (&Method::GET, "/_updraft/health" | "/_localstack/health" | "/health") => {
+                json(StatusCode::OK, &self.health())
+            }
             (&Method::GET, "/_localstack/info") => json(StatusCode::OK, &self.info()),
             (&Method::GET, "/_updraft/status") if may_administrate(peer) => json(StatusCode::OK, &self.status()),
             (&Method::GET, "/_localstack/init") => json(StatusCode::OK, &self.init_report()),
@@ -97,9 +99,10 @@ impl House {
                 true => self.reset(query).await,
                 false => refusal(StatusCode::FORBIDDEN, "reset is for callers on this machine, outside of functions"),
             },
-            (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => {
-                refusal(StatusCode::NOT_FOUND, "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/reset")
-            }
+            (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => refusal(
+                StatusCode::NOT_FOUND,
+                "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/reset",
+            ),
             _ => return None,
         };
         Some(answer)
@@ -230,7 +233,11 @@ fn may_administrate(peer: Peer) -> bool {
 }
 
 fn json(status: StatusCode, document: &impl Serialize) -> Answer {
-    Answer::new(status.as_u16(), "application/json", bytes::Bytes::from(serde_json::to_vec(document).unwrap_or_default()))
+    Answer::new(
+        status.as_u16(),
+        "application/json",
+        bytes::Bytes::from(serde_json::to_vec(document).unwrap_or_default()),
+    )
 }
 
 fn refusal(status: StatusCode, message: &str) -> Answer {

@@ -88,13 +88,7 @@ impl Condition {
         if matches!(test, Test::Null(_)) && !plain {
             return None;
         }
-        Some(Condition {
-            quantifier,
-            if_exists,
-            negated,
-            key: key.to_owned(),
-            test,
-        })
+        Some(Condition { quantifier, if_exists, negated, key: key.to_owned(), test })
     }
 
     /// Whether the condition holds for a request.
@@ -148,18 +142,7 @@ impl Test {
             let patterns = all(values, |v| Pattern::parse(v, Reading { wildcards, variables }))?;
             Some(Test::Text { patterns, ignore_case })
         };
-        let arn = || {
-            all(values, |v| {
-                Pattern::parse(
-                    v,
-                    Reading {
-                        wildcards: true,
-                        variables,
-                    },
-                )
-            })
-            .map(Test::Arn)
-        };
+        let arn = || all(values, |v| Pattern::parse(v, Reading { wildcards: true, variables })).map(Test::Arn);
         let ip = || all(values, Cidr::parse).map(Test::Ip);
         Some(match name {
             "StringEquals" => (text(false, false)?, false),
@@ -182,14 +165,8 @@ impl Test {
 
     fn matches(&self, given: &str, context: &Context) -> Match {
         match self {
-            Test::Text {
-                patterns,
-                ignore_case: false,
-            } => any_pattern(patterns, context, |p| p.matches(given)),
-            Test::Text {
-                patterns,
-                ignore_case: true,
-            } => {
+            Test::Text { patterns, ignore_case: false } => any_pattern(patterns, context, |p| p.matches(given)),
+            Test::Text { patterns, ignore_case: true } => {
                 let given = given.to_lowercase();
                 any_pattern(patterns, context, |p| p.ignoring_case().matches(&given))
             }
@@ -242,9 +219,7 @@ fn boolean(text: &str) -> Option<bool> {
 /// Base64 is compared as text: its canonical form is the same exactly if the bytes are.
 fn base64(text: &str) -> Option<String> {
     let digits = text.trim_end_matches('=');
-    let plain = digits
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    let plain = digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
     (plain && text.len().is_multiple_of(4) && text.len() - digits.len() <= 2).then(|| text.to_owned())
 }
 
@@ -260,9 +235,7 @@ mod tests {
             context.set_many("k:Key", given.iter().map(|v| (*v).to_owned()));
         }
         context.set("aws:username", "Ann");
-        Condition::parse(operator, "K:key", &wanted, true)
-            .expect(operator)
-            .holds(&context)
+        Condition::parse(operator, "K:key", &wanted, true).expect(operator).holds(&context)
     }
 
     #[test]
@@ -375,11 +348,7 @@ mod tests {
             ("BinaryEquals", "?"),
             ("StringLike", "${"),
         ] {
-            assert_eq!(
-                Condition::parse(operator, "k:k", &[value.to_owned()], true),
-                None,
-                "{operator}"
-            );
+            assert_eq!(Condition::parse(operator, "k:k", &[value.to_owned()], true), None, "{operator}");
         }
     }
 }

@@ -165,27 +165,17 @@ impl Policy {
         if statements.is_empty() {
             return Err(syntax("Statement is empty"));
         }
-        let statements: Vec<_> = statements
-            .into_iter()
-            .map(|s| Statement::parse(s, kind, variables))
-            .collect::<Result<_, _>>()?;
+        let statements: Vec<_> =
+            statements.into_iter().map(|s| Statement::parse(s, kind, variables)).collect::<Result<_, _>>()?;
         check_sids(&statements)?;
         Ok(Policy { id, statements })
     }
 }
 
 fn check_sids(statements: &[Statement]) -> Result<(), Malformed> {
-    let mut sids: Vec<&str> = statements
-        .iter()
-        .filter_map(|s| s.sid.as_deref())
-        .filter(|s| !s.is_empty())
-        .collect();
+    let mut sids: Vec<&str> = statements.iter().filter_map(|s| s.sid.as_deref()).filter(|s| !s.is_empty()).collect();
     sids.sort_unstable();
-    if sids.windows(2).any(|pair| pair[0] == pair[1]) {
-        Err(Malformed::SidRepeated)
-    } else {
-        Ok(())
-    }
+    if sids.windows(2).any(|pair| pair[0] == pair[1]) { Err(Malformed::SidRepeated) } else { Ok(()) }
 }
 
 impl Statement {
@@ -208,14 +198,7 @@ impl Statement {
         let resources = read_resources(&mut members, kind, variables)?;
         let conditions = read_conditions(members.take("Condition"), variables)?;
         members.nothing_left()?;
-        Ok(Statement {
-            sid,
-            effect,
-            principals,
-            actions,
-            resources,
-            conditions,
-        })
+        Ok(Statement { sid, effect, principals, actions, resources, conditions })
     }
 
     /// How exactly the statement means this principal, if it speaks of this action, resource and context at all.
@@ -242,11 +225,7 @@ impl OneOf {
         match resolved {
             Some(patterns) => patterns.iter().any(|p| p.matches(text)) != self.negated,
             // Some other pattern may still match as it stands.
-            None if !self.negated => self
-                .patterns
-                .iter()
-                .filter_map(|p| p.resolve(context))
-                .any(|p| p.matches(text)),
+            None if !self.negated => self.patterns.iter().filter_map(|p| p.resolve(context)).any(|p| p.matches(text)),
             None => false,
         }
     }
@@ -254,11 +233,7 @@ impl OneOf {
 
 fn read_principals(members: &mut Members, kind: Kind) -> Result<Option<Principals>, Malformed> {
     let Some((json, negated)) = members.either("Principal", "NotPrincipal")? else {
-        return if kind == Kind::Identity {
-            Ok(None)
-        } else {
-            Err(Malformed::Missing("Principal"))
-        };
+        return if kind == Kind::Identity { Ok(None) } else { Err(Malformed::Missing("Principal")) };
     };
     if kind == Kind::Identity {
         return Err(Malformed::PrincipalInIdentity);
@@ -274,10 +249,7 @@ fn read_actions(members: &mut Members) -> Result<OneOf, Malformed> {
     for action in actions {
         check_vendor(&action)?;
         // Actions have wildcards but never variables, and their case does not matter.
-        let reading = Reading {
-            wildcards: true,
-            variables: false,
-        };
+        let reading = Reading { wildcards: true, variables: false };
         let pattern = Pattern::parse(&action.to_ascii_lowercase(), reading);
         patterns.push(pattern.ok_or_else(|| syntax("Action"))?);
     }
@@ -286,24 +258,13 @@ fn read_actions(members: &mut Members) -> Result<OneOf, Malformed> {
 
 fn check_vendor(text: &str) -> Result<(), Malformed> {
     let vendor = |v: &str| v == "*" || (!v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    let whole = text == "*"
-        || text
-            .split_once(':')
-            .is_some_and(|(v, rest)| vendor(v) && !rest.is_empty());
-    if whole {
-        Ok(())
-    } else {
-        Err(Malformed::Vendor { given: text.to_owned() })
-    }
+    let whole = text == "*" || text.split_once(':').is_some_and(|(v, rest)| vendor(v) && !rest.is_empty());
+    if whole { Ok(()) } else { Err(Malformed::Vendor { given: text.to_owned() }) }
 }
 
 fn read_resources(members: &mut Members, kind: Kind, variables: bool) -> Result<Option<OneOf>, Malformed> {
     let Some((json, negated)) = members.either("Resource", "NotResource")? else {
-        return if kind == Kind::Trust {
-            Ok(None)
-        } else {
-            Err(Malformed::NoResources)
-        };
+        return if kind == Kind::Trust { Ok(None) } else { Err(Malformed::NoResources) };
     };
     if kind == Kind::Trust {
         return Err(Malformed::Prohibited("Resource"));
@@ -317,13 +278,7 @@ fn read_resources(members: &mut Members, kind: Kind, variables: bool) -> Result<
         if resource != "*" && !arn && !wild {
             return Err(Malformed::ResourceFormat { given: resource });
         }
-        let pattern = Pattern::parse(
-            &resource,
-            Reading {
-                wildcards: true,
-                variables,
-            },
-        );
+        let pattern = Pattern::parse(&resource, Reading { wildcards: true, variables });
         patterns.push(pattern.ok_or_else(|| syntax(format!("Resource '{resource}'")))?);
     }
     Ok(Some(OneOf { negated, patterns }))
@@ -383,9 +338,7 @@ impl Members {
     }
 
     fn nothing_left(&self) -> Result<(), Malformed> {
-        self.0
-            .first()
-            .map_or(Ok(()), |(name, _)| Err(syntax(format!("unknown element {name}"))))
+        self.0.first().map_or(Ok(()), |(name, _)| Err(syntax(format!("unknown element {name}"))))
     }
 }
 
@@ -393,10 +346,7 @@ impl Members {
 fn strings(json: Json) -> Option<Vec<String>> {
     match json {
         Json::String(one) => Some(vec![one]),
-        Json::Array(many) => many
-            .into_iter()
-            .map(|j| if let Json::String(s) = j { Some(s) } else { None })
-            .collect(),
+        Json::Array(many) => many.into_iter().map(|j| if let Json::String(s) = j { Some(s) } else { None }).collect(),
         _ => None,
     }
 }

@@ -116,26 +116,14 @@ impl Decision {
 
     /// AWS's sentence for a no; `None` for a yes.
     pub fn denial_words(&self, request: &Request<'_>) -> Option<String> {
-        let Request {
-            principal,
-            action,
-            resource,
-            ..
-        } = request;
+        let Request { principal, action, resource, .. } = request;
         let because = match self {
             Decision::Allow { .. } => return None,
             Decision::ImplicitDeny { by } => format!("because no {by} allows the {action} action"),
             Decision::ExplicitDeny { by } => format!("with an explicit deny in {} {}", article(by.layer), by.layer),
         };
-        let on = if *resource == "*" {
-            String::new()
-        } else {
-            format!(" on resource: {resource}")
-        };
-        Some(format!(
-            "User: {} is not authorized to perform: {action}{on} {because}",
-            principal.arn
-        ))
+        let on = if *resource == "*" { String::new() } else { format!(" on resource: {resource}") };
+        Some(format!("User: {} is not authorized to perform: {action}{on} {because}", principal.arn))
     }
 }
 
@@ -149,16 +137,8 @@ pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
     let identity = Answer::of(request, Layer::Identity, policies.identity);
     let resource = Answer::of(request, Layer::Resource, policies.resource);
     let narrowing = [
-        (
-            Layer::Boundary,
-            boundary.is_empty(),
-            Answer::of(request, Layer::Boundary, boundary),
-        ),
-        (
-            Layer::Session,
-            policies.session.is_empty(),
-            Answer::of(request, Layer::Session, policies.session),
-        ),
+        (Layer::Boundary, boundary.is_empty(), Answer::of(request, Layer::Boundary, boundary)),
+        (Layer::Session, policies.session.is_empty(), Answer::of(request, Layer::Session, policies.session)),
     ];
     let answers = [&identity, &resource, &narrowing[0].2, &narrowing[1].2];
     if let Some(by) = answers.into_iter().find_map(|a| a.deny.clone()) {
@@ -173,10 +153,7 @@ pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
         // Named itself, by the owner: neither boundary nor session narrows that.
         return yes(by);
     }
-    if let Some((layer, ..)) = narrowing
-        .iter()
-        .find(|(_, absent, answer)| !absent && answer.allow.is_none())
-    {
+    if let Some((layer, ..)) = narrowing.iter().find(|(_, absent, answer)| !absent && answer.allow.is_none()) {
         return no(*layer);
     }
     let identity = identity.allow(Meant::ByAccount).or_else(|| root(request));
@@ -198,12 +175,7 @@ fn no(by: Layer) -> Decision {
 
 fn root(request: &Request<'_>) -> Option<Source> {
     let is_root = request.principal.kind == CallerKind::Root;
-    is_root.then(|| Source {
-        layer: Layer::Root,
-        policy: String::new(),
-        statement: 0,
-        sid: None,
-    })
+    is_root.then(|| Source { layer: Layer::Root, policy: String::new(), statement: 0, sid: None })
 }
 
 /// What one layer says: a deny, and its most exact allow.
@@ -214,31 +186,17 @@ struct Answer {
 
 impl Answer {
     fn of(request: &Request<'_>, layer: Layer, policies: &[Attached<'_>]) -> Answer {
-        let mut answer = Answer {
-            deny: None,
-            allow: None,
-        };
+        let mut answer = Answer { deny: None, allow: None };
         for attached in policies {
             for (at, statement) in attached.policy.statements.iter().enumerate() {
-                let Request {
-                    principal,
-                    action,
-                    resource,
-                    context,
-                    ..
-                } = request;
+                let Request { principal, action, resource, context, .. } = request;
                 let meant = statement.applies(principal, action, resource, context);
                 let better = answer.allow.as_ref().is_none_or(|(best, _)| *best < meant);
                 if meant == Meant::No || (statement.effect == Effect::Allow && !better) {
                     continue;
                 }
                 let (policy, sid) = (attached.name.to_owned(), statement.sid.clone());
-                let source = Source {
-                    layer,
-                    policy,
-                    statement: at,
-                    sid,
-                };
+                let source = Source { layer, policy, statement: at, sid };
                 match statement.effect {
                     Effect::Deny => answer.deny = answer.deny.or(Some(source)),
                     Effect::Allow => answer.allow = Some((meant, source)),
@@ -250,9 +208,6 @@ impl Answer {
 
     /// The allow, if it means the principal at least so exactly.
     fn allow(&self, at_least: Meant) -> Option<Source> {
-        self.allow
-            .as_ref()
-            .filter(|(meant, _)| *meant >= at_least)
-            .map(|(_, source)| source.clone())
+        self.allow.as_ref().filter(|(meant, _)| *meant >= at_least).map(|(_, source)| source.clone())
     }
 }

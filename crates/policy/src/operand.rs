@@ -6,9 +6,7 @@ use base::Timestamp;
 
 /// A finite number.
 pub(crate) fn number(text: &str) -> Option<f64> {
-    let plain = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'));
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'));
     text.parse().ok().filter(|n: &f64| plain && n.is_finite())
 }
 
@@ -37,25 +35,14 @@ impl Cidr {
         let longest = if v4 { 32 } else { 128 };
         let prefix = match prefix {
             None => longest,
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|p| *p <= longest && !digits.starts_with('+'))?,
+            Some(digits) => digits.parse().ok().filter(|p| *p <= longest && !digits.starts_with('+'))?,
         };
-        Some(Cidr {
-            bits,
-            prefix: prefix + if v4 { 96 } else { 0 },
-            v4,
-        })
+        Some(Cidr { bits, prefix: prefix + if v4 { 96 } else { 0 }, v4 })
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let (bits, v4) = widen(address);
-        let differing = if self.prefix == 0 {
-            0
-        } else {
-            (bits ^ self.bits) >> (128 - self.prefix)
-        };
+        let differing = if self.prefix == 0 { 0 } else { (bits ^ self.bits) >> (128 - self.prefix) };
         v4 == self.v4 && differing == 0
     }
 }
@@ -85,12 +72,9 @@ mod tests {
         ] {
             assert!(within(range, address), "{range} {address}");
         }
-        for (range, address) in [
-            ("10.0.0.0/8", "11.0.0.1"),
-            ("0.0.0.0/0", "::1"),
-            ("::/0", "1.2.3.4"),
-            ("1.2.3.4/32", "1.2.3.5"),
-        ] {
+        for (range, address) in
+            [("10.0.0.0/8", "11.0.0.1"), ("0.0.0.0/0", "::1"), ("::/0", "1.2.3.4"), ("1.2.3.4/32", "1.2.3.5")]
+        {
             assert!(!within(range, address), "{range} {address}");
         }
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "x"] {
@@ -100,13 +84,9 @@ mod tests {
 
     #[test]
     fn dates_and_numbers_have_several_forms() {
-        for same in [
-            "2026-11-22T00:00:00Z",
-            "2026-11-22",
-            "2026-11-22T00:00Z",
-            "1795305600",
-            "2026-11-22T01:00:00+01:00",
-        ] {
+        for same in
+            ["2026-11-22T00:00:00Z", "2026-11-22", "2026-11-22T00:00Z", "1795305600", "2026-11-22T01:00:00+01:00"]
+        {
             assert_eq!(date(same), date("2026-11-22"), "{same}");
         }
         assert_eq!(date("soon"), None);

@@ -70,15 +70,9 @@ fn variable(inside: &str) -> Option<Part> {
     }
     let (key, default) = match inside.split_once(',') {
         None => (inside.trim(), None),
-        Some((key, default)) => (
-            key.trim(),
-            Some(default.trim().strip_prefix('\'')?.strip_suffix('\'')?.to_owned()),
-        ),
+        Some((key, default)) => (key.trim(), Some(default.trim().strip_prefix('\'')?.strip_suffix('\'')?.to_owned())),
     };
-    (!key.is_empty()).then(|| Part::Variable {
-        key: key.to_owned(),
-        default,
-    })
+    (!key.is_empty()).then(|| Part::Variable { key: key.to_owned(), default })
 }
 
 /// A pattern without variables, ready to match.
@@ -153,16 +147,10 @@ mod tests {
     use crate::Context;
     use proptest::prelude::*;
 
-    const FULL: Reading = Reading {
-        wildcards: true,
-        variables: true,
-    };
+    const FULL: Reading = Reading { wildcards: true, variables: true };
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::parse(pattern, FULL)
-            .unwrap()
-            .resolve(&Context::new())
-            .is_some_and(|p| p.matches(text))
+        Pattern::parse(pattern, FULL).unwrap().resolve(&Context::new()).is_some_and(|p| p.matches(text))
     }
 
     #[test]
@@ -178,15 +166,9 @@ mod tests {
         ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [
-            ("", "a"),
-            ("a", ""),
-            ("a?c", "ac"),
-            ("a*c", "abcd"),
-            ("A", "a"),
-            ("${*}", "x"),
-            ("${?}", "x"),
-        ] {
+        for (pattern, text) in
+            [("", "a"), ("a", ""), ("a?c", "ac"), ("a*c", "abcd"), ("A", "a"), ("${*}", "x"), ("${?}", "x")]
+        {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }
@@ -203,32 +185,16 @@ mod tests {
         for bad in ["${", "${}", "${a, b}", "${ , 'b'}"] {
             assert!(Pattern::parse(bad, FULL).is_none(), "{bad}");
         }
-        let old = Reading {
-            wildcards: true,
-            variables: false,
-        };
-        assert!(
-            Pattern::parse("${a}", old)
-                .unwrap()
-                .resolve(&context)
-                .unwrap()
-                .matches("${a}")
-        );
+        let old = Reading { wildcards: true, variables: false };
+        assert!(Pattern::parse("${a}", old).unwrap().resolve(&context).unwrap().matches("${a}"));
     }
 
     #[test]
     fn arns_are_compared_part_by_part() {
         let arn = |pattern: &str, text: &str| {
-            Pattern::parse(pattern, FULL)
-                .unwrap()
-                .resolve(&Context::new())
-                .unwrap()
-                .matches_arn(text)
+            Pattern::parse(pattern, FULL).unwrap().resolve(&Context::new()).unwrap().matches_arn(text)
         };
-        assert!(arn(
-            "arn:aws:sns:*:123456789012:a*",
-            "arn:aws:sns:us-east-1:123456789012:abc:d"
-        ));
+        assert!(arn("arn:aws:sns:*:123456789012:a*", "arn:aws:sns:us-east-1:123456789012:abc:d"));
         assert!(!arn("arn:aws:sns:*:topic", "arn:aws:sns:us-east-1:123456789012:topic"));
         assert!(arn("*", "arn:aws:sns:us-east-1:123456789012:topic"));
     }

@@ -38,11 +38,7 @@ impl Principal {
 pub(crate) fn principal_arn(arn: &str) -> String {
     let role = Arn::parse(arn).filter(|a| a.service == "sts").and_then(|a| {
         let name = a.resource.strip_prefix("assumed-role/")?.split('/').next()?.to_owned();
-        Some(Arn {
-            service: "iam".to_owned(),
-            resource: format!("role/{name}"),
-            ..a
-        })
+        Some(Arn { service: "iam".to_owned(), resource: format!("role/{name}"), ..a })
     });
     role.map_or_else(|| arn.to_owned(), |role| role.to_string())
 }
@@ -83,10 +79,7 @@ impl Principals {
     pub(crate) fn parse(json: &Json, negated: bool) -> Result<Principals, String> {
         let members = match json {
             Json::String(star) if star == "*" => {
-                return Ok(Principals {
-                    negated,
-                    names: vec![Name::Everybody],
-                });
+                return Ok(Principals { negated, names: vec![Name::Everybody] });
             }
             Json::Object(members) if !members.is_empty() => members,
             other => return Err(format!("{other:?}")),
@@ -108,12 +101,7 @@ impl Principals {
 
     /// How exactly `principal` is meant; for `NotPrincipal`, everybody who is not named is meant as anybody.
     pub(crate) fn meant(&self, principal: &Principal) -> Meant {
-        let named = self
-            .names
-            .iter()
-            .map(|name| name.meant(principal))
-            .max()
-            .unwrap_or(Meant::No);
+        let named = self.names.iter().map(|name| name.meant(principal)).max().unwrap_or(Meant::No);
         match (self.negated, named) {
             (false, named) => named,
             (true, Meant::No) => Meant::ByRole,
@@ -123,10 +111,7 @@ impl Principals {
 }
 
 fn strings(items: &[Json]) -> Option<Vec<String>> {
-    items
-        .iter()
-        .map(|i| if let Json::String(s) = i { Some(s.clone()) } else { None })
-        .collect()
+    items.iter().map(|i| if let Json::String(s) = i { Some(s.clone()) } else { None }).collect()
 }
 
 impl Name {
@@ -145,20 +130,14 @@ impl Name {
         let by = |meant: Meant, holds: bool| if holds { meant } else { Meant::No };
         match self {
             Name::Everybody => Meant::ByRole,
-            Name::Account(account) => by(
-                Meant::ByAccount,
-                principal.account.is_some_and(|a| a.as_str() == account),
-            ),
+            Name::Account(account) => by(Meant::ByAccount, principal.account.is_some_and(|a| a.as_str() == account)),
             Name::Aws(name) if *name == principal.arn => Meant::ByName,
             Name::Aws(name) if principal.role_arn.as_ref() == Some(name) => Meant::ByRole,
             Name::Aws(name) if *name == principal.unique_id => match principal.kind {
                 CallerKind::AssumedRole => Meant::ByRole,
                 _ => Meant::ByName,
             },
-            Name::Service(name) => by(
-                Meant::ByName,
-                principal.kind == CallerKind::Service && *name == principal.arn,
-            ),
+            Name::Service(name) => by(Meant::ByName, principal.kind == CallerKind::Service && *name == principal.arn),
             Name::Aws(_) | Name::Other => Meant::No,
         }
     }
@@ -174,11 +153,7 @@ fn aws_name(value: &str) -> Option<Name> {
             matches!(arn.service.as_str(), "iam" | "sts") && arn.region.is_empty() && !value.contains(['*', '?']);
         AccountId::parse(&arn.account).filter(|_| known)?;
         let root = arn.service == "iam" && arn.resource == "root";
-        return Some(if root {
-            Name::Account(arn.account)
-        } else {
-            Name::Aws(value.to_owned())
-        });
+        return Some(if root { Name::Account(arn.account) } else { Name::Aws(value.to_owned()) });
     }
     let unique_id =
         (16..=128).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());

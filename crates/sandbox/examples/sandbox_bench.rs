@@ -58,24 +58,14 @@ struct Subject {
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
-    let directory = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o755))
-        .tempdir()?;
+    let directory = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir()?;
     let packs = arguments.iter().find_map(|argument| argument.strip_prefix("packs="));
     let bench = Bench {
         runtime_dir: packs.map_or_else(|| directory.path().join("runtime"), PathBuf::from),
         directory,
-        isolation: if has("process") {
-            Isolation::Process
-        } else {
-            Isolation::Sandbox
-        },
+        isolation: if has("process") { Isolation::Process } else { Isolation::Sandbox },
         rounds: if has("quick") { 20 } else { 100 },
-        egress: if has("nat") {
-            sandbox::Egress::Nat
-        } else {
-            sandbox::Egress::None
-        },
+        egress: if has("nat") { sandbox::Egress::Nat } else { sandbox::Egress::None },
     };
     bench.posture().await?;
     if !has("bare") {
@@ -86,11 +76,7 @@ async fn main() -> Result<(), Failure> {
     let wants = |part: &str, parts: &[&str]| has(part) || !parts.iter().any(|other| has(other));
     let labels = ["custom", "python", "node", "java"];
     let parts = ["cold", "warm", "throughput", "memory"];
-    let subjects: Vec<Subject> = bench
-        .subjects()
-        .into_iter()
-        .filter(|one| wants(one.label, &labels))
-        .collect();
+    let subjects: Vec<Subject> = bench.subjects().into_iter().filter(|one| wants(one.label, &labels)).collect();
     for part in parts.into_iter().filter(|part| wants(part, &parts)) {
         for subject in &subjects {
             match part {
@@ -137,44 +123,22 @@ impl Bench {
         let mut subjects = Vec::new();
         let write = |name: &str, file: &str, text: &[u8]| {
             let code = self.directory.path().join(name);
-            fs::create_dir_all(&code)
-                .and_then(|()| fs::write(code.join(file), text))
-                .expect("a writable directory");
+            fs::create_dir_all(&code).and_then(|()| fs::write(code.join(file), text)).expect("a writable directory");
             fs::set_permissions(code.join(file), fs::Permissions::from_mode(0o755)).expect("our own file");
             code
         };
         if let Some(program) = self.echo() {
             let code = write("custom", "bootstrap", &fs::read(program).unwrap_or_default());
-            subjects.push(Subject {
-                label: "custom",
-                runtime: "provided.al2023".into(),
-                handler: "x",
-                code,
-            });
+            subjects.push(Subject { label: "custom", runtime: "provided.al2023".into(), handler: "x", code });
         }
         let python = write("python", "app.py", PYTHON.as_bytes());
-        subjects.push(Subject {
-            label: "python",
-            runtime: exact("python3"),
-            handler: "app.handler",
-            code: python,
-        });
+        subjects.push(Subject { label: "python", runtime: exact("python3"), handler: "app.handler", code: python });
         let node = write("node", "app.js", NODE.as_bytes());
-        subjects.push(Subject {
-            label: "node",
-            runtime: exact("nodejs"),
-            handler: "app.handler",
-            code: node,
-        });
+        subjects.push(Subject { label: "node", runtime: exact("nodejs"), handler: "app.handler", code: node });
         if self.runtime_dir.join("java/boot.jar").is_file()
             && let Some(code) = self.java()
         {
-            subjects.push(Subject {
-                label: "java",
-                runtime: exact("java1"),
-                handler: "Bench::handle",
-                code,
-            });
+            subjects.push(Subject { label: "java", runtime: exact("java1"), handler: "Bench::handle", code });
         }
         subjects
     }
@@ -189,11 +153,7 @@ impl Bench {
             .arg(source)
             .stderr(Stdio::null())
             .status();
-        if compiled.is_ok_and(|status| status.success()) {
-            Some(program)
-        } else {
-            beside("echo_bootstrap")
-        }
+        if compiled.is_ok_and(|status| status.success()) { Some(program) } else { beside("echo_bootstrap") }
     }
 
     fn java(&self) -> Option<PathBuf> {
@@ -202,11 +162,7 @@ impl Bench {
         let source = code.join("Bench.java");
         let text = "import java.util.Map;\npublic class Bench { public Map<String, Object> handle(Map<String, Object> event) { return event; } }\n";
         fs::write(&source, text).ok()?;
-        let status = Command::new("javac")
-            .args(["--release", "17"])
-            .arg(&source)
-            .stderr(Stdio::null())
-            .status();
+        let status = Command::new("javac").args(["--release", "17"]).arg(&source).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success()).then_some(code)
     }
 
@@ -214,16 +170,8 @@ impl Bench {
     async fn cold(&self, subject: &Subject) -> Result<(), Failure> {
         for path in [LaunchPath::Parked, LaunchPath::Zygote, LaunchPath::Exec] {
             let pools = match path {
-                LaunchPath::Parked => PoolTargets {
-                    python: 4,
-                    node: 4,
-                    java: 2,
-                    zygotes: subject.label == "python",
-                },
-                LaunchPath::Zygote => PoolTargets {
-                    zygotes: true,
-                    ..no_pools()
-                },
+                LaunchPath::Parked => PoolTargets { python: 4, node: 4, java: 2, zygotes: subject.label == "python" },
+                LaunchPath::Zygote => PoolTargets { zygotes: true, ..no_pools() },
                 LaunchPath::Exec => no_pools(),
             };
             if (subject.label == "custom" && path != LaunchPath::Exec)
@@ -288,33 +236,18 @@ impl Bench {
 
     /// Four at a time: create, run once, destroy.
     async fn throughput(&self, subject: &Subject) -> Result<(), Failure> {
-        let engine = self
-            .engine(PoolTargets {
-                zygotes: subject.label == "python",
-                ..no_pools()
-            })
-            .await?;
+        let engine = self.engine(PoolTargets { zygotes: subject.label == "python", ..no_pools() }).await?;
         launch(&engine, subject).await?.invoke(request()).await;
-        let total = if subject.label == "custom" {
-            self.rounds * 20
-        } else {
-            self.rounds
-        };
+        let total = if subject.label == "custom" { self.rounds * 20 } else { self.rounds };
         let started = Instant::now();
         let mut workers = tokio::task::JoinSet::new();
         for _ in 0..4 {
             let (engine, spec) = (engine.clone(), spec(subject));
             workers.spawn(async move {
                 for _ in 0..total / 4 {
-                    let mut sandbox = engine
-                        .launch(spec.clone(), Arc::new(Nowhere))
-                        .await
-                        .map_err(|e| e.to_string())?;
-                    sandbox
-                        .invoke(request())
-                        .await
-                        .result
-                        .map_err(|failure| format!("{failure:?}"))?;
+                    let mut sandbox =
+                        engine.launch(spec.clone(), Arc::new(Nowhere)).await.map_err(|e| e.to_string())?;
+                    sandbox.invoke(request()).await.result.map_err(|failure| format!("{failure:?}"))?;
                 }
                 Ok::<(), String>(())
             });
@@ -324,22 +257,14 @@ impl Bench {
         }
         engine.shutdown().await;
         let per_second = total as f64 / started.elapsed().as_secs_f64();
-        println!(
-            "{:<44} {per_second:>9.0} /s",
-            format!("create+run+destroy {}", subject.label)
-        );
+        println!("{:<44} {per_second:>9.0} /s", format!("create+run+destroy {}", subject.label));
         Ok(())
     }
 
     /// Difference of the host's available memory, everything counted.
     async fn memory(&self, subject: &Subject) -> Result<(), Failure> {
         let count = if subject.label == "java" { 10 } else { 40 };
-        let engine = self
-            .engine(PoolTargets {
-                zygotes: subject.label == "python",
-                ..no_pools()
-            })
-            .await?;
+        let engine = self.engine(PoolTargets { zygotes: subject.label == "python", ..no_pools() }).await?;
         launch(&engine, subject).await?.invoke(request()).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         let before = available_kb();
@@ -369,19 +294,14 @@ fn baselines(bench: &Bench) -> Result<(), Failure> {
         Serves::Exact(Some(interpreter)) | Serves::StandIn(interpreter) => Some(interpreter.program.clone()),
         _ => None,
     };
-    for (name, runtime, arguments) in [
-        ("python3 -c pass", exact("python3"), ["-c", "pass"]),
-        ("node -e 0", exact("nodejs"), ["-e", "0"]),
-    ] {
+    for (name, runtime, arguments) in
+        [("python3 -c pass", exact("python3"), ["-c", "pass"]), ("node -e 0", exact("nodejs"), ["-e", "0"])]
+    {
         let Some(program) = program(&runtime) else { continue };
         let mut times = Vec::new();
         for round in 0..bench.rounds.min(40) + 2 {
             let started = Instant::now();
-            Command::new(&program)
-                .args(arguments)
-                .env_clear()
-                .stdin(Stdio::null())
-                .status()?;
+            Command::new(&program).args(arguments).env_clear().stdin(Stdio::null()).status()?;
             if round >= 2 {
                 times.push(started.elapsed());
             }
@@ -401,9 +321,7 @@ async fn hello_baseline() -> Result<(), Failure> {
                 Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"hello"))))
             });
             let io = hyper_util::rt::TokioIo::new(stream);
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(io, service)
-                .await;
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
         }
     });
     let times = tokio::task::spawn_blocking(move || {
@@ -428,11 +346,7 @@ async fn hello_baseline() -> Result<(), Failure> {
 async fn fill(engine: &Engine, subject: &Subject) -> Result<(), Failure> {
     engine.expect(&subject.runtime, 1769);
     for _ in 0..3000 {
-        if engine
-            .pools()
-            .iter()
-            .any(|pool| pool.target > 0 && pool.ready == pool.target)
-        {
+        if engine.pools().iter().any(|pool| pool.target > 0 && pool.ready == pool.target) {
             tokio::time::sleep(Duration::from_millis(2)).await;
             return Ok(());
         }
@@ -446,11 +360,7 @@ async fn launch(engine: &Engine, subject: &Subject) -> Result<Sandbox, Failure> 
 }
 
 fn spec(subject: &Subject) -> Arc<Spec> {
-    let env = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
-        ("STAGE", "bench"),
-    ];
+    let env = [("AWS_REGION", "us-east-1"), ("AWS_LAMBDA_FUNCTION_NAME", "bench"), ("STAGE", "bench")];
     Arc::new(Spec {
         runtime: subject.runtime.clone(),
         architecture: Default::default(),
@@ -480,12 +390,7 @@ fn request() -> Request {
 }
 
 fn no_pools() -> PoolTargets {
-    PoolTargets {
-        python: 0,
-        node: 0,
-        java: 0,
-        zygotes: false,
-    }
+    PoolTargets { python: 0, node: 0, java: 0, zygotes: false }
 }
 
 /// The newest runtime of a family that is there exactly.
@@ -495,10 +400,7 @@ fn exact(prefix: &str) -> String {
     let exact = found.clone().find(|status| {
         matches!(&status.serves, Serves::Exact(Some(interpreter)) if interpreter.binds.iter().all(|bind| bind.starts_with("/etc")))
     });
-    exact
-        .or_else(|| found.clone().next())
-        .map(|status| status.name.to_owned())
-        .unwrap_or_default()
+    exact.or_else(|| found.clone().next()).map(|status| status.name.to_owned()).unwrap_or_default()
 }
 
 fn search() -> Search {
@@ -514,18 +416,13 @@ fn search() -> Search {
 /// A program of the same build.
 fn beside(name: &str) -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
+    own.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
 fn available_kb() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok())
-        .unwrap_or_default()
+    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or_default()
 }
 
 fn report(what: &str, times: &mut [Duration]) {
@@ -535,13 +432,7 @@ fn report(what: &str, times: &mut [Duration]) {
     }
     times.sort();
     let at = |share: f64| show(times[((times.len() - 1) as f64 * share) as usize]);
-    println!(
-        "{what:<44} min {:>9}  p50 {:>9}  p99 {:>9}  n {}",
-        at(0.0),
-        at(0.5),
-        at(0.99),
-        times.len()
-    );
+    println!("{what:<44} min {:>9}  p50 {:>9}  p99 {:>9}  n {}", at(0.0), at(0.5), at(0.99), times.len());
 }
 
 fn show(time: Duration) -> String {

@@ -40,29 +40,18 @@ mod linux {
         let mut arguments = std::env::args().skip(1);
         let directory = PathBuf::from(arguments.next().expect("a directory with a bootstrap"));
         let rounds: usize = arguments.next().map_or(2000, |rounds| rounds.parse().unwrap());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(measure(directory, rounds));
     }
 
     async fn measure(directory: PathBuf, rounds: usize) {
         let program = directory.join("bootstrap");
-        report(
-            "bare process",
-            &mut (0..rounds / 4).map(|_| bare(&program)).collect::<Vec<_>>(),
-        );
+        report("bare process", &mut (0..rounds / 4).map(|_| bare(&program)).collect::<Vec<_>>());
         let scratch = tempfile::tempdir().unwrap();
         let own = std::env::current_exe().unwrap();
         let spawner = own.parent().unwrap().parent().unwrap().join("updraft-spawner");
-        let config = Config {
-            program: vec![spawner],
-            egress: Egress::None,
-            slots_max: 256,
-            ..Config::new(scratch.path())
-        };
+        let config =
+            Config { program: vec![spawner], egress: Egress::None, slots_max: 256, ..Config::new(scratch.path()) };
         let start = Instant::now();
         let spawner = Spawner::start(config).await.unwrap();
         println!("spawner ready after {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
@@ -93,11 +82,7 @@ mod linux {
     /// First byte and end, of a process without a sandbox.
     fn bare(program: &PathBuf) -> (Duration, Duration) {
         let start = Instant::now();
-        let mut child = Command::new(program)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new(program).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut byte = [0u8];
         child.stdout.take().unwrap().read_exact(&mut byte).unwrap();
         let first = start.elapsed();
@@ -129,10 +114,7 @@ mod linux {
             .map(|_| {
                 let (spawner, plan, left) = (spawner.clone(), Arc::clone(plan), Arc::clone(&left));
                 tokio::spawn(async move {
-                    while left
-                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-                        .is_ok()
-                    {
+                    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                         sandboxed(&spawner, &plan).await;
                     }
                 })
@@ -141,10 +123,7 @@ mod linux {
         for worker in workers {
             worker.await.unwrap();
         }
-        println!(
-            "create, run, destroy: {:.0}/s, {WORKERS} at a time",
-            rounds as f64 / start.elapsed().as_secs_f64()
-        );
+        println!("create, run, destroy: {:.0}/s, {WORKERS} at a time", rounds as f64 / start.elapsed().as_secs_f64());
     }
 
     fn report(name: &str, times: &mut [(Duration, Duration)]) {

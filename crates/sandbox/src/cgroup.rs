@@ -134,19 +134,10 @@ impl Groups {
     /// `instance` must be a plain file name.
     pub fn open(mounts: &Mounts, instance: &str) -> Groups {
         let (tree, layers) = choose(mounts, instance);
-        let mut groups = Groups {
-            tree,
-            layers,
-            ready: Vec::new(),
-            made: 0,
-        };
+        let mut groups = Groups { tree, layers, ready: Vec::new(), made: 0 };
         if let Err(error) = groups.sweep() {
             let why = format!("leftovers of a former server could not be removed: {error}");
-            groups.layers.push(Layer::degraded(
-                "crash sweep",
-                why,
-                "remove the processes and directories by hand",
-            ));
+            groups.layers.push(Layer::degraded("crash sweep", why, "remove the processes and directories by hand"));
         }
         groups
     }
@@ -181,13 +172,7 @@ impl Groups {
             Some(name) => name,
             None => self.make()?,
         };
-        Ok(Group {
-            tree: Arc::clone(&self.tree),
-            name,
-            limits: None,
-            peak_seen: 0,
-            memory_now: None,
-        })
+        Ok(Group { tree: Arc::clone(&self.tree), name, limits: None, peak_seen: 0, memory_now: None })
     }
 
     /// Kills what is still inside and removes the group. Groups are not used twice: emptying the memory counters of one
@@ -269,10 +254,7 @@ impl Group {
         let Some(limits) = self.limits.filter(|limits| limits.cpu_milli < all) else {
             return Ok(());
         };
-        self.set(&Limits {
-            cpu_milli: all,
-            ..limits
-        })
+        self.set(&Limits { cpu_milli: all, ..limits })
     }
 
     /// Whether the processes have more memory than [`Limits::memory_bytes`], not counting what files in their tmpfs hold:
@@ -352,17 +334,13 @@ fn cores() -> usize {
 /// The interface that gives most: whoever has the memory controller wins, v2 when neither or both have.
 fn choose(mounts: &Mounts, instance: &str) -> (Arc<dyn Tree>, Vec<Layer>) {
     let mut reasons = Vec::new();
-    let unified = v2::open(mounts, instance)
-        .map_err(|error| reasons.push(format!("v2: {error}")))
-        .ok();
+    let unified = v2::open(mounts, instance).map_err(|error| reasons.push(format!("v2: {error}"))).ok();
     if let Some((tree, layers)) = &unified
         && tree.has("memory")
     {
         return (Arc::new(tree.clone()), layers.clone());
     }
-    let split = v1::open(mounts, instance)
-        .map_err(|error| reasons.push(format!("v1: {error}")))
-        .ok();
+    let split = v1::open(mounts, instance).map_err(|error| reasons.push(format!("v1: {error}"))).ok();
     match (split, unified) {
         (Some((tree, layers)), unified) if tree.has("memory") => {
             if let Some((unused, _)) = unified {
@@ -377,10 +355,7 @@ fn choose(mounts: &Mounts, instance: &str) -> (Arc<dyn Tree>, Vec<Layer>) {
             let why = reasons.join("; ");
             let fix = "run as root, or as a systemd unit with Delegate=yes";
             let layers = ["memory limit", "cpu limit", "process limit", "freezing"];
-            (
-                Arc::new(Missing),
-                layers.map(|name| Layer::degraded(name, why.clone(), fix)).to_vec(),
-            )
+            (Arc::new(Missing), layers.map(|name| Layer::degraded(name, why.clone(), fix)).to_vec())
         }
     }
 }
@@ -446,10 +421,7 @@ mod tests {
     #[test]
     fn small_shares_get_a_short_period() {
         let (quota, period) = cpu_quota(72, 2).unwrap();
-        assert_eq!(
-            (quota, period),
-            (Duration::from_micros(1440), Duration::from_millis(20))
-        );
+        assert_eq!((quota, period), (Duration::from_micros(1440), Duration::from_millis(20)));
         let (quota, period) = cpu_quota(10, 2).unwrap();
         assert_eq!((quota, period), (Duration::from_millis(1), Duration::from_millis(100)));
     }
@@ -468,11 +440,6 @@ mod tests {
     fn a_host_without_groups_says_so() {
         let groups = Groups::open(&Mounts::parse("", ""), "test");
         assert_eq!(groups.version(), Version::Missing);
-        assert!(
-            groups
-                .layers()
-                .iter()
-                .all(|layer| layer.state != crate::posture::LayerState::Present)
-        );
+        assert!(groups.layers().iter().all(|layer| layer.state != crate::posture::LayerState::Present));
     }
 }

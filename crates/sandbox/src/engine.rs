@@ -77,12 +77,7 @@ pub struct PoolTargets {
 
 impl Default for PoolTargets {
     fn default() -> Self {
-        PoolTargets {
-            python: 8,
-            node: 4,
-            java: 2,
-            zygotes: true,
-        }
+        PoolTargets { python: 8, node: 4, java: 2, zygotes: true }
     }
 }
 
@@ -266,14 +261,7 @@ impl Engine {
         let number = self.inner.factory.numbers.fetch_add(1, Ordering::Relaxed);
         let (life, settings, path) = self.inner.start_life(&spec, number, sink.clone()).await?;
         let identity = SandboxIdentity { sandbox: number, spec };
-        Ok(Sandbox::new(
-            self.inner.clone(),
-            identity,
-            sink,
-            path,
-            launched,
-            (life, settings),
-        ))
+        Ok(Sandbox::new(self.inner.clone(), identity, sink, path, launched, (life, settings)))
     }
 
     /// Destroys what is parked, waits for the sandboxes in use to be dropped (at most ten seconds) and refuses new ones.
@@ -308,20 +296,9 @@ impl Inner {
         let _launching = self.pools.launching();
         let (mut life, path) = self.find_life(&recipe, spec, sink.clone()).await?;
         self.pools.count(&recipe, path);
-        life.name(
-            SandboxIdentity {
-                sandbox: number,
-                spec: spec.clone(),
-            },
-            sink,
-        );
+        life.name(SandboxIdentity { sandbox: number, spec: spec.clone() }, sink);
         let settings = match recipe.interpreter {
-            Some(_) => Some(recipe::settings(
-                &recipe,
-                spec,
-                &self.places_of(&life, spec)?,
-                path != LaunchPath::Exec,
-            )),
+            Some(_) => Some(recipe::settings(&recipe, spec, &self.places_of(&life, spec)?, path != LaunchPath::Exec)),
             None => None,
         };
         Ok((life, settings, path))
@@ -342,20 +319,13 @@ impl Inner {
         }
         let mut place = self.place().await?;
         if started_before && recipe.can_fork() {
-            match self
-                .factory
-                .make(recipe, Some(spec), LaunchPath::Zygote, sink.clone(), place)
-                .await
-            {
+            match self.factory.make(recipe, Some(spec), LaunchPath::Zygote, sink.clone(), place).await {
                 Ok(life) => return Ok((life, LaunchPath::Zygote)),
                 Err((_, Some(returned))) => place = returned,
                 Err((error, None)) => return Err(error),
             }
         }
-        let made = self
-            .factory
-            .make(recipe, Some(spec), LaunchPath::Exec, sink, place)
-            .await;
+        let made = self.factory.make(recipe, Some(spec), LaunchPath::Exec, sink, place).await;
         made.map(|life| (life, LaunchPath::Exec)).map_err(|(error, _)| error)
     }
 

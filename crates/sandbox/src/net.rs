@@ -101,13 +101,7 @@ impl NetPool {
         };
         let (outside, egress) = open_outside(config);
         let layers = vec![isolated, egress];
-        NetPool {
-            endpoint_port: config.endpoint_port,
-            outside,
-            layers,
-            ready: Vec::new(),
-            used: VecDeque::new(),
-        }
+        NetPool { endpoint_port: config.endpoint_port, outside, layers, ready: Vec::new(), used: VecDeque::new() }
     }
 
     /// The layers `network namespace`, and `egress`: degraded means that there is no outside, and says why.
@@ -137,11 +131,7 @@ impl NetPool {
     /// and under another address: the kernel may remember connections of the old one. (Making a new one costs 0.7 ms here
     /// and as much again in the kernel's clean-up; reviving one 0.1 ms.)
     pub fn give_back(&mut self, slot: NetSlot) {
-        self.used.push_back(Used {
-            netns: slot.netns,
-            link: slot.link,
-            attempts: 0,
-        });
+        self.used.push_back(Used { netns: slot.netns, link: slot.link, attempts: 0 });
     }
 
     /// Brings the pool nearer to `ready` by one namespace; true while more is to be done. Call it between requests.
@@ -228,9 +218,6 @@ struct Lack {
 
 impl Lack {
     fn new(why: impl Into<String>, fix: impl Into<String>) -> Lack {
-        Lack {
-            why: why.into(),
-            fix: fix.into(),
-        }
+        Lack { why: why.into(), fix: fix.into() }
     }
 }

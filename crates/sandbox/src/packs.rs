@@ -24,18 +24,9 @@ pub fn for_host(runtimes: &Runtimes) -> Vec<Pack> {
     for (family, interpreter) in runtimes.interpreters() {
         let minor = interpreter.version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
         let pack = match family {
-            Family::Python => Pack {
-                name: format!("python{minor}"),
-                arguments: vec!["python".to_owned(), minor],
-            },
-            Family::Node => Pack {
-                name: "nodejs".to_owned(),
-                arguments: vec!["nodejs".to_owned()],
-            },
-            Family::Java => Pack {
-                name: "java".to_owned(),
-                arguments: vec!["java".to_owned()],
-            },
+            Family::Python => Pack { name: format!("python{minor}"), arguments: vec!["python".to_owned(), minor] },
+            Family::Node => Pack { name: "nodejs".to_owned(), arguments: vec!["nodejs".to_owned()] },
+            Family::Java => Pack { name: "java".to_owned(), arguments: vec!["java".to_owned()] },
             _ => continue,
         };
         if !packs.contains(&pack) {
@@ -48,11 +39,7 @@ pub fn for_host(runtimes: &Runtimes) -> Vec<Pack> {
 impl Pack {
     /// Whether a pack of this name lies in the directory; it may be an older one.
     pub fn is_in(&self, directory: &Path) -> bool {
-        let at = if self.name == "nodejs" {
-            "node_modules"
-        } else {
-            &self.name
-        };
+        let at = if self.name == "nodejs" { "node_modules" } else { &self.name };
         directory.join(at).join(".stamp").exists()
     }
 
@@ -66,10 +53,6 @@ impl Pack {
             }
             std::fs::write(path, content)?;
         }
-        Command::new("sh")
-            .arg(scratch.join("packs/build.sh"))
-            .arg(directory)
-            .args(&self.arguments)
-            .status()
+        Command::new("sh").arg(scratch.join("packs/build.sh")).arg(directory).args(&self.arguments).status()
     }
 }

@@ -49,20 +49,12 @@ pub struct Layer {
 impl Layer {
     /// A layer that is on.
     pub fn present(name: &'static str) -> Layer {
-        Layer {
-            name,
-            state: LayerState::Present,
-            fix: String::new(),
-        }
+        Layer { name, state: LayerState::Present, fix: String::new() }
     }
 
     /// A layer that is off or weak, why, and what to do about it.
     pub fn degraded(name: &'static str, why: impl Into<String>, fix: impl Into<String>) -> Layer {
-        Layer {
-            name,
-            state: LayerState::Degraded { why: why.into() },
-            fix: fix.into(),
-        }
+        Layer { name, state: LayerState::Degraded { why: why.into() }, fix: fix.into() }
     }
 }
 

@@ -136,10 +136,7 @@ impl Runtimes {
     /// Looks at the host. Blocks for some milliseconds.
     pub fn discover(search: &Search) -> Runtimes {
         let keep = |family, least, found: Vec<Interpreter>| -> Vec<Interpreter> {
-            found
-                .into_iter()
-                .filter(|one| one.number(family).is_some_and(|number| number >= least))
-                .collect()
+            found.into_iter().filter(|one| one.number(family).is_some_and(|number| number >= least)).collect()
         };
         let python = keep(Family::Python, PYTHON_MINOR_MIN, find::python(search));
         let node = keep(Family::Node, NODE_MAJOR_MIN, find::node(search));
@@ -155,15 +152,11 @@ impl Runtimes {
                 Family::Node => serve(family, number, node, name),
                 Family::Java => serve(family, number, java, name),
                 Family::Custom => Serves::Exact(None),
-                Family::Unsupported => Serves::Missing {
-                    hint: unsupported_hint(name),
-                },
+                Family::Unsupported => Serves::Missing { hint: unsupported_hint(name) },
             };
             RuntimeStatus { name, family, serves }
         });
-        Runtimes {
-            statuses: statuses.collect(),
-        }
+        Runtimes { statuses: statuses.collect() }
     }
 
     /// All names, in AWS's order, newest first.
@@ -208,9 +201,7 @@ fn serve(family: Family, wanted: u32, found: &[Interpreter], name: &str) -> Serv
     let older = found.iter().filter(|one| number(one) < wanted).rev().max_by_key(number);
     match newer.or(older) {
         Some(other) => Serves::StandIn(other.clone()),
-        None => Serves::Missing {
-            hint: hint(family, wanted, name),
-        },
+        None => Serves::Missing { hint: hint(family, wanted, name) },
     }
 }
 
@@ -237,11 +228,7 @@ mod tests {
     use super::*;
 
     fn interpreter(version: &str) -> Interpreter {
-        Interpreter {
-            program: format!("/usr/bin/x{version}").into(),
-            version: version.into(),
-            binds: Vec::new(),
-        }
+        Interpreter { program: format!("/usr/bin/x{version}").into(), version: version.into(), binds: Vec::new() }
     }
 
     fn serving(runtimes: &Runtimes, name: &str) -> (&'static str, String) {

@@ -93,8 +93,5 @@ fn bounds(meta: &ParseNestedMeta<'_>) -> Result<Bounds> {
     if range.end.is_some() && matches!(range.limits, RangeLimits::HalfOpen(_)) {
         return Err(meta.error("write an inclusive range, as in 1..=170 or 1.."));
     }
-    Ok(Bounds {
-        least: range.start.map(|e| *e),
-        most: range.end.map(|e| *e),
-    })
+    Ok(Bounds { least: range.start.map(|e| *e), most: range.end.map(|e| *e) })
 }

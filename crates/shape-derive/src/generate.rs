@@ -19,10 +19,7 @@ pub(crate) fn shape(input: &DeriveInput) -> Result<TokenStream> {
         Data::Enum(data) if attributes.union => union(&attributes, data.variants.iter().collect())?,
         Data::Enum(data) => string_set(data.variants.iter().collect())?,
         Data::Union(_) => {
-            return Err(Error::new_spanned(
-                &input.ident,
-                "Rust unions are no shapes; use an enum",
-            ));
+            return Err(Error::new_spanned(&input.ident, "Rust unions are no shapes; use an enum"));
         }
     };
     let (ident, rules) = (&input.ident, rules(&attributes));
@@ -48,10 +45,7 @@ fn structure(on_type: &Attributes, fields: Vec<&Field>) -> Result<Parts> {
     let (mut members, mut takes, mut gives) = (Vec::new(), Vec::new(), Vec::new());
     for (at, field) in fields.iter().enumerate() {
         let attributes = Attributes::read(&field.attrs)?;
-        let ident = field
-            .ident
-            .as_ref()
-            .ok_or_else(|| Error::new_spanned(field, "fields have names"))?;
+        let ident = field.ident.as_ref().ok_or_else(|| Error::new_spanned(field, "fields have names"))?;
         let wire_name = member_name(on_type, &attributes, &ident.to_string());
         let optional = option_of(&field.ty);
         let (inner, required) = (optional.unwrap_or(&field.ty), optional.is_none());
@@ -67,11 +61,7 @@ fn structure(on_type: &Attributes, fields: Vec<&Field>) -> Result<Parts> {
             quote!(self.#ident.map(::shape::Shape::into_value))
         });
     }
-    let fields = if fields.is_empty() {
-        quote!(let _)
-    } else {
-        quote!(let mut fields)
-    };
+    let fields = if fields.is_empty() { quote!(let _) } else { quote!(let mut fields) };
     Ok(Parts {
         kind: quote!(::shape::Kind::Struct(&[#(#members),*])),
         from: quote!(#fields = value.into_fields(Self::SCHEMA)?; ::std::result::Result::Ok(Self { #(#takes),* })),
@@ -96,10 +86,7 @@ fn union(on_type: &Attributes, variants: Vec<&Variant>) -> Result<Parts> {
         let inner = match &variant.fields {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => &fields.unnamed[0].ty,
             _ => {
-                return Err(Error::new_spanned(
-                    variant,
-                    "a union's variant has exactly one unnamed field",
-                ));
+                return Err(Error::new_spanned(variant, "a union's variant has exactly one unnamed field"));
             }
         };
         let snake = ident.to_string();
@@ -138,19 +125,15 @@ fn string_set(variants: Vec<&Variant>) -> Result<Parts> {
             continue;
         }
         if !matches!(variant.fields, Fields::Unit) {
-            return Err(Error::new_spanned(
-                variant,
-                "a variant with a field needs #[shape(union)] on the enum",
-            ));
+            return Err(Error::new_spanned(variant, "a variant with a field needs #[shape(union)] on the enum"));
         }
         texts.push(attributes.value.unwrap_or_else(|| variant.ident.to_string()));
         idents.push(&variant.ident);
     }
     let (from_other, into_other) = match unknown {
-        Some(ident) => (
-            quote!(_ => ::std::result::Result::Ok(Self::#ident(text))),
-            quote!(Self::#ident(text) => text,),
-        ),
+        Some(ident) => {
+            (quote!(_ => ::std::result::Result::Ok(Self::#ident(text))), quote!(Self::#ident(text) => text,))
+        }
         None => (
             quote! {
                 _ => ::std::result::Result::Err(::shape::Mismatch {
@@ -201,10 +184,7 @@ fn member(wire_name: &str, inner: &Type, required: bool, attributes: &Attributes
             quote!(::std::option::Option::Some(::shape::TimestampFormat::#variant))
         }
     };
-    let (xml_name, item_name) = (
-        optional_text(&attributes.xml_name),
-        optional_text(&attributes.item_name),
-    );
+    let (xml_name, item_name) = (optional_text(&attributes.xml_name), optional_text(&attributes.item_name));
     let entry_names = match (&attributes.key_name, &attributes.value_name) {
         (None, None) => quote!(::std::option::Option::None),
         (key, value) => {
@@ -212,12 +192,7 @@ fn member(wire_name: &str, inner: &Type, required: bool, attributes: &Attributes
             quote!(::std::option::Option::Some((#key, #value)))
         }
     };
-    let Attributes {
-        flattened,
-        idempotency_token,
-        sensitive,
-        ..
-    } = attributes;
+    let Attributes { flattened, idempotency_token, sensitive, .. } = attributes;
     let rules = rules(attributes);
     Ok(quote! {
         ::shape::Member {
@@ -274,22 +249,12 @@ fn member_name(on_type: &Attributes, attributes: &Attributes, field: &str) -> St
 
 fn capital_first(word: &str) -> String {
     let mut letters = word.chars();
-    letters
-        .next()
-        .map(|c| c.to_ascii_uppercase())
-        .into_iter()
-        .chain(letters)
-        .collect()
+    letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 fn small_first(word: &str) -> String {
     let mut letters = word.chars();
-    letters
-        .next()
-        .map(|c| c.to_ascii_lowercase())
-        .into_iter()
-        .chain(letters)
-        .collect()
+    letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
 /// The `T` of an `Option<T>`.

@@ -23,7 +23,5 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Shape, attributes(shape))]
 pub fn derive_shape(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    generate::shape(&input)
-        .unwrap_or_else(|error| error.to_compile_error())
-        .into()
+    generate::shape(&input).unwrap_or_else(|error| error.to_compile_error()).into()
 }

@@ -13,7 +13,6 @@ pub mod value;
 
 mod types;
 
-
 pub use body::{Body, Event, EventStream};
 pub use schema::{Kind, Member, Place, Rules, Schema, SchemaFn, TimestampFormat};
 pub use shape_derive::Shape;

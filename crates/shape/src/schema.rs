@@ -130,21 +130,13 @@ pub struct Rules {
 
 impl Rules {
     /// No constraint.
-    pub const NONE: Rules = Rules {
-        length: None,
-        range: None,
-        pattern: None,
-    };
+    pub const NONE: Rules = Rules { length: None, range: None, pattern: None };
 }
 
 impl Schema {
     /// A schema without rules of its own.
     pub const fn new(name: &'static str, kind: Kind) -> Schema {
-        Schema {
-            name,
-            kind,
-            rules: Rules::NONE,
-        }
+        Schema { name, kind, rules: Rules::NONE }
     }
 
     /// The members of a structure or union; none for all else.
@@ -170,10 +162,7 @@ impl Schema {
 
     /// The member that is the whole body, if there is one.
     pub fn payload(&self) -> Option<(usize, &'static Member)> {
-        self.members()
-            .iter()
-            .enumerate()
-            .find(|(_, m)| m.place == Place::Payload)
+        self.members().iter().enumerate().find(|(_, m)| m.place == Place::Payload)
     }
 }
 

@@ -101,10 +101,7 @@ pub struct Events<T> {
 impl<T> Events<T> {
     /// Sends what this stream yields.
     pub fn new(stream: EventStream) -> Events<T> {
-        Events {
-            stream,
-            union: std::marker::PhantomData,
-        }
+        Events { stream, union: std::marker::PhantomData }
     }
 }
 

@@ -47,9 +47,7 @@ fn structure(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) 
         let path = join(path, member.name);
         match slot {
             None if member.required => {
-                out.push(format!(
-                    "Value null at '{path}' failed to satisfy constraint: Member must not be null"
-                ));
+                out.push(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
             }
             None => {}
             Some(value) => member_value(member, value, &path, out),
@@ -70,18 +68,12 @@ fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
     match (&schema.kind, value) {
         (Kind::Enum(allowed), Value::String(text)) if !allowed.contains(&text.as_str()) => {
             let set = allowed.join(", ");
-            out.push(violation(
-                text,
-                path,
-                &format!("Member must satisfy enum value set: [{set}]"),
-            ));
+            out.push(violation(text, path, &format!("Member must satisfy enum value set: [{set}]")));
         }
         (Kind::Nullable(_), Value::Null) => {}
         (Kind::Nullable(inner), _) => any(inner(), value, path, out),
         (_, Value::Null) => {
-            out.push(format!(
-                "Value null at '{path}' failed to satisfy constraint: Member must not be null"
-            ));
+            out.push(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
         }
         (Kind::List(item), Value::List(items)) if item().is_scalar() => {
             scalars(item(), value, items.iter(), path, "Member", out);
@@ -253,9 +245,5 @@ fn join(path: &str, name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|c| c.to_ascii_lowercase()).into_iter();
     let small: String = first.chain(letters).collect();
-    if path.is_empty() {
-        small
-    } else {
-        format!("{path}.{small}")
-    }
+    if path.is_empty() { small } else { format!("{path}.{small}") }
 }

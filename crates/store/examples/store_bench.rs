@@ -26,10 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parent = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let length = Duration::from_secs(seconds);
     let directory = tempfile::tempdir_in(parent)?;
-    println!(
-        "raw fdatasync of 4 KiB appended: {:.0}/s",
-        raw_syncs(directory.path(), length / 2)?
-    );
+    println!("raw fdatasync of 4 KiB appended: {:.0}/s", raw_syncs(directory.path(), length / 2)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let data = directory.path().join("data");
     let started = Instant::now();
@@ -47,19 +44,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let latencies = runtime.block_on(run(&store, clients, length, durability))?;
         report(name, &latencies, length);
     }
-    println!(
-        "queue, 8 workers: {:.0} enqueue+lease+ack/s",
-        runtime.block_on(cycle_queue(&store, length / 2))?
-    );
+    println!("queue, 8 workers: {:.0} enqueue+lease+ack/s", runtime.block_on(cycle_queue(&store, length / 2))?);
     idle()?;
     drop(store);
     println!("directory: {} MiB on disk", size_of(&data)? / 1024 / 1024);
     // In fresh processes, since this one keeps memory that it has freed. The second finds what the first tidied.
     for _ in 0..2 {
-        std::process::Command::new(std::env::current_exe()?)
-            .arg("open")
-            .arg(&data)
-            .status()?;
+        std::process::Command::new(std::env::current_exe()?).arg("open").arg(&data).status()?;
     }
     println!("raw fdatasync again: {:.0}/s", raw_syncs(directory.path(), length / 2)?);
     if std::env::var_os("KEEP").is_some() {
@@ -72,11 +63,7 @@ fn open(data: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let before = resident_kib();
     let started = Instant::now();
     let store = Store::open(data, system_clock())?;
-    println!(
-        "open: {:?}, resident {} KiB, {before} before",
-        started.elapsed(),
-        resident_kib()
-    );
+    println!("open: {:?}, resident {} KiB, {before} before", started.elapsed(), resident_kib());
     idle()?;
     drop(store);
     Ok(())
@@ -122,11 +109,7 @@ async fn run(store: &Store, clients: u64, length: Duration, durability: Durabili
 
 fn small(tx: &mut store::Tx<'_>, client: u64, n: u64) -> Result<(), Error> {
     let spread = (client << 32 | n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    tx.put(
-        ITEMS,
-        &Key::of(("account", "region", "table", spread)),
-        &Raw(vec![1; 200]),
-    )?;
+    tx.put(ITEMS, &Key::of(("account", "region", "table", spread)), &Raw(vec![1; 200]))?;
     tx.put(INDEX, &Key::of(("index", spread ^ 0xFFFF)), &Raw(Vec::new()))?;
     tx.put(STREAM, &Key::of((client, n)), &Raw(vec![2; 200]))
 }
@@ -183,17 +166,13 @@ fn idle() -> std::io::Result<()> {
 fn processor_ticks() -> std::io::Result<u64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    Ok([11, 12]
-        .iter()
-        .filter_map(|index| fields.get(*index)?.parse::<u64>().ok())
-        .sum())
+    Ok([11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum())
 }
 
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
 fn size_of(directory: &Path) -> std::io::Result<u64> {
@@ -203,11 +182,7 @@ fn size_of(directory: &Path) -> std::io::Result<u64> {
         let metadata = entry.metadata()?;
         // Blocks, not length: a fresh journal is a sparse file of 64 MiB.
         let blocks = std::os::unix::fs::MetadataExt::blocks(&metadata);
-        bytes += if metadata.is_dir() {
-            size_of(&entry.path())?
-        } else {
-            blocks * 512
-        };
+        bytes += if metadata.is_dir() { size_of(&entry.path())? } else { blocks * 512 };
     }
     Ok(bytes)
 }

@@ -111,10 +111,7 @@ enum Root {
 impl Blobs {
     /// Opens the directory and removes what writers left behind when their process died.
     pub(crate) fn open(directory: PathBuf, clock: Clock) -> Result<Self> {
-        let blobs = Self {
-            root: Arc::new(Root::Kept(directory)),
-            clock,
-        };
+        let blobs = Self { root: Arc::new(Root::Kept(directory)), clock };
         let unfinished = blobs.unfinished();
         match fs::remove_dir_all(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::storage(error)),
@@ -124,20 +121,14 @@ impl Blobs {
     }
 
     pub(crate) fn temporary(clock: Clock) -> io::Result<Self> {
-        let blobs = Self {
-            root: Arc::new(Root::Temporary(TempDir::with_prefix("updraft-blobs-")?)),
-            clock,
-        };
+        let blobs = Self { root: Arc::new(Root::Temporary(TempDir::with_prefix("updraft-blobs-")?)), clock };
         fs::create_dir_all(blobs.unfinished())?;
         Ok(blobs)
     }
 
     /// The same blobs under another clock.
     pub(crate) fn with_clock(&self, clock: Clock) -> Self {
-        Self {
-            root: Arc::clone(&self.root),
-            clock,
-        }
+        Self { root: Arc::clone(&self.root), clock }
     }
 
     /// Stores bytes, durably. Content that is there already costs a hash.
@@ -182,11 +173,7 @@ impl Blobs {
     /// [`Error::NoSuchBlob`].
     pub fn path(&self, id: BlobId) -> Result<PathBuf> {
         let path = self.place(id);
-        if path.try_exists().map_err(Error::storage)? {
-            Ok(path)
-        } else {
-            Err(Error::NoSuchBlob(id))
-        }
+        if path.try_exists().map_err(Error::storage)? { Ok(path) } else { Err(Error::NoSuchBlob(id)) }
     }
 
     /// True if the blob is there.
@@ -239,17 +226,9 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::storage(error)),
         };
-        let put_at = metadata
-            .modified()
-            .map_err(Error::storage)?
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let put_at = metadata.modified().map_err(Error::storage)?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let put_at_ms = i64::try_from(put_at.as_millis()).unwrap_or(i64::MAX);
-        Ok(Some(BlobInfo {
-            id,
-            bytes: metadata.len(),
-            put_at_ms,
-        }))
+        Ok(Some(BlobInfo { id, bytes: metadata.len(), put_at_ms }))
     }
 
     /// Renews the age of a blob that is there; false if it is not.
@@ -263,13 +242,7 @@ impl Blobs {
 
     fn start(&self, bytes_max: u64) -> Result<BlobWriter> {
         let file = NamedTempFile::new_in(self.unfinished()).map_err(Error::storage)?;
-        Ok(BlobWriter {
-            blobs: self.clone(),
-            file,
-            hash: Sha256::new(),
-            bytes: 0,
-            bytes_max,
-        })
+        Ok(BlobWriter { blobs: self.clone(), file, hash: Sha256::new(), bytes: 0, bytes_max })
     }
 
     fn now(&self) -> SystemTime {
@@ -311,11 +284,7 @@ impl BlobWriter {
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let total = self.bytes + bytes.len() as u64;
         if total > self.bytes_max {
-            return Err(Error::TooLarge {
-                what: "blob bytes",
-                actual: total,
-                limit: self.bytes_max,
-            });
+            return Err(Error::TooLarge { what: "blob bytes", actual: total, limit: self.bytes_max });
         }
         self.hash.update(bytes);
         self.file.write_all(bytes).map_err(Error::storage)?;

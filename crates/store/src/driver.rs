@@ -23,10 +23,7 @@ use crate::{
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The machine's clock.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place of the crate that reads the machine's clock"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the one place of the crate that reads the machine's clock")]
 pub fn system_clock() -> Clock {
     Arc::new(|| {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -104,9 +104,7 @@ impl Embedded {
             journal_bytes,
             failed: None,
         };
-        let thread = thread::Builder::new()
-            .name("store-committer".to_owned())
-            .spawn(move || committer.run(waiting));
+        let thread = thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run(waiting));
         let driver = Handle {
             jobs: Some(jobs),
             room: Arc::new(Semaphore::new(WAITING_TRANSACTIONS_MAX)),
@@ -119,11 +117,7 @@ impl Embedded {
     fn open_disk(&self, place: &Path, lock: Arc<File>) -> Result<Disk> {
         let database = self.open_database(place)?;
         let keyspace = self.open_keyspace(&database)?;
-        Ok(Disk {
-            keyspace,
-            database,
-            lock,
-        })
+        Ok(Disk { keyspace, database, lock })
     }
 
     fn create(&self, directory: &Path, place: &Path) -> Result<()> {
@@ -137,9 +131,7 @@ impl Embedded {
         database.persist(PersistMode::SyncAll).map_err(Error::storage)?;
         drop(database);
         fs::rename(&unfinished, place).map_err(Error::storage)?;
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(Error::storage)
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(Error::storage)
     }
 
     fn open_database(&self, place: &Path) -> Result<Database> {
@@ -161,11 +153,7 @@ impl Embedded {
 
 /// Held, by the file's lock, as long as anything of the store is open.
 fn lock_directory(directory: &Path) -> Result<File> {
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(directory.join("lock"))
-        .map_err(Error::storage)?;
+    let lock = File::options().create(true).append(true).open(directory.join("lock")).map_err(Error::storage)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(PathBuf::from(directory))),
@@ -187,11 +175,7 @@ struct Handle {
 
 impl Handle {
     fn disk(&self) -> Result<Arc<Disk>> {
-        self.disk
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(Error::Closed)
+        self.disk.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
     }
 
     fn send(&self, request: Request) -> Result<()> {
@@ -203,10 +187,7 @@ impl Handle {
 impl Driver for Handle {
     fn view(&self) -> Result<Arc<dyn View>> {
         let disk = self.disk()?;
-        Ok(Arc::new(Frozen {
-            snapshot: disk.database.snapshot(),
-            disk,
-        }))
+        Ok(Arc::new(Frozen { snapshot: disk.database.snapshot(), disk }))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -215,17 +196,9 @@ impl Driver for Handle {
 
     fn commit(&self, work: Work, durability: Durability) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let room = Arc::clone(&self.room)
-                .acquire_owned()
-                .await
-                .map_err(|_| Error::Closed)?;
+            let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)?;
             let (done, answer) = oneshot::channel();
-            self.send(Request::Run(Job {
-                work,
-                durability,
-                done,
-                room,
-            }))?;
+            self.send(Request::Run(Job { work, durability, done, room }))?;
             answer.await.unwrap_or(Err(Error::Closed))
         })
     }

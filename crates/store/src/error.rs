@@ -83,10 +83,6 @@ impl Error {
         if actual <= limit {
             return Ok(());
         }
-        Err(Self::TooLarge {
-            what,
-            actual: actual as u64,
-            limit: limit as u64,
-        })
+        Err(Self::TooLarge { what, actual: actual as u64, limit: limit as u64 })
     }
 }

@@ -81,23 +81,12 @@ pub(crate) struct Committed {
 
 impl Committed {
     pub(crate) fn of(revision: u64, writes: &Writes) -> Self {
-        let mut committed = Self {
-            changes: Vec::new(),
-            queues: HashSet::new(),
-        };
+        let mut committed = Self { changes: Vec::new(), queues: HashSet::new() };
         for (key, value) in writes {
             match key.first() {
                 Some(b't') => {
-                    let kind = if value.is_some() {
-                        ChangeKind::Put
-                    } else {
-                        ChangeKind::Delete
-                    };
-                    committed.changes.push(RawChange {
-                        revision,
-                        key: key.clone(),
-                        kind,
-                    });
+                    let kind = if value.is_some() { ChangeKind::Put } else { ChangeKind::Delete };
+                    committed.changes.push(RawChange { revision, key: key.clone(), kind });
                 }
                 Some(b'q') if value.is_some() => {
                     let end = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
@@ -123,11 +112,7 @@ const WAITED_QUEUES_MAX: usize = 10_000;
 impl Feed {
     pub(crate) fn new(revision: u64) -> Self {
         Self {
-            ring: Mutex::new(Ring {
-                changes: VecDeque::new(),
-                complete_from: revision,
-                last: revision,
-            }),
+            ring: Mutex::new(Ring { changes: VecDeque::new(), complete_from: revision, last: revision }),
             revision: watch::Sender::new(revision),
             waiting: Mutex::default(),
         }
@@ -156,10 +141,7 @@ impl Feed {
         self.revision.send_replace(revision);
         if !queues.is_empty() {
             let waiting = lock(&self.waiting);
-            queues
-                .iter()
-                .filter_map(|queue| waiting.get(queue))
-                .for_each(|notify| notify.notify_waiters());
+            queues.iter().filter_map(|queue| waiting.get(queue)).for_each(|notify| notify.notify_waiters());
         }
     }
 
@@ -174,18 +156,13 @@ impl Feed {
         if waiting.len() >= WAITED_QUEUES_MAX {
             waiting.retain(|_, notify| Arc::strong_count(notify) > 1);
         }
-        waiting
-            .entry(Bytes::copy_from_slice(queue.as_bytes()))
-            .or_default()
-            .clone()
+        waiting.entry(Bytes::copy_from_slice(queue.as_bytes())).or_default().clone()
     }
 
     pub(crate) fn changes(&self, from: u64, tables: &[&str]) -> Changes {
         let ring = lock(&self.ring);
         if from < ring.complete_from {
-            return Changes::TooOld {
-                oldest: ring.complete_from,
-            };
+            return Changes::TooOld { oldest: ring.complete_from };
         }
         let start = ring.changes.partition_point(|change| change.revision <= from);
         let mut changes: Vec<Change> = Vec::new();
@@ -208,10 +185,7 @@ impl Feed {
             }
         }
         // A snapshot may already show a commit that is about to be published: then there is nothing to tell yet.
-        Changes::Page {
-            changes,
-            through: ring.last.max(from),
-        }
+        Changes::Page { changes, through: ring.last.max(from) }
     }
 }
 

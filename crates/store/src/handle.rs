@@ -45,12 +45,7 @@ impl Store {
     }
 
     pub(crate) fn new(driver: Arc<dyn Driver>, feed: Arc<Feed>, blobs: Blobs, clock: Clock) -> Self {
-        Self {
-            driver,
-            feed,
-            blobs,
-            clock,
-        }
+        Self { driver, feed, blobs, clock }
     }
 
     /// The store's time, in milliseconds since 1970.
@@ -76,9 +71,7 @@ impl Store {
 
     /// The latest committed state, frozen. Keep it briefly: old versions are kept on disk as long as it lives.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot {
-            view: self.driver.view()?,
-        })
+        Ok(Snapshot { view: self.driver.view()? })
     }
 
     /// Runs `work` as one serializable transaction over any tables and queues and returns once what it wrote is durable.
@@ -128,15 +121,11 @@ impl Store {
     /// Leases up to `messages_max` messages. Buffered: should the power fail, the lease is forgotten and the messages are
     /// visible again, which is what a lost lease means anyway.
     pub async fn lease(&self, queue: &Queue, messages_max: usize, lease_ms: i64) -> Result<Vec<Leased>> {
-        if self
-            .next_visible_at_ms(queue)?
-            .is_none_or(|at_ms| at_ms > self.now_ms())
-        {
+        if self.next_visible_at_ms(queue)?.is_none_or(|at_ms| at_ms > self.now_ms()) {
             return Ok(Vec::new()); // an idle poller writes nothing and wakes nobody
         }
         let queue = queue.clone();
-        self.transact_with(Durability::Buffered, move |tx| tx.lease(&queue, messages_max, lease_ms))
-            .await
+        self.transact_with(Durability::Buffered, move |tx| tx.lease(&queue, messages_max, lease_ms)).await
     }
 
     /// Removes a leased message, durably.
@@ -148,15 +137,13 @@ impl Store {
     /// Gives a leased message back, to be visible after `delay_ms`.
     pub async fn nack(&self, queue: &Queue, receipt: Receipt, delay_ms: i64) -> Result<()> {
         let queue = queue.clone();
-        self.transact_with(Durability::Buffered, move |tx| tx.nack(&queue, receipt, delay_ms))
-            .await
+        self.transact_with(Durability::Buffered, move |tx| tx.nack(&queue, receipt, delay_ms)).await
     }
 
     /// Makes a lease end `lease_ms` from now.
     pub async fn extend(&self, queue: &Queue, receipt: Receipt, lease_ms: i64) -> Result<()> {
         let queue = queue.clone();
-        self.transact_with(Durability::Buffered, move |tx| tx.extend(&queue, receipt, lease_ms))
-            .await
+        self.transact_with(Durability::Buffered, move |tx| tx.extend(&queue, receipt, lease_ms)).await
     }
 
     /// Moves a leased message to another queue, durably: dead-lettering.

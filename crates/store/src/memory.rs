@@ -173,11 +173,7 @@ impl Handle {
     /// The disk, if this handle is still the one that has it open.
     fn disk(&self) -> Result<MutexGuard<'_, Disk>> {
         let disk = self.memory.lock();
-        if disk.generation == self.generation {
-            Ok(disk)
-        } else {
-            Err(Error::Closed)
-        }
+        if disk.generation == self.generation { Ok(disk) } else { Err(Error::Closed) }
     }
 
     fn commit_now(&self, mut work: Work, durability: Durability) -> Result<()> {
@@ -196,10 +192,7 @@ impl Handle {
         let mut revision = self.revision.lock().unwrap_or_else(PoisonError::into_inner);
         *revision += 1;
         let committed = Committed::of(*revision, &writes);
-        writes.insert(
-            REVISION_KEY.into(),
-            Some(Bytes::copy_from_slice(&revision.to_be_bytes())),
-        );
+        writes.insert(REVISION_KEY.into(), Some(Bytes::copy_from_slice(&revision.to_be_bytes())));
         disk.write(writes, durability);
         self.feed.publish(*revision, vec![committed]);
         if drawn < u64::from(before + after) {

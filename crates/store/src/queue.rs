@@ -146,12 +146,9 @@ impl FromStr for Receipt {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let parsed = text.split_once('.').and_then(|(id, epoch)| {
-            Some(Self {
-                id: MessageId(id.parse().ok()?),
-                epoch: epoch.parse().ok()?,
-            })
-        });
+        let parsed = text
+            .split_once('.')
+            .and_then(|(id, epoch)| Some(Self { id: MessageId(id.parse().ok()?), epoch: epoch.parse().ok()? }));
         parsed.ok_or(Error::Malformed("receipt"))
     }
 }
@@ -169,10 +166,7 @@ pub struct NewMessage {
 impl NewMessage {
     /// A message that is visible at once.
     pub fn new(payload: impl Into<Vec<u8>>) -> Self {
-        Self {
-            payload: payload.into(),
-            ..Self::default()
-        }
+        Self { payload: payload.into(), ..Self::default() }
     }
 
     /// Hides it until this time (milliseconds since 1970).
@@ -261,18 +255,12 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    pub(crate) const FIRST: Self = Self {
-        at_ms: i64::MIN,
-        id: MessageId(0),
-    };
+    pub(crate) const FIRST: Self = Self { at_ms: i64::MIN, id: MessageId(0) };
 
     pub(crate) fn of_key(queue: &Queue, key: &[u8]) -> Option<Self> {
         let (at, id) = key.get(queue.due_space().len()..)?.split_first_chunk::<8>()?;
         let at_ms = (u64::from_be_bytes(*at) ^ SIGN).cast_signed();
-        Some(Self {
-            at_ms,
-            id: MessageId(u64::from_be_bytes(id.try_into().ok()?)),
-        })
+        Some(Self { at_ms, id: MessageId(u64::from_be_bytes(id.try_into().ok()?)) })
     }
 }
 
@@ -290,12 +278,7 @@ pub(crate) struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        Self {
-            next_id: 1,
-            messages: 0,
-            first_due: Due::FIRST,
-            first_id: MessageId(0),
-        }
+        Self { next_id: 1, messages: 0, first_due: Due::FIRST, first_id: MessageId(0) }
     }
 }
 

@@ -28,10 +28,7 @@ impl Tx<'_> {
         queue.check()?;
         message.check()?;
         if let Some(first) = self.sent_lately(queue, &message)? {
-            return Ok(Enqueued {
-                id: first,
-                duplicate: true,
-            });
+            return Ok(Enqueued { id: first, duplicate: true });
         }
         let now_ms = self.now_ms();
         let header = Header {
@@ -46,14 +43,7 @@ impl Tx<'_> {
         };
         let id = self.add_message(queue, header, message.payload)?;
         if let Some((dedup, window_ms)) = &message.dedup {
-            self.remember_sent(
-                queue,
-                dedup,
-                Sent {
-                    id,
-                    until_ms: now_ms.saturating_add(*window_ms),
-                },
-            )?;
+            self.remember_sent(queue, dedup, Sent { id, until_ms: now_ms.saturating_add(*window_ms) })?;
         }
         Ok(Enqueued { id, duplicate: false })
     }
@@ -100,10 +90,7 @@ impl Tx<'_> {
     pub fn extend(&mut self, queue: &Queue, receipt: Receipt, lease_ms: i64) -> Result<()> {
         let header = self.held(queue, receipt)?;
         if header.visible_at_ms <= self.now_ms() {
-            return Err(Error::LeaseExpired {
-                queue: queue.name().to_owned(),
-                id: receipt.id,
-            });
+            return Err(Error::LeaseExpired { queue: queue.name().to_owned(), id: receipt.id });
         }
         let visible_at_ms = self.now_ms().saturating_add(lease_ms.max(0));
         self.set_due(queue, receipt.id, header, visible_at_ms)
@@ -131,10 +118,7 @@ impl Tx<'_> {
     /// Counts a queue's messages. Costs a scan of those not visible now.
     pub fn queue_counts(&self, queue: &Queue) -> Result<QueueCounts> {
         let totals = self.totals(queue)?;
-        let later = Due {
-            at_ms: self.now_ms().saturating_add(1),
-            id: MessageId(0),
-        };
+        let later = Due { at_ms: self.now_ms().saturating_add(1), id: MessageId(0) };
         let range = self.due_range(queue, later.max(totals.first_due));
         let mut counts = QueueCounts::default();
         self.scan_raw(&range, &mut |_, state| {
@@ -156,10 +140,7 @@ impl Tx<'_> {
     pub fn next_visible_at_ms(&self, queue: &Queue) -> Result<Option<i64>> {
         let range = self.due_range(queue, self.totals(queue)?.first_due);
         let first = self.keys_raw(&range, 1)?;
-        Ok(first
-            .first()
-            .and_then(|key| Due::of_key(queue, key))
-            .map(|due| due.at_ms))
+        Ok(first.first().and_then(|key| Due::of_key(queue, key)).map(|due| due.at_ms))
     }
 
     /// Removes up to `keys_max` stored keys of a queue, messages and all; true once nothing is left.
@@ -168,10 +149,7 @@ impl Tx<'_> {
         let keys = self.keys_raw(&RawRange::under(queue.whole()), keys_max)?;
         let done = keys.len() < keys_max;
         // Ids go on, so that an old receipt can never fit a new message.
-        let totals = Totals {
-            next_id: self.totals(queue)?.next_id,
-            ..Totals::default()
-        };
+        let totals = Totals { next_id: self.totals(queue)?.next_id, ..Totals::default() };
         keys.into_iter().try_for_each(|key| self.delete_raw(key))?;
         self.put_record(queue.totals_key(), TOTALS, &totals)?;
         Ok(done)
@@ -200,15 +178,7 @@ impl Tx<'_> {
         if groups.contains(&group) || self.group_head(queue, &group)? != Some(entry.id) {
             // An earlier one of its group is out: it gets its turn, and a due entry again, when that one is done.
             self.delete_raw(queue.due_key(entry))?;
-            return self.put_header(
-                queue,
-                entry.id,
-                &Header {
-                    due: false,
-                    leased: false,
-                    ..header
-                },
-            );
+            return self.put_header(queue, entry.id, &Header { due: false, leased: false, ..header });
         }
         let mut next = Some((entry.id, header));
         while let Some((id, header)) = next.take() {
@@ -231,10 +201,7 @@ impl Tx<'_> {
         // A lease of no length still moves the message on, or one call would hand it out twice.
         let lease_until_ms = now_ms.saturating_add(lease_ms.max(1));
         let leased = Leased {
-            receipt: Receipt {
-                id,
-                epoch: header.epoch,
-            },
+            receipt: Receipt { id, epoch: header.epoch },
             payload: self.payload(queue, id)?,
             group: header.group.clone(),
             receive_count: header.receive_count,
@@ -263,10 +230,7 @@ impl Tx<'_> {
             }
         };
         if header.due {
-            let due = Due {
-                at_ms: header.visible_at_ms,
-                id,
-            };
+            let due = Due { at_ms: header.visible_at_ms, id };
             totals.first_due = totals.first_due.min(due);
             self.put_raw(queue.due_key(due), WAITING.to_vec())?;
         }
@@ -278,10 +242,7 @@ impl Tx<'_> {
 
     fn remove_message(&mut self, queue: &Queue, id: MessageId, header: &Header) -> Result<()> {
         if header.due {
-            self.delete_raw(queue.due_key(Due {
-                at_ms: header.visible_at_ms,
-                id,
-            }))?;
+            self.delete_raw(queue.due_key(Due { at_ms: header.visible_at_ms, id }))?;
         }
         self.delete_raw(queue.header_key(id))?;
         self.delete_raw(queue.payload_key(id))?;
@@ -289,9 +250,7 @@ impl Tx<'_> {
         totals.messages = totals.messages.saturating_sub(1);
         if self.header(queue, totals.first_id)?.is_none() {
             let none_left = MessageId(totals.next_id);
-            totals.first_id = self
-                .first_message(queue, totals.first_id)?
-                .map_or(none_left, |(first, _)| first);
+            totals.first_id = self.first_message(queue, totals.first_id)?.map_or(none_left, |(first, _)| first);
         }
         self.put_record(queue.totals_key(), TOTALS, &totals)?;
         match &header.group {
@@ -310,11 +269,7 @@ impl Tx<'_> {
             None => self.delete_raw(queue.group_head_key(group)),
             Some((next, header)) => {
                 self.put_record(queue.group_head_key(group), HEADS, &GroupHead { id: next })?;
-                if header.due {
-                    Ok(())
-                } else {
-                    self.set_due(queue, next, header.clone(), header.visible_at_ms)
-                }
+                if header.due { Ok(()) } else { self.set_due(queue, next, header.clone(), header.visible_at_ms) }
             }
         }
     }
@@ -333,10 +288,7 @@ impl Tx<'_> {
 
     fn set_due_unhinted(&mut self, queue: &Queue, id: MessageId, mut header: Header, at_ms: i64) -> Result<()> {
         if header.due {
-            self.delete_raw(queue.due_key(Due {
-                at_ms: header.visible_at_ms,
-                id,
-            }))?;
+            self.delete_raw(queue.due_key(Due { at_ms: header.visible_at_ms, id }))?;
         }
         header.due = true;
         header.visible_at_ms = at_ms;
@@ -356,18 +308,11 @@ impl Tx<'_> {
     fn remember_sent(&mut self, queue: &Queue, dedup: &str, sent: Sent) -> Result<()> {
         let start = queue.dedup_expiries();
         let end = queue.dedup_expiry_key(self.now_ms(), "");
-        let expired = RawRange {
-            start: start.clone(),
-            end,
-            reverse: false,
-        };
+        let expired = RawRange { start: start.clone(), end, reverse: false };
         for key in self.keys_raw(&expired, DEDUP_SWEEP)? {
             let old = String::from_utf8_lossy(&key[start.len() + size_of::<i64>()..]).into_owned();
             let old_key = queue.dedup_key(&old);
-            if self
-                .get_record(&old_key, SENT)?
-                .is_some_and(|old| old.until_ms <= self.now_ms())
-            {
+            if self.get_record(&old_key, SENT)?.is_some_and(|old| old.until_ms <= self.now_ms()) {
                 self.delete_raw(old_key)?; // unless it was sent again since
             }
             self.delete_raw(key)?;
@@ -381,70 +326,39 @@ impl Tx<'_> {
         let header = self.header(queue, receipt.id)?;
         header
             .filter(|header| header.epoch == receipt.epoch && header.receive_count > 0)
-            .ok_or_else(|| Error::StaleReceipt {
-                queue: queue.name().to_owned(),
-                id: receipt.id,
-            })
+            .ok_or_else(|| Error::StaleReceipt { queue: queue.name().to_owned(), id: receipt.id })
     }
 
     fn due_range(&self, queue: &Queue, first: Due) -> RawRange {
-        RawRange {
-            start: queue.due_key(first),
-            end: successor_of_prefix(queue.due_space()),
-            reverse: false,
-        }
+        RawRange { start: queue.due_key(first), end: successor_of_prefix(queue.due_space()), reverse: false }
     }
 
     fn due_until_now(&self, queue: &Queue, first: Due, limit: usize) -> Result<Vec<Due>> {
-        let end = Due {
-            at_ms: self.now_ms().saturating_add(1),
-            id: MessageId(0),
-        };
-        let range = RawRange {
-            end: queue.due_key(end),
-            ..self.due_range(queue, first)
-        };
-        Ok(self
-            .keys_raw(&range, limit)?
-            .iter()
-            .filter_map(|key| Due::of_key(queue, key))
-            .collect())
+        let end = Due { at_ms: self.now_ms().saturating_add(1), id: MessageId(0) };
+        let range = RawRange { end: queue.due_key(end), ..self.due_range(queue, first) };
+        Ok(self.keys_raw(&range, limit)?.iter().filter_map(|key| Due::of_key(queue, key)).collect())
     }
 
     fn first_message(&self, queue: &Queue, from: MessageId) -> Result<Option<(MessageId, Header)>> {
-        let range = RawRange {
-            start: queue.header_key(from),
-            end: successor_of_prefix(queue.headers()),
-            reverse: false,
-        };
-        self.first_id_of(&range)?
-            .map_or(Ok(None), |id| Ok(self.header(queue, id)?.map(|header| (id, header))))
+        let range =
+            RawRange { start: queue.header_key(from), end: successor_of_prefix(queue.headers()), reverse: false };
+        self.first_id_of(&range)?.map_or(Ok(None), |id| Ok(self.header(queue, id)?.map(|header| (id, header))))
     }
 
     fn group_member_after(&self, queue: &Queue, group: &str, id: MessageId) -> Result<Option<(MessageId, Header)>> {
         let start = queue.group_member_key(group, MessageId(id.0 + 1));
-        let range = RawRange {
-            start,
-            end: successor_of_prefix(queue.group_members(group)),
-            reverse: false,
-        };
-        self.first_id_of(&range)?
-            .map_or(Ok(None), |id| Ok(self.header(queue, id)?.map(|header| (id, header))))
+        let range = RawRange { start, end: successor_of_prefix(queue.group_members(group)), reverse: false };
+        self.first_id_of(&range)?.map_or(Ok(None), |id| Ok(self.header(queue, id)?.map(|header| (id, header))))
     }
 
     /// The number at the end of the first key of a range.
     fn first_id_of(&self, range: &RawRange) -> Result<Option<MessageId>> {
         let keys = self.keys_raw(range, 1)?;
-        Ok(keys
-            .first()
-            .and_then(|key| key.last_chunk::<8>())
-            .map(|id| MessageId(u64::from_be_bytes(*id))))
+        Ok(keys.first().and_then(|key| key.last_chunk::<8>()).map(|id| MessageId(u64::from_be_bytes(*id))))
     }
 
     fn group_head(&self, queue: &Queue, group: &str) -> Result<Option<MessageId>> {
-        let head = self
-            .get_record(&queue.group_head_key(group), HEADS)?
-            .map(|head| head.id);
+        let head = self.get_record(&queue.group_head_key(group), HEADS)?.map(|head| head.id);
         // A purge that was cut short may have left a head without its message.
         match head {
             Some(id) if self.header(queue, id)?.is_some() => Ok(head),

@@ -70,10 +70,7 @@ impl<R: Record> Table<R> {
     /// in a constant.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
-        assert!(
-            !bytes.is_empty() && bytes.len() <= TABLE_NAME_BYTES_MAX,
-            "table name is empty or too long"
-        );
+        assert!(!bytes.is_empty() && bytes.len() <= TABLE_NAME_BYTES_MAX, "table name is empty or too long");
         let mut index = 0;
         while index < bytes.len() {
             assert!(
@@ -82,10 +79,7 @@ impl<R: Record> Table<R> {
             );
             index += 1;
         }
-        Self {
-            name,
-            record: PhantomData,
-        }
+        Self { name, record: PhantomData }
     }
 
     /// The table's name.
@@ -101,25 +95,17 @@ impl<R: Record> Table<R> {
     }
 
     pub(crate) fn decode(self, stored: &[u8]) -> Result<R> {
-        let (version, bytes) = stored
-            .split_first_chunk::<2>()
-            .ok_or_else(|| self.corrupt(Error::Malformed("record version")))?;
+        let (version, bytes) =
+            stored.split_first_chunk::<2>().ok_or_else(|| self.corrupt(Error::Malformed("record version")))?;
         let version = u16::from_be_bytes(*version);
-        let record = if version == R::VERSION {
-            R::decode(bytes)
-        } else {
-            R::migrate(version, bytes)
-        };
+        let record = if version == R::VERSION { R::decode(bytes) } else { R::migrate(version, bytes) };
         record.map_err(|error| self.corrupt(error))
     }
 
     fn corrupt(self, error: Error) -> Error {
         match error {
             Error::UnknownVersion(_) => error,
-            error => Error::Corrupt {
-                table: self.name.to_owned(),
-                reason: error.to_string(),
-            },
+            error => Error::Corrupt { table: self.name.to_owned(), reason: error.to_string() },
         }
     }
 }

@@ -27,20 +27,14 @@ impl Scan {
 
     /// All keys that begin with these parts.
     pub fn under(parts: impl IntoKey) -> Self {
-        Self {
-            prefix: Key::of(parts).0,
-            ..Self::default()
-        }
+        Self { prefix: Key::of(parts).0, ..Self::default() }
     }
 
     /// All keys that begin with these parts and whose next part is a text beginning with `text`.
     pub fn starting_with(parts: impl IntoKey, text: &str) -> Self {
         let mut prefix = Key::of(parts).0;
         key::put_text_open(text, &mut prefix);
-        Self {
-            prefix,
-            ..Self::default()
-        }
+        Self { prefix, ..Self::default() }
     }
 
     /// Only keys not below this one.
@@ -89,11 +83,7 @@ impl Scan {
             Some(after) => start = start.max([space, &after.0, &[0]].concat()),
             None => {}
         }
-        RawRange {
-            start,
-            end,
-            reverse: self.reverse,
-        }
+        RawRange { start, end, reverse: self.reverse }
     }
 }
 
@@ -116,11 +106,7 @@ pub(crate) struct RawRange {
 
 impl RawRange {
     pub(crate) fn under(prefix: Vec<u8>) -> Self {
-        Self {
-            end: successor_of_prefix(prefix.clone()),
-            start: prefix,
-            reverse: false,
-        }
+        Self { end: successor_of_prefix(prefix.clone()), start: prefix, reverse: false }
     }
 
     pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {

@@ -32,13 +32,7 @@ pub struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(base: &'a dyn View, now_ms: i64) -> Self {
-        Self {
-            base,
-            writes: Writes::new(),
-            bytes_written: 0,
-            now_ms,
-            failed: None,
-        }
+        Self { base, writes: Writes::new(), bytes_written: 0, now_ms, failed: None }
     }
 
     /// Refuses if any write was refused, even if the closure swallowed that error: no half of a transaction commits.
@@ -88,10 +82,7 @@ impl<'a> Tx<'a> {
 
     /// Removes the records of a range and says how many there were. Limit the scan: each one counts as a write.
     pub fn delete_range<R: Record>(&mut self, table: Table<R>, scan: Scan) -> Result<usize> {
-        let keys = self.keys_raw(
-            &scan.range(&table_space(table)),
-            scan.limit.unwrap_or(TX_WRITES_MAX + 1),
-        )?;
+        let keys = self.keys_raw(&scan.range(&table_space(table)), scan.limit.unwrap_or(TX_WRITES_MAX + 1))?;
         let count = keys.len();
         keys.into_iter().try_for_each(|key| self.delete_raw(key))?;
         Ok(count)
@@ -110,10 +101,7 @@ impl<'a> Tx<'a> {
     }
 
     fn layered(&self) -> Overlay<'_> {
-        Overlay {
-            base: self.base,
-            writes: &self.writes,
-        }
+        Overlay { base: self.base, writes: &self.writes }
     }
 
     pub(crate) fn get_raw(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -131,11 +119,7 @@ impl<'a> Tx<'a> {
         }
         self.scan_raw(range, &mut |key, _| {
             keys.push(key.to_vec());
-            if keys.len() == limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if keys.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(keys)
     }
@@ -193,11 +177,7 @@ pub(crate) fn scan_table<R: Record>(view: &dyn View, table: Table<R>, scan: &Sca
     view.scan(&scan.range(&space), &mut |key, stored| match table.decode(stored) {
         Ok(record) => {
             found.push((Key(key[space.len()..].to_vec()), record));
-            if found.len() == limit {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if found.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
         Err(error) => {
             failed = Some(error);

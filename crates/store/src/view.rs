@@ -47,9 +47,7 @@ impl View for Overlay<'_> {
             // What was written in front of this key comes first; a write to this very key replaces it.
             while let Some((own, change)) = written.next_if(|(own, _)| comes_first(own, key, range.reverse)) {
                 let same = own.as_ref() == key;
-                flow = change
-                    .as_ref()
-                    .map_or(ControlFlow::Continue(()), |value| visit(own, value));
+                flow = change.as_ref().map_or(ControlFlow::Continue(()), |value| visit(own, value));
                 if same || flow.is_break() {
                     return flow;
                 }
@@ -78,9 +76,5 @@ fn writes_within<'a>(
     range: &RawRange,
 ) -> Box<dyn Iterator<Item = (&'a Bytes, &'a Option<Bytes>)> + 'a> {
     let found = writes.range::<[u8], _>(range.bounds());
-    if range.reverse {
-        Box::new(found.rev())
-    } else {
-        Box::new(found)
-    }
+    if range.reverse { Box::new(found.rev()) } else { Box::new(found) }
 }

@@ -24,10 +24,7 @@ pub fn message(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     debug_assert!(payload.len() <= PAYLOAD_BYTES_MAX);
     let mut block = BytesMut::with_capacity(128);
     for (name, value) in headers {
-        let (name, value) = (
-            &name.as_bytes()[..name.len().min(255)],
-            &value.as_bytes()[..value.len().min(65_535)],
-        );
+        let (name, value) = (&name.as_bytes()[..name.len().min(255)], &value.as_bytes()[..value.len().min(65_535)]);
         block.put_u8(name.len() as u8);
         block.put_slice(name);
         block.put_u8(STRING);
@@ -107,11 +104,7 @@ fn encode_event(protocol: Protocol, schema: &'static Schema, event: Event) -> By
         };
     }
     let (media_type, payload) = protocol.event_document(schema, &event.value);
-    let mut headers = vec![
-        (":message-type", "event"),
-        (":event-type", event.name),
-        (":content-type", media_type),
-    ];
+    let mut headers = vec![(":message-type", "event"), (":event-type", event.name), (":content-type", media_type)];
     if let Value::Struct(slots) = &event.value {
         for (member, slot) in schema.members().iter().zip(slots) {
             if let (Place::Header(name), Some(Value::String(text))) = (member.place, slot) {
@@ -123,38 +116,22 @@ fn encode_event(protocol: Protocol, schema: &'static Schema, event: Event) -> By
 }
 
 fn event_message(name: &str, media_type: &str, payload: &[u8]) -> Bytes {
-    message(
-        &[
-            (":message-type", "event"),
-            (":event-type", name),
-            (":content-type", media_type),
-        ],
-        payload,
-    )
+    message(&[(":message-type", "event"), (":event-type", name), (":content-type", media_type)], payload)
 }
 
 /// A modelled exception is a member of the union; any other error has no payload, only headers.
 fn failure(protocol: Protocol, union: &'static Schema, error: &Error) -> Bytes {
-    let modelled = union
-        .members()
-        .iter()
-        .find(|member| member.target().name == error.code || member.name == error.code);
+    let modelled =
+        union.members().iter().find(|member| member.target().name == error.code || member.name == error.code);
     match modelled {
         Some(member) => {
             let (media_type, payload) = protocol.event_error(error);
-            let headers = [
-                (":message-type", "exception"),
-                (":exception-type", member.name),
-                (":content-type", media_type),
-            ];
+            let headers =
+                [(":message-type", "exception"), (":exception-type", member.name), (":content-type", media_type)];
             message(&headers, &payload)
         }
         None => message(
-            &[
-                (":message-type", "error"),
-                (":error-code", &error.code),
-                (":error-message", &error.message),
-            ],
+            &[(":message-type", "error"), (":error-code", &error.code), (":error-message", &error.message)],
             b"",
         ),
     }
@@ -167,10 +144,7 @@ mod tests {
     #[test]
     fn a_message_is_what_the_format_says() {
         // The format's own example: an empty message has 16 bytes and these checksums.
-        assert_eq!(
-            message(&[], b"")[..],
-            [0, 0, 0, 16, 0, 0, 0, 0, 5, 194, 72, 235, 125, 152, 200, 255]
-        );
+        assert_eq!(message(&[], b"")[..], [0, 0, 0, 16, 0, 0, 0, 0, 5, 194, 72, 235, 125, 152, 200, 255]);
         let event = message(&[(":event-type", "PayloadChunk")], b"hello");
         assert_eq!(event.len(), 12 + 1 + 11 + 1 + 2 + 12 + 5 + 4);
         assert_eq!(&event[4..8], (1u32 + 11 + 1 + 2 + 12).to_be_bytes());

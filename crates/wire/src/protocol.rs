@@ -77,10 +77,7 @@ impl Protocol {
     /// True if the operation takes the request's body unread: [`Protocol::decode`] then accepts a `Body::Stream`.
     /// Otherwise the body must have been collected (`Body::Whole`) before.
     pub fn takes_stream(self, input: &Schema) -> bool {
-        self == Protocol::RestJson1
-            && input
-                .payload()
-                .is_some_and(|(_, m)| matches!(m.target().kind, Kind::Body))
+        self == Protocol::RestJson1 && input.payload().is_some_and(|(_, m)| matches!(m.target().kind, Kind::Body))
     }
 
     /// Reads a request into a value under `input`. Absent idempotency tokens are filled in.
@@ -166,11 +163,9 @@ impl Protocol {
             Protocol::AwsQuery if asked.is_empty() => {
                 Error::new(400, "MissingAction", "Missing Action: the request names no operation")
             }
-            Protocol::AwsQuery => Error::new(
-                400,
-                "InvalidAction",
-                format!("Could not find operation {asked} for version {version}"),
-            ),
+            Protocol::AwsQuery => {
+                Error::new(400, "InvalidAction", format!("Could not find operation {asked} for version {version}"))
+            }
         }
     }
 }
@@ -181,11 +176,7 @@ impl Answer {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Answer {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Answer { status, headers, body: body.into() }
     }
 
     pub(crate) fn event_stream(body: Body) -> Answer {
@@ -198,10 +189,7 @@ impl Answer {
             return;
         };
         let value = HeaderValue::from_str(value).or_else(|_| {
-            let printable: Vec<u8> = value
-                .bytes()
-                .map(|b| if b < b' ' || b == 0x7f { b' ' } else { b })
-                .collect();
+            let printable: Vec<u8> = value.bytes().map(|b| if b < b' ' || b == 0x7f { b' ' } else { b }).collect();
             HeaderValue::from_bytes(&printable)
         });
         if let Ok(value) = value {
@@ -235,10 +223,7 @@ fn error_members(error: &Error, with_type: bool) -> Vec<(&str, &str)> {
 }
 
 fn whole(body: Body) -> Result<Bytes, Error> {
-    debug_assert!(
-        matches!(body, Body::Whole(_)),
-        "the desk collects bodies of operations that do not stream"
-    );
+    debug_assert!(matches!(body, Body::Whole(_)), "the desk collects bodies of operations that do not stream");
     body.whole().ok_or_else(Error::internal)
 }
 

@@ -41,27 +41,13 @@ pub fn call<'a>(head: &'a Parts, body: &'a [u8]) -> Call<'a> {
         return target_call(head, target);
     }
     let query = head.uri.query().unwrap_or_default();
-    let form = if is_form(head) {
-        std::str::from_utf8(body).unwrap_or_default()
-    } else {
-        ""
-    };
+    let form = if is_form(head) { std::str::from_utf8(body).unwrap_or_default() } else { "" };
     let operation = percent::find(form, "Action").or_else(|| percent::find(query, "Action"));
     if operation.is_none() && form.is_empty() {
-        return Call {
-            protocol: Protocol::RestJson1,
-            operation: None,
-            service: None,
-            version: None,
-        };
+        return Call { protocol: Protocol::RestJson1, operation: None, service: None, version: None };
     }
     let version = percent::find(form, "Version").or_else(|| percent::find(query, "Version"));
-    Call {
-        protocol: Protocol::AwsQuery,
-        operation,
-        service: None,
-        version,
-    }
+    Call { protocol: Protocol::AwsQuery, operation, service: None, version }
 }
 
 /// `/service/{service}/operation/{operation}`, perhaps below a prefix.
@@ -82,11 +68,7 @@ fn target_call<'a>(head: &Parts, target: &'a str) -> Call<'a> {
     let version_1_0 = header(head, "content-type").is_some_and(|media| media.contains("x-amz-json-1.0"));
     let (service, operation) = target.trim().rsplit_once('.').unzip();
     Call {
-        protocol: if version_1_0 {
-            Protocol::AwsJson10
-        } else {
-            Protocol::AwsJson11
-        },
+        protocol: if version_1_0 { Protocol::AwsJson10 } else { Protocol::AwsJson11 },
         operation: operation.filter(|name| !name.is_empty()).map(Cow::Borrowed),
         service,
         version: None,
@@ -113,48 +95,24 @@ mod tests {
     fn each_protocol_names_its_operation() {
         let json = head(
             "/",
-            &[
-                ("x-amz-target", "Logs_20140328.PutLogEvents"),
-                ("content-type", "application/x-amz-json-1.1"),
-            ],
+            &[("x-amz-target", "Logs_20140328.PutLogEvents"), ("content-type", "application/x-amz-json-1.1")],
         );
         let found = call(&json, b"{}");
-        assert_eq!(
-            (found.protocol, found.service),
-            (Protocol::AwsJson11, Some("Logs_20140328"))
-        );
+        assert_eq!((found.protocol, found.service), (Protocol::AwsJson11, Some("Logs_20140328")));
         assert_eq!(found.operation.as_deref(), Some("PutLogEvents"));
 
-        let form = head(
-            "/",
-            &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")],
-        );
+        let form = head("/", &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")]);
         let found = call(&form, b"Action=GetCallerIdentity&Version=2011-06-15");
-        assert_eq!(
-            (found.protocol, found.operation.as_deref()),
-            (Protocol::AwsQuery, Some("GetCallerIdentity"))
-        );
+        assert_eq!((found.protocol, found.operation.as_deref()), (Protocol::AwsQuery, Some("GetCallerIdentity")));
         assert_eq!(found.version.as_deref(), Some("2011-06-15"));
-        assert_eq!(
-            call(&head("/?Action=Get&Version=1", &[]), b"").operation.as_deref(),
-            Some("Get")
-        );
+        assert_eq!(call(&head("/?Action=Get&Version=1", &[]), b"").operation.as_deref(), Some("Get"));
 
-        let cbor = head(
-            "/service/GraniteService/operation/PutMetricData",
-            &[("smithy-protocol", "rpc-v2-cbor")],
-        );
+        let cbor = head("/service/GraniteService/operation/PutMetricData", &[("smithy-protocol", "rpc-v2-cbor")]);
         let found = call(&cbor, b"");
-        assert_eq!(
-            (found.protocol, found.service),
-            (Protocol::RpcV2Cbor, Some("GraniteService"))
-        );
+        assert_eq!((found.protocol, found.service), (Protocol::RpcV2Cbor, Some("GraniteService")));
         assert_eq!(found.operation.as_deref(), Some("PutMetricData"));
 
-        assert_eq!(
-            call(&head("/2015-03-31/functions", &[]), b"{}").protocol,
-            Protocol::RestJson1
-        );
+        assert_eq!(call(&head("/2015-03-31/functions", &[]), b"{}").protocol, Protocol::RestJson1);
     }
 
     #[test]
@@ -163,17 +121,9 @@ mod tests {
             ("/", &[("x-amz-target", "nothing")][..], ""),
             ("/", &[("x-amz-target", "Logs_20140328.")][..], ""),
             ("/service/X/Put", &[("smithy-protocol", "rpc-v2-cbor")][..], ""),
-            (
-                "/",
-                &[("content-type", "application/x-www-form-urlencoded")][..],
-                "Version=1",
-            ),
+            ("/", &[("content-type", "application/x-www-form-urlencoded")][..], "Version=1"),
         ] {
-            assert_eq!(
-                call(&head(path, headers), body.as_bytes()).operation,
-                None,
-                "{path} {headers:?}"
-            );
+            assert_eq!(call(&head(path, headers), body.as_bytes()).operation, None, "{path} {headers:?}");
         }
     }
 }

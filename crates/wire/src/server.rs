@@ -78,10 +78,7 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             }
         };
         _ = stream.set_nodelay(true);
-        let peer = Peer {
-            address: Some(address.ip()),
-            from_sandbox: false,
-        };
+        let peer = Peer { address: Some(address.ip()), from_sandbox: false };
         let (handler, watcher, mut closed) = (handler.clone(), graceful.watcher(), closed.clone());
         tokio::spawn(async move {
             // A connection that says nothing must not hold up the end.
@@ -99,10 +96,7 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
     }
     drop((listener, closing));
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            "some requests did not end within {} s and were cut off",
-            DRAIN_TIMEOUT.as_secs()
-        );
+        tracing::warn!("some requests did not end within {} s and were cut off", DRAIN_TIMEOUT.as_secs());
     }
 }
 
@@ -133,10 +127,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT_BYTES.max(8192))
         .pipeline_flush(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_LIMIT_BYTES as u32);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_LIMIT_BYTES as u32);
     builder
 }
 
@@ -174,10 +165,7 @@ impl HttpBody for Outgoing {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Outgoing::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Outgoing::Stream(stream) => stream
-                .as_mut()
-                .poll_next(cx)
-                .map(|item| item.map(|r| r.map(Frame::data))),
+            Outgoing::Stream(stream) => stream.as_mut().poll_next(cx).map(|item| item.map(|r| r.map(Frame::data))),
         }
     }
 

@@ -58,10 +58,7 @@ pub struct Scope {
 impl Scope {
     /// S3 and its kin encode the path once and take it as it stands; all others encode it twice and normalize it.
     fn is_s3(&self) -> bool {
-        matches!(
-            self.service.as_str(),
-            "s3" | "s3express" | "s3-outposts" | "s3-object-lambda"
-        )
+        matches!(self.service.as_str(), "s3" | "s3express" | "s3-outposts" | "s3-object-lambda")
     }
 }
 
@@ -138,16 +135,10 @@ impl Presented {
     /// Refuses a scope meant for another region or service; `None` expects nothing.
     pub fn expect(&self, region: Option<&str>, service: Option<&str>) -> Result<(), Refusal> {
         if let Some(expected) = region.filter(|r| *r != self.scope.region) {
-            return Err(Refusal::Region {
-                given: self.scope.region.clone(),
-                expected: expected.to_owned(),
-            });
+            return Err(Refusal::Region { given: self.scope.region.clone(), expected: expected.to_owned() });
         }
         if let Some(expected) = service.filter(|s| *s != self.scope.service) {
-            return Err(Refusal::Service {
-                given: self.scope.service.clone(),
-                expected: expected.to_owned(),
-            });
+            return Err(Refusal::Service { given: self.scope.service.clone(), expected: expected.to_owned() });
         }
         Ok(())
     }

@@ -21,10 +21,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     (concat!("/var/tmp/", "updraft/target"), "a path of one machine"),
     (concat!("/ro", "ot/."), "a path of one machine"),
     (concat!("<<<<", "<<< "), "a conflict left unresolved"),
-    (
-        concat!("#[", "ignore"),
-        "a test that is skipped is a test that rots: fix it or delete it",
-    ),
+    (concat!("#[", "ignore"), "a test that is skipped is a test that rots: fix it or delete it"),
 ];
 
 pub(super) fn check(root: &Path, packages: &[Package]) -> Result<Vec<Finding>, Failure> {
@@ -59,10 +56,7 @@ fn check_words(path: &str, text: &str) -> Vec<Finding> {
     for (at, line) in text.lines().enumerate() {
         for (word, reason) in FORBIDDEN {
             if line.contains(word) {
-                findings.push(Finding::error(
-                    format!("{path}:{}", at + 1),
-                    format!("`{word}`: {reason}"),
-                ));
+                findings.push(Finding::error(format!("{path}:{}", at + 1), format!("`{word}`: {reason}")));
             }
         }
     }
@@ -78,15 +72,9 @@ fn check_rust(path: &str, text: &str) -> Vec<Finding> {
     let lines = text.lines().count();
     let table = TABLES.contains(&path);
     if lines > LINES_MAX && !table {
-        findings.push(Finding::error(
-            path,
-            format!("{lines} lines: split it (at most {LINES_MAX})"),
-        ));
+        findings.push(Finding::error(path, format!("{lines} lines: split it (at most {LINES_MAX})")));
     } else if lines > LINES_WARN && !table {
-        findings.push(Finding::warning(
-            path,
-            format!("{lines} lines: look for the second idea hiding in it"),
-        ));
+        findings.push(Finding::warning(path, format!("{lines} lines: look for the second idea hiding in it")));
     }
     findings
 }
@@ -98,31 +86,18 @@ fn check_crates(root: &Path, packages: &[Package]) -> Result<Vec<Finding>, Failu
     for package in packages {
         let manifest = std::fs::read_to_string(&package.manifest_path)?;
         if !inherits_lints(&manifest) {
-            let place = package
-                .manifest_path
-                .strip_prefix(root)
-                .unwrap_or(&package.manifest_path);
-            findings.push(Finding::error(
-                place.display().to_string(),
-                "add `[lints]` with `workspace = true`",
-            ));
+            let place = package.manifest_path.strip_prefix(root).unwrap_or(&package.manifest_path);
+            findings.push(Finding::error(place.display().to_string(), "add `[lints]` with `workspace = true`"));
         }
         if !map.contains(&format!("`{}`", package.name)) {
-            findings.push(Finding::error(
-                "ARCHITECTURE.md",
-                format!("put `{}` on the map", package.name),
-            ));
+            findings.push(Finding::error("ARCHITECTURE.md", format!("put `{}` on the map", package.name)));
         }
     }
     Ok(findings)
 }
 
 fn inherits_lints(manifest: &str) -> bool {
-    let mut lines = manifest
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != "[lints]")
-        .skip(1);
+    let mut lines = manifest.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
     lines.next() == Some("workspace = true")
 }
 
@@ -133,10 +108,7 @@ mod tests {
     #[test]
     fn each_rule_bites_and_spares() {
         assert!(check_words("a", "see /workshop/ and /tmp/x").is_empty());
-        assert_eq!(
-            check_words("a", &format!("x\n{}", super::FORBIDDEN[0].0))[0].place,
-            "a:2"
-        );
+        assert_eq!(check_words("a", &format!("x\n{}", super::FORBIDDEN[0].0))[0].place, "a:2");
         assert!(check_rust("a.rs", "//! Words.\n").is_empty());
         assert!(check_rust("a.rs", "use x;\n")[0].fails);
         let long = |lines: usize| format!("//!\n{}", "\n".repeat(lines));

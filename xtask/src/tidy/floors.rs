@@ -89,10 +89,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
 
 fn check_package(package: &Package) -> Vec<Finding> {
     let Some(floor) = floor_of(&package.name) else {
-        return vec![Finding::error(
-            "xtask/src/tidy/floors.rs",
-            format!("give the crate `{}` a floor", package.name),
-        )];
+        return vec![Finding::error("xtask/src/tidy/floors.rs", format!("give the crate `{}` a floor", package.name))];
     };
     let place = package.manifest_path.display().to_string();
     let ours = package.dependencies.iter().filter(|d| d.path.is_some());
@@ -100,10 +97,7 @@ fn check_package(package: &Package) -> Vec<Finding> {
         let below = floor_of(&dependency.name)?;
         let for_tests = dependency.kind.as_deref() == Some("dev");
         let what = refusal(floor, below, for_tests)?;
-        Some(Finding::error(
-            &place,
-            format!("`{}` may not use `{}`: {what}", package.name, dependency.name),
-        ))
+        Some(Finding::error(&place, format!("`{}` may not use `{}`: {what}", package.name, dependency.name)))
     })
     .collect()
 }

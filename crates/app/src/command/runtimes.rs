@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sandbox::runtimes::Serves;
 use sandbox::packs;
+use sandbox::runtimes::Serves;
 
 use super::status::table;
 use super::{Failure, serve};

@@ -39,7 +39,8 @@ impl Status {
 async fn ask(endpoint: &str) -> Result<Bytes, Failure> {
     let uri: http::Uri = format!("{}/_updraft/status", endpoint.trim_end_matches('/')).parse()?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let advice = || format!("no node answers at {endpoint}; start one with `updraft serve`, or name it with --endpoint");
+    let advice =
+        || format!("no node answers at {endpoint}; start one with `updraft serve`, or name it with --endpoint");
     let response = tokio::time::timeout(TIMEOUT, client.get(uri)).await.map_err(|_| advice())?.map_err(|_| advice())?;
     if !response.status().is_success() {
         return Err(format!("{endpoint} answered {}: is it an updraft of this version?", response.status()).into());

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use wire::sigv4::{self, BodyCheck, Payload, Presented, Refusal};
 
-use super::{Desk, IamMode};
 use super::identify::Identity;
 use super::record::Visit;
+use super::{Desk, IamMode};
 use crate::ports::UnknownPrincipal;
 
 /// Refuses, before the body is read, what no body could make good: a signature that is none, or none where every

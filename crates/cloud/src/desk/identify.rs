@@ -79,7 +79,8 @@ fn unknown(scope: Option<&str>, head: &Parts) -> Error {
         Some(name) => Error::not_implemented(format!("the service {name}")),
         None => {
             let (method, path) = (&head.method, head.uri.path());
-            let message = format!("no service is addressed by {method} {path}: sign the request or name the service's host");
+            let message =
+                format!("no service is addressed by {method} {path}: sign the request or name the service's host");
             Error::new(404, "UnknownOperationException", message)
         }
     }

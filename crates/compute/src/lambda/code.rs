@@ -39,10 +39,7 @@ pub struct CodeTree {
 impl CodeTree {
     /// A directory of the host that is used in place and never removed: hot reload.
     pub(crate) fn in_place(path: &Path) -> Arc<CodeTree> {
-        Arc::new(CodeTree {
-            path: path.to_owned(),
-            retired: OnceLock::new(),
-        })
+        Arc::new(CodeTree { path: path.to_owned(), retired: OnceLock::new() })
     }
 
     /// Where the files are. A tree that was retired meanwhile has moved; what is mounted stays.
@@ -92,31 +89,21 @@ impl CodeCache {
             }
         }
         fs::write(directory.join(BOOT), boot)?;
-        Ok(CodeCache {
-            shared: Arc::new(Shared {
-                directory,
-                held: Mutex::default(),
-            }),
-        })
+        Ok(CodeCache { shared: Arc::new(Shared { directory, held: Mutex::default() }) })
     }
 
     /// Unpacks a package under its content's name, unless it is there. Nothing is left behind if it is refused.
     pub(crate) async fn unpack(&self, id: BlobId, package: Bytes) -> Result<Arc<CodeTree>, Refused> {
         let cache = self.clone();
         let unpacked = tokio::task::spawn_blocking(move || cache.unpack_now(id, &package));
-        unpacked
-            .await
-            .unwrap_or_else(|panic| Err(Refused::Write(io::Error::other(panic))))
+        unpacked.await.unwrap_or_else(|panic| Err(Refused::Write(io::Error::other(panic))))
     }
 
     fn unpack_now(&self, id: BlobId, package: &[u8]) -> Result<Arc<CodeTree>, Refused> {
         if let Some(tree) = self.find(id) {
             return Ok(tree);
         }
-        let unfinished = self
-            .shared
-            .directory
-            .join(format!("{UNFINISHED}{}", base::id::lower_hex(16)));
+        let unfinished = self.shared.directory.join(format!("{UNFINISHED}{}", base::id::lower_hex(16)));
         fs::create_dir(&unfinished)?;
         let made = unzip::unzip(package, &unfinished).and_then(|_| self.name_tree(&unfinished, id));
         if made.is_err() {
@@ -133,8 +120,7 @@ impl CodeCache {
             }
             remove_tree(unfinished)?; // somebody else was faster; the content is the same
         }
-        self.find(id)
-            .ok_or_else(|| Refused::Write(io::Error::other("the code tree went while it was made")))
+        self.find(id).ok_or_else(|| Refused::Write(io::Error::other("the code tree went while it was made")))
     }
 
     /// The tree, if it is there.
@@ -161,10 +147,7 @@ impl CodeCache {
     }
 
     fn retire_now(&self, id: BlobId) -> io::Result<()> {
-        let away = self
-            .shared
-            .directory
-            .join(format!("{RETIRED}{}", base::id::lower_hex(16)));
+        let away = self.shared.directory.join(format!("{RETIRED}{}", base::id::lower_hex(16)));
         let holder = {
             let mut held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
             match fs::rename(self.path(id), &away) {

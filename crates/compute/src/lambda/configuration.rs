@@ -308,19 +308,12 @@ impl FunctionConfiguration {
             last_modified: Some(record.modified.to_lambda()),
             code_sha256: Some(record.code.sha256()),
             version: Some(record.version()),
-            environment: settings
-                .environment
-                .clone()
-                .map(|v| EnvironmentResponse { variables: Some(v) }),
-            tracing_config: Some(TracingConfig {
-                mode: Some(TracingMode::PassThrough),
-            }),
+            environment: settings.environment.clone().map(|v| EnvironmentResponse { variables: Some(v) }),
+            tracing_config: Some(TracingConfig { mode: Some(TracingMode::PassThrough) }),
             revision_id: Some(record.revision_id.clone()),
             package_type: Some(PackageType::Zip),
             architectures: Some(vec![settings.architecture]),
-            ephemeral_storage: Some(EphemeralStorage {
-                size: settings.ephemeral_storage_mb as i32,
-            }),
+            ephemeral_storage: Some(EphemeralStorage { size: settings.ephemeral_storage_mb as i32 }),
             snap_start: Some(SnapStartResponse {
                 apply_on: Some(SnapStartApplyOn::None),
                 optimization_status: Some("Off".to_owned()),
@@ -353,12 +346,7 @@ impl FunctionConfiguration {
             State::Failed(reason) => ("Failed", Some(reason.clone()), Some("InternalError")),
         };
         let code = code.map(str::to_owned);
-        FunctionConfiguration {
-            state: Some(name.to_owned()),
-            state_reason: reason,
-            state_reason_code: code,
-            ..self
-        }
+        FunctionConfiguration { state: Some(name.to_owned()), state_reason: reason, state_reason_code: code, ..self }
     }
 
     fn with_update(self, update: &Update) -> Self {
@@ -380,14 +368,9 @@ impl FunctionConfiguration {
 impl RuntimeVersionConfig {
     /// AWS names each build of a runtime by a hash. Ours has one build of each: the host's.
     fn of(target: &Target, runtime: &str) -> RuntimeVersionConfig {
-        let hash: String = Sha256::digest(runtime)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash: String = Sha256::digest(runtime).iter().map(|byte| format!("{byte:02x}")).collect();
         let (partition, region) = (target.region.partition(), &target.region);
-        RuntimeVersionConfig {
-            runtime_version_arn: Some(format!("arn:{partition}:lambda:{region}::runtime:{hash}")),
-        }
+        RuntimeVersionConfig { runtime_version_arn: Some(format!("arn:{partition}:lambda:{region}::runtime:{hash}")) }
     }
 }
 

@@ -49,12 +49,12 @@ impl<'a> Source<'a> {
             return Err(Error::not_implemented("lambda's setting Code.SourceKMSKeyArn"));
         }
         match (self.zip_file, self.s3_bucket) {
-            (Some(_), None) if self.s3_key.is_some() || self.s3_object_version.is_some() => Err(invalid(
-                "Please do not provide other FunctionCode parameters when providing a ZipFile.",
-            )),
-            (Some(_), Some(_)) => Err(invalid(
-                "Please do not provide other FunctionCode parameters when providing a ZipFile.",
-            )),
+            (Some(_), None) if self.s3_key.is_some() || self.s3_object_version.is_some() => {
+                Err(invalid("Please do not provide other FunctionCode parameters when providing a ZipFile."))
+            }
+            (Some(_), Some(_)) => {
+                Err(invalid("Please do not provide other FunctionCode parameters when providing a ZipFile."))
+            }
             (Some(zip), None) if zip.len() > ZIPPED_BYTES_MAX => Err(request_too_large(operation)),
             (Some(zip), None) if zip.is_empty() => Err(Refused::Empty).map_err(|error| Failure::from(error).into()),
             (Some(zip), None) => Ok(Package::Zip(zip)),
@@ -76,10 +76,7 @@ impl Lambda {
             Package::Directory(directory) => self.hot_reload(cx, directory)?,
             Package::Zip(zip) => self.stage_zip(zip).await?,
         };
-        Ok(Staged {
-            code,
-            _no_collection: no_collection,
-        })
+        Ok(Staged { code, _no_collection: no_collection })
     }
 
     async fn stage_zip(&self, zip: &Bytes) -> Result<Code, Failure> {
@@ -89,10 +86,7 @@ impl Lambda {
         self.store.transact(move |tx| mark_loose(tx, id)).await?;
         self.code.unpack(id, zip.clone()).await?;
         self.store.blobs().put(zip.clone()).await?;
-        Ok(Code::Zip {
-            id,
-            bytes: zip.len() as u64,
-        })
+        Ok(Code::Zip { id, bytes: zip.len() as u64 })
     }
 
     fn hot_reload(&self, cx: &Cx, directory: &str) -> Result<Code, Error> {
@@ -101,18 +95,14 @@ impl Lambda {
             return Err(Error::access_denied("The hot-reload bucket is for callers outside of functions."));
         }
         if !self.config.hot_reload {
-            return Err(Error::access_denied(
-                "The hot-reload bucket is off: this server listens beyond loopback.",
-            ));
+            return Err(Error::access_denied("The hot-reload bucket is off: this server listens beyond loopback."));
         }
         if !Path::new(directory).is_absolute() || !Path::new(directory).is_dir() {
             return Err(invalid(format!(
                 "S3Key of the bucket hot-reload must be the absolute path of a directory on this host: '{directory}'"
             )));
         }
-        Ok(Code::HotReload {
-            directory: directory.to_owned(),
-        })
+        Ok(Code::HotReload { directory: directory.to_owned() })
     }
 
     /// Removes loose packages in the background.
@@ -135,18 +125,11 @@ impl Lambda {
             let Some(id) = key.parts::<String>().and_then(|id| id.parse::<BlobId>().ok()) else {
                 continue;
             };
-            if self
-                .store
-                .scan(CODE_USES, Scan::under(id.to_string()).limit(1))
-                .await?
-                .is_empty()
-            {
+            if self.store.scan(CODE_USES, Scan::under(id.to_string()).limit(1)).await?.is_empty() {
                 self.code.retire(id).await;
                 self.store.blobs().delete(id).await?;
             }
-            self.store
-                .transact(move |tx| tx.delete(CODE_LOOSE, &code_key(id)).map_err(Failure::from))
-                .await?;
+            self.store.transact(move |tx| tx.delete(CODE_LOOSE, &code_key(id)).map_err(Failure::from)).await?;
         }
         Ok(())
     }

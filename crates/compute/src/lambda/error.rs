@@ -35,13 +35,9 @@ impl From<Failure> for Error {
             }
             Failure::Code(Refused::Write(_)) | Failure::Store(_) => {
                 tracing::error!(error = %failure, "lambda's control plane failed");
-                Error::new(
-                    500,
-                    "ServiceException",
-                    "An error occurred and the request cannot be processed.",
-                )
-                .capital()
-                .with("Type", "Server")
+                Error::new(500, "ServiceException", "An error occurred and the request cannot be processed.")
+                    .capital()
+                    .with("Type", "Server")
             }
         }
     }
@@ -59,9 +55,7 @@ pub(crate) fn conflict(message: impl Into<String>) -> Error {
 
 /// 404 `ResourceNotFoundException`.
 pub(crate) fn not_found(message: impl Into<String>) -> Error {
-    Error::new(404, "ResourceNotFoundException", message)
-        .capital()
-        .with("Type", "User")
+    Error::new(404, "ResourceNotFoundException", message).capital().with("Type", "User")
 }
 
 /// The function (or the version of it) that is not there, by the ARN that was asked for.

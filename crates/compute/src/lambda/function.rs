@@ -64,8 +64,7 @@ impl Lambda {
 
 /// The function within a transaction, or AWS's 404.
 pub(crate) fn load(tx: &Tx<'_>, target: &Target) -> Result<FunctionRecord, Failure> {
-    tx.get(FUNCTIONS, &target.key())?
-        .ok_or_else(|| no_function(&target.function_arn()).into())
+    tx.get(FUNCTIONS, &target.key())?.ok_or_else(|| no_function(&target.function_arn()).into())
 }
 
 /// Refuses a caller who has seen an older state.
@@ -104,11 +103,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn new(cx: &Cx) -> Stamp {
-        Stamp {
-            now: cx.now(),
-            revision_id: base::id::uuid(),
-            publication_revision_id: base::id::uuid(),
-        }
+        Stamp { now: cx.now(), revision_id: base::id::uuid(), publication_revision_id: base::id::uuid() }
     }
 
     /// When.
@@ -165,10 +160,7 @@ pub(crate) fn publish(
     if let Some(description) = description {
         version.settings.description = description.to_owned();
     }
-    function.published = Some(super::records::Publication {
-        version: number,
-        changes: function.changes,
-    });
+    function.published = Some(super::records::Publication { version: number, changes: function.changes });
     use_code(tx, target, number, None, &version.code)?;
     tx.put(VERSIONS, &target.version_key(number), &version)?;
     tx.put(SETTLING, &target.version_key(number), &Mark {})?;
@@ -205,13 +197,7 @@ fn give_up_code(tx: &mut Tx<'_>, target: &Target, number: u64, id: BlobId) -> Re
 }
 
 fn use_key(target: &Target, number: u64, id: BlobId) -> Key {
-    Key::of((
-        id.to_string(),
-        target.account.as_str(),
-        target.region.as_str(),
-        target.name.as_str(),
-        number,
-    ))
+    Key::of((id.to_string(), target.account.as_str(), target.region.as_str(), target.name.as_str(), number))
 }
 
 /// Removes versions, and with the last of them the function. None if there is more to do.

@@ -79,11 +79,7 @@ impl Qualifier {
         if text == "$LATEST" {
             return Qualifier::Latest;
         }
-        let number = text
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten();
+        let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         number.map_or_else(|| Qualifier::Alias(text.to_owned()), Qualifier::Version)
     }
 }
@@ -116,19 +112,12 @@ impl Target {
     /// permitted says the policy. Control-plane operations take [`Target::own`].
     pub fn of(cx: &Cx, function: impl AsRef<str>, qualifier: Option<&QualifierText>) -> Result<Target, Error> {
         let function = function.as_ref();
-        let Parts {
-            account,
-            region,
-            name,
-            qualifier: named,
-        } = split(function).ok_or_else(|| malformed(function))?;
+        let Parts { account, region, name, qualifier: named } = split(function).ok_or_else(|| malformed(function))?;
         if let Some(region) = region
             && region != cx.region.as_str()
         {
             let here = &cx.region;
-            return Err(not_found(format!(
-                "Functions from '{region}' are not reachable in this region ('{here}')"
-            )));
+            return Err(not_found(format!("Functions from '{region}' are not reachable in this region ('{here}')")));
         }
         let asked = qualifier.map(|q| q.0.as_str());
         if let (Some(named), Some(asked)) = (named, asked)
@@ -153,9 +142,7 @@ impl Target {
             return Ok(target);
         }
         let (who, what) = (&cx.caller.arn, target.arn());
-        Err(Error::access_denied(format!(
-            "User: {who} is not authorized to access the resource {what}"
-        )))
+        Err(Error::access_denied(format!("User: {who} is not authorized to access the resource {what}")))
     }
 
     /// As [`Target::own`], for a function that is about to be made: its name alone is limited too, and it has no
@@ -197,20 +184,12 @@ impl Target {
 
     /// The ARN of one version or alias.
     pub fn qualified_arn(&self, qualifier: &Qualifier) -> Arn {
-        Arn::new(
-            "lambda",
-            &self.region,
-            self.account,
-            format!("function:{}:{qualifier}", self.name),
-        )
+        Arn::new("lambda", &self.region, self.account, format!("function:{}:{qualifier}", self.name))
     }
 
     /// The same function, no version named.
     pub(crate) fn function(&self) -> Target {
-        Target {
-            qualifier: None,
-            ..self.clone()
-        }
+        Target { qualifier: None, ..self.clone() }
     }
 
     /// The function's key in the store.
@@ -250,22 +229,13 @@ fn split(function: &str) -> Option<Parts<'_>> {
     }
     let name = words.next().filter(|name| !name.is_empty())?;
     let qualifier = words.next();
-    words.next().is_none().then_some(Parts {
-        account,
-        region,
-        name,
-        qualifier,
-    })
+    words.next().is_none().then_some(Parts { account, region, name, qualifier })
 }
 
 fn is_region(word: &str) -> bool {
     let mut parts = word.split('-');
-    let area = parts
-        .next()
-        .is_some_and(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
-    let number = parts
-        .next_back()
-        .is_some_and(|part| part.len() == 1 && part.as_bytes()[0].is_ascii_digit());
+    let area = parts.next().is_some_and(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
+    let number = parts.next_back().is_some_and(|part| part.len() == 1 && part.as_bytes()[0].is_ascii_digit());
     let between = parts.clone().count();
     area && number && (1..=2).contains(&between) && parts.all(|part| part.bytes().all(|b| b.is_ascii_lowercase()))
 }
@@ -290,12 +260,7 @@ mod tests {
             ("function:f", None, None, None),
             ("123456789012:function:f", Some("123456789012"), None, None),
             ("123456789012:function:f:live", Some("123456789012"), None, Some("live")),
-            (
-                "arn:aws:lambda:eu-west-1:123456789012:function:f",
-                Some("123456789012"),
-                Some("eu-west-1"),
-                None,
-            ),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:f", Some("123456789012"), Some("eu-west-1"), None),
             (
                 "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:$LATEST",
                 Some("123456789012"),
@@ -304,30 +269,18 @@ mod tests {
             ),
         ] {
             let parts = split(text).expect(text);
-            assert_eq!(
-                (parts.name, parts.account, parts.region, parts.qualifier),
-                ("f", account, region, qualifier)
-            );
+            assert_eq!((parts.name, parts.account, parts.region, parts.qualifier), ("f", account, region, qualifier));
         }
         for name in ["us-east-1", "123456789012", "function"] {
-            assert_eq!(
-                split(name).map(|parts| parts.name),
-                Some(name),
-                "a name may look like another part"
-            );
+            assert_eq!(split(name).map(|parts| parts.name), Some(name), "a name may look like another part");
         }
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in [
-            "",
-            ":",
-            "a:b:c",
-            "arn:aws:lambda:f",
-            "arn:aws:s3:::bucket",
-            "arn:aws:lambda:us-east-1:1:function:f",
-        ] {
+        for text in
+            ["", ":", "a:b:c", "arn:aws:lambda:f", "arn:aws:s3:::bucket", "arn:aws:lambda:us-east-1:1:function:f"]
+        {
             assert!(split(text).is_none(), "{text}");
         }
     }

@@ -12,9 +12,7 @@ const PAGE_ITEMS_MAX: usize = 50;
 
 /// How many items to return.
 pub(crate) fn page_size(max_items: Option<i32>) -> usize {
-    max_items
-        .and_then(|max| usize::try_from(max).ok())
-        .map_or(PAGE_ITEMS_MAX, |max| max.min(PAGE_ITEMS_MAX))
+    max_items.and_then(|max| usize::try_from(max).ok()).map_or(PAGE_ITEMS_MAX, |max| max.min(PAGE_ITEMS_MAX))
 }
 
 /// The key after which to continue.
@@ -22,9 +20,7 @@ pub(crate) fn read_marker(marker: Option<&str>) -> Result<Option<Key>, Error> {
     let read = |marker: &str| Key::from_bytes(&STANDARD.decode(marker).ok()?).ok();
     match marker.filter(|marker| !marker.is_empty()) {
         None => Ok(None),
-        Some(marker) => read(marker)
-            .map(Some)
-            .ok_or_else(|| invalid("Invalid pagination token")),
+        Some(marker) => read(marker).map(Some).ok_or_else(|| invalid("Invalid pagination token")),
     }
 }
 

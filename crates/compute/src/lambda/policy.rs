@@ -98,11 +98,7 @@ impl Policy {
 
     /// The policy as JSON.
     pub(crate) fn document(&self) -> String {
-        let document = Document {
-            version: "2012-10-17",
-            id: "default",
-            statement: &self.statements,
-        };
+        let document = Document { version: "2012-10-17", id: "default", statement: &self.statements };
         serde_json::to_string(&document).unwrap_or_default()
     }
 }
@@ -116,10 +112,7 @@ impl Statement {
     /// Adds a condition, if there is a value for it.
     pub(crate) fn when(mut self, operator: &str, key: &str, value: Option<impl Into<String>>) -> Statement {
         if let Some(value) = value {
-            self.condition
-                .entry(operator.to_owned())
-                .or_default()
-                .insert(key.to_owned(), value.into());
+            self.condition.entry(operator.to_owned()).or_default().insert(key.to_owned(), value.into());
         }
         self
     }
@@ -133,20 +126,14 @@ impl Principal {
         }
         // `alexa-appkit.amazon.com` is the one service outside of amazonaws.com.
         if text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn") || text.ends_with(".amazon.com") {
-            return Ok(Principal::Service {
-                service: text.to_owned(),
-            });
+            return Ok(Principal::Service { service: text.to_owned() });
         }
         if AccountId::parse(text).is_some() {
-            return Ok(Principal::Aws {
-                arn: format!("arn:{partition}:iam::{text}:root"),
-            });
+            return Ok(Principal::Aws { arn: format!("arn:{partition}:iam::{text}:root") });
         }
         if Arn::parse(text).is_some_and(|arn| arn.service == "iam" || arn.service == "sts") {
             return Ok(Principal::Aws { arn: text.to_owned() });
         }
-        Err(invalid(
-            "The provided principal was invalid. Please check the principal and try again.",
-        ))
+        Err(invalid("The provided principal was invalid. Please check the principal and try again."))
     }
 }

@@ -142,11 +142,7 @@ impl Record for Secret {}
 impl VersionRecord {
     /// `$LATEST` or the number.
     pub(crate) fn version(&self) -> String {
-        if self.number == 0 {
-            "$LATEST".to_owned()
-        } else {
-            self.number.to_string()
-        }
+        if self.number == 0 { "$LATEST".to_owned() } else { self.number.to_string() }
     }
 
     /// True while it is between two states.

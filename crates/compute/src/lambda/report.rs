@@ -43,12 +43,9 @@ pub(crate) fn function_error(
     now: Timestamp,
 ) -> Result<FunctionError, String> {
     let error = match failure {
-        Failure::Function { payload, error_type } => FunctionError {
-            payload: payload.clone(),
-            error_type: error_type.clone(),
-            status: None,
-            line: None,
-        },
+        Failure::Function { payload, error_type } => {
+            FunctionError { payload: payload.clone(), error_type: error_type.clone(), status: None, line: None }
+        }
         Failure::InitError { payload, error_type } => FunctionError {
             payload: payload.clone(),
             error_type: error_type.clone(),
@@ -182,7 +179,9 @@ fn init_reports(outcome: &Outcome) -> impl Iterator<Item = String> {
         let ms = to_ms(attempt.duration);
         match &attempt.status {
             InitStatus::Done => None,
-            InitStatus::TimedOut => Some(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: timeout\n")),
+            InitStatus::TimedOut => {
+                Some(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: timeout\n"))
+            }
             InitStatus::Failed { error_type } => Some(format!(
                 "INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n"
             )),

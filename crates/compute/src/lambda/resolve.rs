@@ -90,10 +90,7 @@ impl Cache {
         if functions.len() >= FUNCTIONS_MAX {
             functions.clear();
         }
-        functions
-            .entry(target.function())
-            .or_default()
-            .insert(target.clone(), Arc::clone(resolved));
+        functions.entry(target.function()).or_default().insert(target.clone(), Arc::clone(resolved));
     }
 
     fn forget(&self, target: &Target) {
@@ -147,12 +144,7 @@ impl Lambda {
 impl Resolved {
     fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
-        let VersionRecord {
-            settings,
-            revision_id,
-            deployment_id,
-            ..
-        } = version;
+        let VersionRecord { settings, revision_id, deployment_id, .. } = version;
         Resolved {
             account: target.account,
             region: target.region.clone(),

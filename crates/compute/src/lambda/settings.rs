@@ -82,25 +82,12 @@ impl NotBuilt<'_> {
         let text = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
         let list = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
         let asked = [
-            (
-                "VpcConfig",
-                self.vpc_config
-                    .is_some_and(|v| list(&v.subnet_ids) || list(&v.security_group_ids)),
-            ),
-            (
-                "DeadLetterConfig",
-                self.dead_letter_config.is_some_and(|d| text(d.target_arn.as_deref())),
-            ),
+            ("VpcConfig", self.vpc_config.is_some_and(|v| list(&v.subnet_ids) || list(&v.security_group_ids))),
+            ("DeadLetterConfig", self.dead_letter_config.is_some_and(|d| text(d.target_arn.as_deref()))),
             ("KMSKeyArn", text(self.kms_key_arn)),
-            (
-                "TracingConfig.Mode=Active",
-                self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active)),
-            ),
+            ("TracingConfig.Mode=Active", self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active))),
             ("Layers", self.layers.is_some_and(|layers| !layers.is_empty())),
-            (
-                "FileSystemConfigs",
-                self.file_system_configs.is_some_and(|configs| !configs.is_empty()),
-            ),
+            ("FileSystemConfigs", self.file_system_configs.is_some_and(|configs| !configs.is_empty())),
             (
                 "ImageConfig",
                 self.image_config.is_some_and(|image| {
@@ -160,9 +147,8 @@ impl Settings {
         let positive = |number: i32| u32::try_from(number).unwrap_or_default();
         self.timeout_secs = change.timeout.map_or(self.timeout_secs, positive);
         self.memory_mb = change.memory_size.map_or(self.memory_mb, positive);
-        self.ephemeral_storage_mb = change
-            .ephemeral_storage
-            .map_or(self.ephemeral_storage_mb, |storage| positive(storage.size));
+        self.ephemeral_storage_mb =
+            change.ephemeral_storage.map_or(self.ephemeral_storage_mb, |storage| positive(storage.size));
         self.architecture = change.architecture.unwrap_or(self.architecture);
         self.role = change.role.unwrap_or(self.role);
         self.handler = change.handler.unwrap_or(self.handler);
@@ -177,32 +163,14 @@ impl Logging {
         let format = change.log_format.unwrap_or(self.format);
         let group = change.log_group.clone().unwrap_or_else(|| self.group.clone());
         if format == LogFormat::Json {
-            let application = change
-                .application_log_level
-                .or(self.application_level)
-                .unwrap_or(LogLevel::Info);
-            let system = change
-                .system_log_level
-                .or(self.system_level)
-                .unwrap_or(SystemLogLevel::Info);
-            return Ok(Logging {
-                format,
-                application_level: Some(application),
-                system_level: Some(system),
-                group,
-            });
+            let application = change.application_log_level.or(self.application_level).unwrap_or(LogLevel::Info);
+            let system = change.system_log_level.or(self.system_level).unwrap_or(SystemLogLevel::Info);
+            return Ok(Logging { format, application_level: Some(application), system_level: Some(system), group });
         }
         if change.application_log_level.is_some() || change.system_log_level.is_some() {
-            return Err(invalid(
-                "ApplicationLogLevel and SystemLogLevel can only be set when LogFormat is JSON.",
-            ));
+            return Err(invalid("ApplicationLogLevel and SystemLogLevel can only be set when LogFormat is JSON."));
         }
-        Ok(Logging {
-            format,
-            application_level: None,
-            system_level: None,
-            group,
-        })
+        Ok(Logging { format, application_level: None, system_level: None, group })
     }
 }
 
@@ -220,11 +188,7 @@ fn check_environment(variables: &BTreeMap<String, String>) -> Result<(), Error> 
     if let Some((name, _)) = variables.iter().find(|(_, value)| value.contains('\0')) {
         return Err(invalid(format!("The environment variable {name} contains a NUL character.")));
     }
-    let reserved: Vec<&str> = RESERVED_VARIABLES
-        .iter()
-        .copied()
-        .filter(|name| variables.contains_key(*name))
-        .collect();
+    let reserved: Vec<&str> = RESERVED_VARIABLES.iter().copied().filter(|name| variables.contains_key(*name)).collect();
     if !reserved.is_empty() {
         return Err(invalid(format!(
             "Lambda was unable to configure your environment variables because the environment variables you have \

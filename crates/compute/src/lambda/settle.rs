@@ -60,16 +60,7 @@ impl Lambda {
             let (Some(account), Some(region)) = (AccountId::parse(&account), Region::parse(&region)) else {
                 continue;
             };
-            self.settle(
-                &Target {
-                    account,
-                    region,
-                    name,
-                    qualifier: None,
-                },
-                number,
-            )
-            .await?;
+            self.settle(&Target { account, region, name, qualifier: None }, number).await?;
         }
         Ok(())
     }
@@ -84,11 +75,7 @@ impl Lambda {
 
     async fn unsettled(&self, target: &Target, number: u64) -> Result<Option<VersionRecord>, Failure> {
         let version = match number {
-            0 => self
-                .store
-                .get(FUNCTIONS, &target.key())
-                .await?
-                .map(|function| function.latest),
+            0 => self.store.get(FUNCTIONS, &target.key()).await?.map(|function| function.latest),
             _ => self.store.get(VERSIONS, &target.version_key(number)).await?,
         };
         Ok(version.filter(VersionRecord::is_settling))

@@ -38,12 +38,7 @@ impl LogSink for Nobody {
 impl Credentials for Nobody {
     fn for_role(&self, _role: &Arn, _session: &str, _lifetime_secs: u32, now: Timestamp) -> RoleCredentials {
         let text = String::new;
-        RoleCredentials {
-            access_key_id: text(),
-            secret_access_key: text(),
-            session_token: text(),
-            expires: now,
-        }
+        RoleCredentials { access_key_id: text(), secret_access_key: text(), session_token: text(), expires: now }
     }
 }
 
@@ -61,24 +56,12 @@ impl World {
     async fn with_settle_delay(settle_delay: Duration) -> World {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
         let store = Store::in_memory(store::system_clock());
-        World::open(
-            directory,
-            store,
-            Clock::held(Timestamp::from_secs(1_795_363_200)),
-            settle_delay,
-        )
-        .await
+        World::open(directory, store, Clock::held(Timestamp::from_secs(1_795_363_200)), settle_delay).await
     }
 
     /// The same state under a new process, whose states settle at once.
     pub(crate) async fn restart(&self) -> World {
-        World::open(
-            self.directory.clone(),
-            self.store.clone(),
-            self.clock.clone(),
-            Duration::ZERO,
-        )
-        .await
+        World::open(self.directory.clone(), self.store.clone(), self.clock.clone(), Duration::ZERO).await
     }
 
     async fn open(directory: Arc<TempDir>, store: Store, clock: Clock, settle_delay: Duration) -> World {
@@ -90,20 +73,10 @@ impl World {
             async_retry_delay: Duration::ZERO,
             settle_delay,
         };
-        let ports = Ports {
-            engine: no_engine(&directory).await,
-            logs: Arc::new(Nobody),
-            credentials: Arc::new(Nobody),
-        };
-        let lambda = Lambda::open(config, store.clone(), clock.clone(), ports)
-            .await
-            .expect("lambda opens");
-        World {
-            lambda,
-            store,
-            clock,
-            directory,
-        }
+        let ports =
+            Ports { engine: no_engine(&directory).await, logs: Arc::new(Nobody), credentials: Arc::new(Nobody) };
+        let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
+        World { lambda, store, clock, directory }
     }
 
     /// The default account's root in us-east-1.
@@ -119,10 +92,7 @@ impl World {
     pub(crate) async fn call_as<O: Operation<Lambda>>(&self, cx: &Cx, operation: O) -> Result<O::Output, Error> {
         let value = operation.into_value();
         shape::validate::check(O::SCHEMA, &value)?;
-        O::from_value(value)
-            .expect("a validated value fits")
-            .run(&self.lambda, cx)
-            .await
+        O::from_value(value).expect("a validated value fits").run(&self.lambda, cx).await
     }
 
     /// Creates a Python function and waits until it is active.
@@ -143,16 +113,11 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, settled)
-            .await
-            .expect("the function settles")
+        tokio::time::timeout(PATIENCE, settled).await.expect("the function settles")
     }
 
     pub(crate) async fn configuration(&self, name: &str) -> FunctionConfiguration {
-        let get = GetFunctionConfiguration {
-            function_name: name.into(),
-            qualifier: None,
-        };
+        let get = GetFunctionConfiguration { function_name: name.into(), qualifier: None };
         self.call(get).await.expect("the function is there")
     }
 
@@ -188,12 +153,7 @@ impl World {
 async fn no_engine(directory: &TempDir) -> Engine {
     let mut config = sandbox::Config::new(directory.path().join("engine"));
     config.isolation = Isolation::Process;
-    config.pools = PoolTargets {
-        python: 0,
-        node: 0,
-        java: 0,
-        zygotes: false,
-    };
+    config.pools = PoolTargets { python: 0, node: 0, java: 0, zygotes: false };
     Engine::start(config).await.expect("an engine starts")
 }
 
@@ -211,29 +171,17 @@ pub(crate) fn python(name: &str) -> CreateFunction {
 
 /// A zip whose content depends on the text.
 pub(crate) fn app(text: &str) -> Bytes {
-    zip_of(&[(
-        "app.py",
-        format!("def handler(event, context):\n    return {text}\n").as_bytes(),
-    )])
+    zip_of(&[("app.py", format!("def handler(event, context):\n    return {text}\n").as_bytes())])
 }
 
 pub(crate) fn zip(bytes: Bytes) -> FunctionCode {
-    FunctionCode {
-        zip_file: Some(bytes),
-        ..FunctionCode::default()
-    }
+    FunctionCode { zip_file: Some(bytes), ..FunctionCode::default() }
 }
 
 /// Asserts AWS's code and (the beginning of) AWS's words.
 #[track_caller]
 pub(crate) fn refused<T>(answer: Result<T, Error>, status: u16, code: &str, words: &str) {
-    let error = answer
-        .err()
-        .unwrap_or_else(|| panic!("should have been refused: {words}"));
+    let error = answer.err().unwrap_or_else(|| panic!("should have been refused: {words}"));
     assert_eq!((error.status, error.code.as_ref()), (status, code), "{error}");
-    assert!(
-        error.message.starts_with(words),
-        "{}\n  should begin with\n{words}",
-        error.message
-    );
+    assert!(error.message.starts_with(words), "{}\n  should begin with\n{words}", error.message);
 }

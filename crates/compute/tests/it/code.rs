@@ -16,20 +16,9 @@ const LINK: u32 = 0o120_777;
 
 async fn refuse(package: Bytes, why: &str) {
     let world = World::new().await;
-    let answer = world
-        .call(CreateFunction {
-            code: zip(package),
-            ..python("f")
-        })
-        .await;
-    let error = answer
-        .err()
-        .unwrap_or_else(|| panic!("{why}: should have been refused"));
-    assert_eq!(
-        (error.status, error.code.as_ref(), error.message.as_str()),
-        (400, INVALID, UNREADABLE),
-        "{why}"
-    );
+    let answer = world.call(CreateFunction { code: zip(package), ..python("f") }).await;
+    let error = answer.err().unwrap_or_else(|| panic!("{why}: should have been refused"));
+    assert_eq!((error.status, error.code.as_ref(), error.message.as_str()), (400, INVALID, UNREADABLE), "{why}");
     world.without_code().await;
 }
 
@@ -44,25 +33,12 @@ async fn a_tree_is_read_only_and_keeps_executables_and_links() {
         Entry::new("lib/libx.so", b"../bin/run", LINK),
         Entry::new("app.py", b"x = 1", FILE),
     ]);
-    world
-        .call(CreateFunction {
-            code: zip(package),
-            ..python("f")
-        })
-        .await
-        .unwrap();
+    world.call(CreateFunction { code: zip(package), ..python("f") }).await.unwrap();
     let tree = world.directory.path().join("code").join(&world.trees()[0]);
     let mode = |path: &str| fs::symlink_metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(
-        (mode("bin"), mode("bin/run"), mode("secret.txt")),
-        (0o555, 0o555, 0o444)
-    );
+    assert_eq!((mode("bin"), mode("bin/run"), mode("secret.txt")), (0o555, 0o555, 0o444));
     assert_eq!((mode("from-windows.txt"), mode("lib"), mode("")), (0o444, 0o555, 0o555));
-    assert_eq!(
-        fs::read(tree.join("lib/libx.so")).unwrap(),
-        b"#!/bin/sh\n",
-        "the link leads to the file"
-    );
+    assert_eq!(fs::read(tree.join("lib/libx.so")).unwrap(), b"#!/bin/sh\n", "the link leads to the file");
 }
 
 #[tokio::test]
@@ -88,14 +64,7 @@ async fn paths_that_leave_the_tree_are_refused() {
 #[tokio::test]
 async fn links_that_leave_the_tree_are_refused() {
     for target in ["/etc/passwd", "../x", "a/../../x", "..", "", "l"] {
-        refuse(
-            archive(&[
-                Entry::new("app.py", b"x", FILE),
-                Entry::new("l", target.as_bytes(), LINK),
-            ]),
-            target,
-        )
-        .await;
+        refuse(archive(&[Entry::new("app.py", b"x", FILE), Entry::new("l", target.as_bytes(), LINK)]), target).await;
     }
     // As text `d/e/p/../..` is `d`; but `p` leads to the root, and its grandparent is outside.
     let through = archive(&[
@@ -104,27 +73,16 @@ async fn links_that_leave_the_tree_are_refused() {
         Entry::new("out", b"d/e/p/../..", LINK),
     ]);
     refuse(through, "a link through a link").await;
-    let into = archive(&[
-        Entry::new("d", b"e", LINK),
-        Entry::new("e/x", b"x", FILE),
-        Entry::new("d/y", b"x", FILE),
-    ]);
+    let into = archive(&[Entry::new("d", b"e", LINK), Entry::new("e/x", b"x", FILE), Entry::new("d/y", b"x", FILE)]);
     refuse(into, "a file written through a link").await;
 }
 
 #[tokio::test]
 async fn odd_entries_are_refused() {
-    for (mode, kind) in [
-        (0o020_666, "character device"),
-        (0o060_666, "block device"),
-        (0o010_666, "pipe"),
-        (0o140_666, "socket"),
-    ] {
-        refuse(
-            archive(&[Entry::new("app.py", b"x", FILE), Entry::new("odd", b"", mode)]),
-            kind,
-        )
-        .await;
+    for (mode, kind) in
+        [(0o020_666, "character device"), (0o060_666, "block device"), (0o010_666, "pipe"), (0o140_666, "socket")]
+    {
+        refuse(archive(&[Entry::new("app.py", b"x", FILE), Entry::new("odd", b"", mode)]), kind).await;
     }
     let twice = archive(&[Entry::new("app.py", b"x", FILE), Entry::new("app.py", b"y", FILE)]);
     refuse(twice, "one name twice").await;
@@ -137,17 +95,9 @@ async fn odd_entries_are_refused() {
 #[tokio::test]
 async fn entries_that_lie_about_their_size_are_refused() {
     let data = deflated_zeros(5_000_000);
-    let liar = Entry {
-        deflated: true,
-        declared_bytes: 100,
-        ..Entry::new("app.py", &data, FILE)
-    };
+    let liar = Entry { deflated: true, declared_bytes: 100, ..Entry::new("app.py", &data, FILE) };
     refuse(archive(&[liar]), "larger than it says").await;
-    let liar = Entry {
-        deflated: true,
-        declared_bytes: 6_000_000,
-        ..Entry::new("app.py", &data, FILE)
-    };
+    let liar = Entry { deflated: true, declared_bytes: 6_000_000, ..Entry::new("app.py", &data, FILE) };
     refuse(archive(&[liar]), "smaller than it says").await;
 }
 
@@ -155,24 +105,10 @@ async fn entries_that_lie_about_their_size_are_refused() {
 async fn a_declared_bomb_is_refused_before_it_is_unpacked() {
     let world = World::new().await;
     let data = deflated_zeros(1000);
-    let bomb = |name: &str| Entry {
-        deflated: true,
-        declared_bytes: 131_072_000,
-        ..Entry::new(name, &data, FILE)
-    };
+    let bomb = |name: &str| Entry { deflated: true, declared_bytes: 131_072_000, ..Entry::new(name, &data, FILE) };
     let package = archive(&[bomb("a"), bomb("b")]);
-    let answer = world
-        .call(CreateFunction {
-            code: zip(package),
-            ..python("f")
-        })
-        .await;
-    refused(
-        answer,
-        400,
-        INVALID,
-        "Unzipped size must be smaller than 262144000 bytes",
-    );
+    let answer = world.call(CreateFunction { code: zip(package), ..python("f") }).await;
+    refused(answer, 400, INVALID, "Unzipped size must be smaller than 262144000 bytes");
     world.without_code().await;
 }
 
@@ -191,10 +127,7 @@ async fn empty_and_missing_code_is_refused() {
         INVALID,
         "Please provide a source for function code.",
     );
-    let both = FunctionCode {
-        s3_bucket: Some("bucket".to_owned()),
-        ..zip(app("1"))
-    };
+    let both = FunctionCode { s3_bucket: Some("bucket".to_owned()), ..zip(app("1")) };
     let words = "Please do not provide other FunctionCode parameters when providing a ZipFile.";
     refused(world.call(with(both)).await, 400, INVALID, words);
     let s3 = FunctionCode {
@@ -202,12 +135,7 @@ async fn empty_and_missing_code_is_refused() {
         s3_key: Some("key".to_owned()),
         ..FunctionCode::default()
     };
-    refused(
-        world.call(with(s3)).await,
-        501,
-        "NotImplemented",
-        "lambda's setting Code.S3Bucket",
-    );
+    refused(world.call(with(s3)).await, 501, "NotImplemented", "lambda's setting Code.S3Bucket");
     world.without_code().await;
 }
 
@@ -216,12 +144,7 @@ async fn a_zip_over_50_megabytes_is_refused_unread() {
     let world = World::new().await;
     let huge = Bytes::from(vec![0; 52_428_801]);
     let words = "Request must be smaller than 70167211 bytes for the CreateFunction operation";
-    let answer = world
-        .call(CreateFunction {
-            code: zip(huge),
-            ..python("f")
-        })
-        .await;
+    let answer = world.call(CreateFunction { code: zip(huge), ..python("f") }).await;
     refused(answer, 413, "RequestEntityTooLargeException", words);
 }
 
@@ -238,18 +161,8 @@ async fn the_hot_reload_bucket_uses_a_directory_in_place() {
         };
         CreateFunction { code, ..python("f") }
     };
-    refused(
-        world.call(with("source")).await,
-        400,
-        INVALID,
-        "S3Key of the bucket hot-reload must be the absolute path",
-    );
-    refused(
-        world.call(with("/no/such/directory")).await,
-        400,
-        INVALID,
-        "S3Key of the bucket hot-reload",
-    );
+    refused(world.call(with("source")).await, 400, INVALID, "S3Key of the bucket hot-reload must be the absolute path");
+    refused(world.call(with("/no/such/directory")).await, 400, INVALID, "S3Key of the bucket hot-reload");
     let shown = world.call(with(directory.to_str().unwrap())).await.unwrap();
     assert_eq!(shown.code_sha256.as_deref(), Some("hot-reloading-hash-not-available"));
     world.settled("f").await;
@@ -263,31 +176,18 @@ async fn the_hot_reload_bucket_uses_a_directory_in_place() {
 async fn the_code_link_serves_the_zip_for_ten_minutes() {
     let world = World::new().await;
     world.create("f").await;
-    let got = world
-        .call(GetFunction {
-            function_name: "f".into(),
-            qualifier: None,
-        })
-        .await
-        .unwrap();
+    let got = world.call(GetFunction { function_name: "f".into(), qualifier: None }).await.unwrap();
     let location = got.code.unwrap().location.unwrap();
     let rest = location.strip_prefix("http://localhost:4566").expect(&location);
     let (path, query) = rest.split_once('?').unwrap();
     assert_eq!(world.lambda.code_download(path, query).await, Some(app("1")));
-    assert_eq!(
-        world.restart().await.lambda.code_download(path, query).await,
-        Some(app("1")),
-        "after a restart too"
-    );
+    assert_eq!(world.restart().await.lambda.code_download(path, query).await, Some(app("1")), "after a restart too");
     let forged = query.replace("sig=", "sig=00");
     let later = query.replacen("expires=1", "expires=2", 1);
     for bad in ["", "expires=1", forged.as_str(), later.as_str()] {
         assert_eq!(world.lambda.code_download(path, bad).await, None, "{bad}");
     }
-    assert_eq!(
-        world.lambda.code_download("/_updraft/lambda/code/../x", query).await,
-        None
-    );
+    assert_eq!(world.lambda.code_download("/_updraft/lambda/code/../x", query).await, None);
     world.clock.advance_ms(601_000);
     assert_eq!(world.lambda.code_download(path, query).await, None, "too late");
 }

@@ -1,10 +1,7 @@
 //! Lambda's operations, called in-process over a store in memory: what AWS's clients cannot provoke or would have to wait
 //! for. Real clients against the real server are in the repository's `tests/`.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test's helpers too, what is not there fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test's helpers too, what is not there fails the test")]
 
 mod cloud_in_memory;
 mod code;

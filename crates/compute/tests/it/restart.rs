@@ -49,12 +49,7 @@ async fn code_that_nobody_came_to_refer_to_is_removed_on_start() {
     std::fs::create_dir(&orphan).unwrap();
     let next = world.restart().await;
     assert_eq!(next.trees().len(), 1);
-    next.call(DeleteFunction {
-        function_name: "f".into(),
-        qualifier: None,
-    })
-    .await
-    .unwrap();
+    next.call(DeleteFunction { function_name: "f".into(), qualifier: None }).await.unwrap();
     next.without_code().await;
 }
 
@@ -63,22 +58,10 @@ async fn resolving_gives_what_an_invocation_needs() {
     let world = World::new().await;
     world.create("f").await;
     let resolved = world.lambda.resolve(&world.cx(), "f:$LATEST", None).await.unwrap();
-    assert_eq!(
-        (resolved.runtime.as_str(), resolved.handler.as_str()),
-        ("python3.12", "app.handler")
-    );
-    assert_eq!(
-        (resolved.version.as_str(), resolved.memory_mb, resolved.timeout_secs),
-        ("$LATEST", 128, 3)
-    );
-    assert_eq!(
-        resolved.invoked_arn.to_string(),
-        "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST"
-    );
-    assert_eq!(
-        resolved.function_arn.to_string(),
-        "arn:aws:lambda:us-east-1:000000000000:function:f"
-    );
+    assert_eq!((resolved.runtime.as_str(), resolved.handler.as_str()), ("python3.12", "app.handler"));
+    assert_eq!((resolved.version.as_str(), resolved.memory_mb, resolved.timeout_secs), ("$LATEST", 128, 3));
+    assert_eq!(resolved.invoked_arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST");
+    assert_eq!(resolved.function_arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:f");
     assert_eq!(resolved.log_group, "/aws/lambda/f");
     assert!(resolved.code.path().join("app.py").is_file());
     let again = world.lambda.resolve(&world.cx(), "f:$LATEST", None).await.unwrap();
@@ -111,31 +94,13 @@ async fn every_change_empties_the_cache() {
     world.create("f").await;
     let resolve = async || world.lambda.resolve(&world.cx(), "f", None).await;
     assert_eq!(resolve().await.unwrap().timeout_secs, 3);
-    let update = UpdateFunctionConfiguration {
-        function_name: "f".into(),
-        timeout: Some(7),
-        ..Default::default()
-    };
+    let update = UpdateFunctionConfiguration { function_name: "f".into(), timeout: Some(7), ..Default::default() };
     world.call(update).await.unwrap();
     assert_eq!(resolve().await.unwrap().timeout_secs, 7);
     let settled = world.settled("f").await;
-    assert_eq!(
-        Some(&resolve().await.unwrap().revision_id),
-        settled.revision_id.as_ref()
-    );
-    world
-        .call(DeleteFunction {
-            function_name: "f".into(),
-            qualifier: None,
-        })
-        .await
-        .unwrap();
-    refused(
-        resolve().await,
-        404,
-        "ResourceNotFoundException",
-        "Function not found: ",
-    );
+    assert_eq!(Some(&resolve().await.unwrap().revision_id), settled.revision_id.as_ref());
+    world.call(DeleteFunction { function_name: "f".into(), qualifier: None }).await.unwrap();
+    refused(resolve().await, 404, "ResourceNotFoundException", "Function not found: ");
 }
 
 #[tokio::test]
@@ -155,16 +120,10 @@ async fn permissions_leave_environments_alone() {
     let after = resolve().await;
     assert_ne!(after.revision_id, before.revision_id);
     assert_eq!(after.deployment_id, before.deployment_id);
-    let update = UpdateFunctionConfiguration {
-        function_name: "f".into(),
-        ..Default::default()
-    };
+    let update = UpdateFunctionConfiguration { function_name: "f".into(), ..Default::default() };
     world.call(update).await.unwrap();
     let updated = resolve().await;
-    assert_ne!(
-        updated.deployment_id, before.deployment_id,
-        "an update begins anew, even one that changes nothing"
-    );
+    assert_ne!(updated.deployment_id, before.deployment_id, "an update begins anew, even one that changes nothing");
     world.settled("f").await;
     assert_eq!(resolve().await.deployment_id, updated.deployment_id);
 }
@@ -174,11 +133,7 @@ async fn code_in_use_outlives_its_function() {
     let world = World::new().await;
     world.create("f").await;
     let running = world.lambda.resolve(&world.cx(), "f", None).await.unwrap();
-    let update = UpdateFunctionCode {
-        function_name: "f".into(),
-        zip_file: Some(app("2")),
-        ..Default::default()
-    };
+    let update = UpdateFunctionCode { function_name: "f".into(), zip_file: Some(app("2")), ..Default::default() };
     world.call(update).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), async {
         while world.store.blobs().list().await.unwrap().len() > 1 {
@@ -187,10 +142,7 @@ async fn code_in_use_outlives_its_function() {
     })
     .await
     .expect("the old zip goes");
-    assert!(
-        running.code.path().join("app.py").is_file(),
-        "a running environment keeps its files"
-    );
+    assert!(running.code.path().join("app.py").is_file(), "a running environment keeps its files");
     drop(running);
     world.with_trees(1).await; // then they go
 }
@@ -203,22 +155,10 @@ async fn equal_code_is_kept_once() {
     other.code = zip(app("1"));
     world.call(other).await.unwrap();
     assert_eq!(world.trees().len(), 1);
-    world
-        .call(DeleteFunction {
-            function_name: "f".into(),
-            qualifier: None,
-        })
-        .await
-        .unwrap();
+    world.call(DeleteFunction { function_name: "f".into(), qualifier: None }).await.unwrap();
     world.restart().await; // which removes what is unused
     assert_eq!(world.trees().len(), 1, "another function still has it");
     world.lambda.resolve(&world.cx(), "g", None).await.unwrap();
-    world
-        .call(DeleteFunction {
-            function_name: "g".into(),
-            qualifier: None,
-        })
-        .await
-        .unwrap();
+    world.call(DeleteFunction { function_name: "g".into(), qualifier: None }).await.unwrap();
     world.without_code().await;
 }

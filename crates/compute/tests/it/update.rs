@@ -8,18 +8,11 @@ use compute::lambda::operations::{UpdateFunctionCode, UpdateFunctionConfiguratio
 use crate::cloud_in_memory::{World, app, python, refused};
 
 fn new_code(text: &str) -> UpdateFunctionCode {
-    UpdateFunctionCode {
-        function_name: "f".into(),
-        zip_file: Some(app(text)),
-        ..UpdateFunctionCode::default()
-    }
+    UpdateFunctionCode { function_name: "f".into(), zip_file: Some(app(text)), ..UpdateFunctionCode::default() }
 }
 
 fn settings() -> UpdateFunctionConfiguration {
-    UpdateFunctionConfiguration {
-        function_name: "f".into(),
-        ..UpdateFunctionConfiguration::default()
-    }
+    UpdateFunctionConfiguration { function_name: "f".into(), ..UpdateFunctionConfiguration::default() }
 }
 
 const CONFLICT: &str = "ResourceConflictException";
@@ -33,10 +26,7 @@ async fn an_update_is_in_progress_then_successful() {
     world.clock.advance_ms(1_234);
     let updated = world.call(new_code("2")).await.unwrap();
     assert_eq!(updated.last_update_status.as_deref(), Some("InProgress"));
-    assert_eq!(
-        updated.last_update_status_reason.as_deref(),
-        Some("The function is being created.")
-    );
+    assert_eq!(updated.last_update_status_reason.as_deref(), Some("The function is being created."));
     assert_eq!(updated.last_update_status_reason_code.as_deref(), Some("Creating"));
     assert_eq!(updated.state.as_deref(), Some("Active"), "it can be invoked meanwhile");
     assert_eq!(updated.last_modified.as_deref(), Some("2026-11-22T16:00:01.234+0000"));
@@ -45,10 +35,7 @@ async fn an_update_is_in_progress_then_successful() {
     assert_eq!(after.last_update_status_reason, None);
     assert_ne!(after.code_sha256, before.code_sha256);
     let revisions = [before.revision_id, updated.revision_id, after.revision_id];
-    assert!(
-        revisions[0] != revisions[1] && revisions[1] != revisions[2],
-        "{revisions:?}"
-    );
+    assert!(revisions[0] != revisions[1] && revisions[1] != revisions[2], "{revisions:?}");
     world.with_trees(1).await; // the old one goes when nothing refers to it
 }
 
@@ -73,27 +60,13 @@ async fn only_the_latest_revision_is_taken() {
     let world = World::new().await;
     let created = world.call(python("f")).await.unwrap();
     let active = world.settled("f").await;
-    let stale = UpdateFunctionCode {
-        revision_id: created.revision_id.clone(),
-        ..new_code("2")
-    };
+    let stale = UpdateFunctionCode { revision_id: created.revision_id.clone(), ..new_code("2") };
     refused(world.call(stale).await, 412, "PreconditionFailedException", STALE);
-    let stale = UpdateFunctionConfiguration {
-        revision_id: created.revision_id,
-        timeout: Some(9),
-        ..settings()
-    };
+    let stale = UpdateFunctionConfiguration { revision_id: created.revision_id, timeout: Some(9), ..settings() };
     refused(world.call(stale).await, 412, "PreconditionFailedException", STALE);
     let unchanged = world.configuration("f").await;
-    assert_eq!(
-        (unchanged.timeout, &unchanged.revision_id),
-        (Some(3), &active.revision_id)
-    );
-    let fresh = UpdateFunctionConfiguration {
-        revision_id: active.revision_id,
-        timeout: Some(9),
-        ..settings()
-    };
+    assert_eq!((unchanged.timeout, &unchanged.revision_id), (Some(3), &active.revision_id));
+    let fresh = UpdateFunctionConfiguration { revision_id: active.revision_id, timeout: Some(9), ..settings() };
     assert_eq!(world.call(fresh).await.unwrap().timeout, Some(9));
 }
 
@@ -101,60 +74,24 @@ async fn only_the_latest_revision_is_taken() {
 async fn what_is_absent_stays_and_what_is_given_replaces() {
     let world = World::new().await;
     world.create("f").await;
-    let variables = |key: &str| Environment {
-        variables: Some(BTreeMap::from([(key.to_owned(), "1".to_owned())])),
-    };
+    let variables = |key: &str| Environment { variables: Some(BTreeMap::from([(key.to_owned(), "1".to_owned())])) };
     let update = UpdateFunctionConfiguration {
         description: Some("new".to_owned()),
         memory_size: Some(256),
         environment: Some(variables("ONE")),
-        logging_config: Some(LoggingConfig {
-            log_format: Some(LogFormat::Json),
-            ..LoggingConfig::default()
-        }),
+        logging_config: Some(LoggingConfig { log_format: Some(LogFormat::Json), ..LoggingConfig::default() }),
         ..settings()
     };
     world.call(update).await.unwrap();
     world.settled("f").await;
-    world
-        .call(UpdateFunctionConfiguration {
-            environment: Some(variables("TWO")),
-            ..settings()
-        })
-        .await
-        .unwrap();
+    world.call(UpdateFunctionConfiguration { environment: Some(variables("TWO")), ..settings() }).await.unwrap();
     let shown = world.settled("f").await;
-    assert_eq!(
-        (shown.description.as_deref(), shown.memory_size),
-        (Some("new"), Some(256))
-    );
-    assert_eq!(
-        shown
-            .environment
-            .unwrap()
-            .variables
-            .unwrap()
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["TWO"]
-    );
-    let text = LoggingConfig {
-        log_format: Some(LogFormat::Text),
-        ..LoggingConfig::default()
-    };
-    world
-        .call(UpdateFunctionConfiguration {
-            logging_config: Some(text),
-            ..settings()
-        })
-        .await
-        .unwrap();
+    assert_eq!((shown.description.as_deref(), shown.memory_size), (Some("new"), Some(256)));
+    assert_eq!(shown.environment.unwrap().variables.unwrap().into_keys().collect::<Vec<_>>(), ["TWO"]);
+    let text = LoggingConfig { log_format: Some(LogFormat::Text), ..LoggingConfig::default() };
+    world.call(UpdateFunctionConfiguration { logging_config: Some(text), ..settings() }).await.unwrap();
     let logging = world.settled("f").await.logging_config.unwrap();
-    assert_eq!(
-        (logging.application_log_level, logging.system_log_level),
-        (None, None),
-        "levels go with JSON"
-    );
+    assert_eq!((logging.application_log_level, logging.system_log_level), (None, None), "levels go with JSON");
     assert_eq!(logging.log_group.as_deref(), Some("/aws/lambda/f"));
 }
 
@@ -162,32 +99,12 @@ async fn what_is_absent_stays_and_what_is_given_replaces() {
 async fn bad_settings_change_nothing() {
     let world = World::new().await;
     let before = world.create("f").await;
-    let reserved = Environment {
-        variables: Some(BTreeMap::from([("AWS_REGION".to_owned(), "x".to_owned())])),
-    };
-    let update = UpdateFunctionConfiguration {
-        timeout: Some(5),
-        environment: Some(reserved),
-        ..settings()
-    };
-    refused(
-        world.call(update).await,
-        400,
-        "InvalidParameterValueException",
-        "Lambda was unable to configure",
-    );
+    let reserved = Environment { variables: Some(BTreeMap::from([("AWS_REGION".to_owned(), "x".to_owned())])) };
+    let update = UpdateFunctionConfiguration { timeout: Some(5), environment: Some(reserved), ..settings() };
+    refused(world.call(update).await, 400, "InvalidParameterValueException", "Lambda was unable to configure");
     let layers = Some(vec!["arn:aws:lambda:us-east-1:000000000000:layer:l:1".to_owned()]);
-    let update = UpdateFunctionConfiguration {
-        timeout: Some(5),
-        layers,
-        ..settings()
-    };
-    refused(
-        world.call(update).await,
-        501,
-        "NotImplemented",
-        "lambda's setting Layers",
-    );
+    let update = UpdateFunctionConfiguration { timeout: Some(5), layers, ..settings() };
+    refused(world.call(update).await, 501, "NotImplemented", "lambda's setting Layers");
     let after = world.configuration("f").await;
     assert_eq!((after.timeout, after.revision_id), (before.timeout, before.revision_id));
 }
@@ -196,30 +113,15 @@ async fn bad_settings_change_nothing() {
 async fn a_dry_run_checks_and_changes_nothing() {
     let world = World::new().await;
     let before = world.create("f").await;
-    let dry = UpdateFunctionCode {
-        dry_run: Some(true),
-        architectures: Some(vec![Architecture::Arm64]),
-        ..new_code("2")
-    };
+    let dry =
+        UpdateFunctionCode { dry_run: Some(true), architectures: Some(vec![Architecture::Arm64]), ..new_code("2") };
     let shown = world.call(dry).await.unwrap();
     assert_ne!(shown.code_sha256, before.code_sha256);
     assert_eq!(shown.architectures, Some(vec![Architecture::Arm64]));
     let after = world.configuration("f").await;
-    assert_eq!(
-        (after.code_sha256, after.revision_id),
-        (before.code_sha256, before.revision_id)
-    );
-    let bad = UpdateFunctionCode {
-        dry_run: Some(true),
-        zip_file: Some("no zip".into()),
-        ..new_code("2")
-    };
-    refused(
-        world.call(bad).await,
-        400,
-        "InvalidParameterValueException",
-        "Could not unzip uploaded file.",
-    );
+    assert_eq!((after.code_sha256, after.revision_id), (before.code_sha256, before.revision_id));
+    let bad = UpdateFunctionCode { dry_run: Some(true), zip_file: Some("no zip".into()), ..new_code("2") };
+    refused(world.call(bad).await, 400, "InvalidParameterValueException", "Could not unzip uploaded file.");
 }
 
 #[tokio::test]
@@ -240,12 +142,7 @@ async fn of_two_at_once_one_succeeds() {
     world.restart().await; // which settles everything
     let (one, two) = tokio::join!(world.call(new_code("2")), world.call(new_code("3")));
     assert_eq!(one.is_ok(), two.is_err(), "one update begins");
-    refused(
-        one.and(two),
-        409,
-        CONFLICT,
-        "The operation cannot be performed at this time. An update is in progress",
-    );
+    refused(one.and(two), 409, CONFLICT, "The operation cannot be performed at this time. An update is in progress");
     world.restart().await;
     world.with_trees(1).await; // the refused one's code is gone as well
 }

@@ -30,12 +30,7 @@ impl Entry {
 
 /// A zip of ordinary files.
 pub(crate) fn zip_of(files: &[(&str, &[u8])]) -> Bytes {
-    archive(
-        &files
-            .iter()
-            .map(|(name, data)| Entry::new(name, data, 0o100_644))
-            .collect::<Vec<_>>(),
-    )
+    archive(&files.iter().map(|(name, data)| Entry::new(name, data, 0o100_644)).collect::<Vec<_>>())
 }
 
 /// A zip of any entries.

@@ -77,8 +77,12 @@ impl Waiting {
 
 impl Ingest {
     pub(super) fn start(store: Store, clock: Clock) -> Arc<Ingest> {
-        let ingest =
-            Arc::new(Ingest { state: Mutex::default(), wake: Notify::new(), hurry: Notify::new(), written: watch::Sender::new(0) });
+        let ingest = Arc::new(Ingest {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            hurry: Notify::new(),
+            written: watch::Sender::new(0),
+        });
         tokio::spawn(write(Arc::downgrade(&ingest), store, clock));
         ingest
     }
@@ -222,7 +226,9 @@ pub(super) fn put_events(
         stream.last_event_ms = Some(stream.last_event_ms.map_or(time_ms, |last| last.max(time_ms)));
         bytes += size;
         match &mut together {
-            Some((first, events)) if first.time_ms == time_ms && bytes <= RECORD_BYTES_MAX => events.messages.push(message),
+            Some((first, events)) if first.time_ms == time_ms && bytes <= RECORD_BYTES_MAX => {
+                events.messages.push(message)
+            }
             _ => {
                 let first = Position { time_ms, number: stream.next_number };
                 let before = together.replace((first, Events { ingestion_ms: now_ms, messages: vec![message] }));

@@ -177,11 +177,14 @@ mod tests {
         ] {
             assert!(matches(yes, event), "{yes}");
         }
-        for no in ["{ $.eventType = \"updatetrail\" }", "{ $.missing != 4 }", "{ $.ok IS FALSE }", "{ $.eventType > 3 }"] {
+        for no in
+            ["{ $.eventType = \"updatetrail\" }", "{ $.missing != 4 }", "{ $.ok IS FALSE }", "{ $.eventType > 3 }"]
+        {
             assert!(!matches(no, event), "{no}");
         }
         assert!(!matches("{ $.a = 1 }", "no json"));
-        for bad in ["{", "{ }", "{ $.a }", "{ $.a = }", "{ a = 1 }", "{ $.a = 1 && }", "{ ($.a = 1 }", "{ $.a = 1 } x"] {
+        for bad in ["{", "{ }", "{ $.a }", "{ $.a = }", "{ a = 1 }", "{ $.a = 1 && }", "{ ($.a = 1 }", "{ $.a = 1 } x"]
+        {
             assert!(Pattern::parse(bad).is_err(), "{bad}");
         }
         let nested = format!("{{ {}$.a = 1{} }}", "(".repeat(400), ")".repeat(400));

@@ -199,7 +199,8 @@ mod tests {
     /// Seven events of three milliseconds, in two batches: records of 2, 1, 3 and 1 events.
     async fn stored() -> Snapshot {
         let store = store::Store::in_memory(store::system_clock());
-        let group = Group { id: "g".into(), created_ms: 0, retention_days: None, tags: Default::default(), class: None };
+        let group =
+            Group { id: "g".into(), created_ms: 0, retention_days: None, tags: Default::default(), class: None };
         for times in [&[1, 1, 2][..], &[2, 2, 2, 3]] {
             let group = group.clone();
             let put = store.transact(move |tx| {

@@ -16,9 +16,8 @@ const DAY_MS: i64 = 86_400_000;
 const EVENTS_PER_STEP: usize = 2_000;
 
 /// The days that AWS takes for a retention policy.
-pub(super) const DAYS: [i32; 23] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 3654,
-];
+pub(super) const DAYS: [i32; 23] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 3654];
 
 /// Events before this time have expired.
 pub(super) fn horizon_ms(group: &Group, now_ms: i64) -> i64 {

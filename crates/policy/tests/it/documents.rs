@@ -19,10 +19,7 @@ fn whole_documents_are_read() {
             r#"[{"Sid":"","Effect":"Deny","NotAction":["iam:*","s3:Get?"],"NotResource":["arn:aws:s3:::b/${aws:username}"]}]"#,
             Kind::Identity,
         ),
-        (
-            r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#,
-            Kind::Resource,
-        ),
+        (r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#, Kind::Resource),
         (
             r#"{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com"]},"Action":"sts:AssumeRole"}"#,
             Kind::Trust,
@@ -49,52 +46,22 @@ fn refusals_have_iams_words() {
         ("1", SYNTAX),
         (r#"{"Action":"*","Resource":"*"}"#, "Missing required field Effect"),
         (r#"{"Effect":"allow","Action":"*","Resource":"*"}"#, SYNTAX),
-        (
-            r#"{"Effect":"Allow","Resource":"*"}"#,
-            "Policy statement must contain actions.",
-        ),
-        (
-            r#"{"Effect":"Allow","Action":[],"Resource":"*"}"#,
-            "Policy statement must contain actions.",
-        ),
-        (
-            r#"{"Effect":"Allow","Action":"*"}"#,
-            "Policy statement must contain resources.",
-        ),
+        (r#"{"Effect":"Allow","Resource":"*"}"#, "Policy statement must contain actions."),
+        (r#"{"Effect":"Allow","Action":[],"Resource":"*"}"#, "Policy statement must contain actions."),
+        (r#"{"Effect":"Allow","Action":"*"}"#, "Policy statement must contain resources."),
         (r#"{"Effect":"Allow","Action":"GetObject","Resource":"*"}"#, VENDOR),
         (r#"{"Effect":"Allow","Action":"s3:","Resource":"*"}"#, VENDOR),
-        (
-            r#"{"Effect":"Allow","Action":"*","Resource":"bucket"}"#,
-            "Resource bucket must be in ARN format or \"*\".",
-        ),
+        (r#"{"Effect":"Allow","Action":"*","Resource":"bucket"}"#, "Resource bucket must be in ARN format or \"*\"."),
         (
             r#"{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}"#,
             "Policy document should not specify a principal.",
         ),
-        (
-            r#"{"Effect":"Allow","Action":"*","NotAction":"*","Resource":"*"}"#,
-            SYNTAX,
-        ),
-        (
-            r#"{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}"#,
-            SYNTAX,
-        ),
-        (
-            r#"{"Effect":"Allow","Action":"*","Resource":"*","Efect":"Deny"}"#,
-            SYNTAX,
-        ),
-        (
-            r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Strange":{"aws:a":"b"}}}"#,
-            SYNTAX,
-        ),
-        (
-            r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"key":"b"}}}"#,
-            VENDOR,
-        ),
-        (
-            r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:a":null}}}"#,
-            SYNTAX,
-        ),
+        (r#"{"Effect":"Allow","Action":"*","NotAction":"*","Resource":"*"}"#, SYNTAX),
+        (r#"{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}"#, SYNTAX),
+        (r#"{"Effect":"Allow","Action":"*","Resource":"*","Efect":"Deny"}"#, SYNTAX),
+        (r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Strange":{"aws:a":"b"}}}"#, SYNTAX),
+        (r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"key":"b"}}}"#, VENDOR),
+        (r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:a":null}}}"#, SYNTAX),
         (
             r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"300.1.1.1"}}}"#,
             SYNTAX,
@@ -113,10 +80,7 @@ fn refusals_have_iams_words() {
     assert_eq!(refusal("{", Kind::Identity), SYNTAX);
     assert_eq!(refusal(r#"{"Version":"2012-10-17"}"#, Kind::Identity), SYNTAX);
     let version = r#"{"Version":"2020-01-01","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
-    assert_eq!(
-        refusal(version, Kind::Identity),
-        "Policy document must be version 2012-10-17 or greater."
-    );
+    assert_eq!(refusal(version, Kind::Identity), "Policy document must be version 2012-10-17 or greater.");
     let long = " ".repeat(TEXT_MAX_BYTES + 1);
     assert!(refusal(&long, Kind::Identity).contains("131072"));
     assert_eq!(counted_length(" a \n b\t"), 2);
@@ -126,17 +90,12 @@ fn refusals_have_iams_words() {
 fn resource_and_trust_policies_need_principals() {
     let refused = |principal: &str| {
         refusal(
-            &with(&format!(
-                r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#
-            )),
+            &with(&format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)),
             Kind::Trust,
         )
     };
     for (principal, given) in [
-        (
-            r#"{"AWS":"arn:aws:iam::123456789012:user/*"}"#,
-            "\"AWS\":\"arn:aws:iam::123456789012:user/*\"",
-        ),
+        (r#"{"AWS":"arn:aws:iam::123456789012:user/*"}"#, "\"AWS\":\"arn:aws:iam::123456789012:user/*\""),
         (r#"{"AWS":"somebody"}"#, "\"AWS\":\"somebody\""),
         (r#"{"AWS":"arn:aws:s3:::bucket"}"#, "\"AWS\":\"arn:aws:s3:::bucket\""),
         (r#"{"Service":"*.amazonaws.com"}"#, "\"Service\":\"*.amazonaws.com\""),

@@ -20,18 +20,9 @@ fn caller(kind: CallerKind, account_id: &str) -> Caller {
         CallerKind::Service => "sns.amazonaws.com".to_owned(),
         CallerKind::Anonymous => "*".to_owned(),
     };
-    let user_id = if kind == CallerKind::AssumedRole {
-        "AROAXXXXXXXXXXXXXXXXX:session"
-    } else {
-        "AIDAXXXXXXXXXXXXXXXXX"
-    };
-    Caller {
-        account: account(account_id),
-        arn: arn.into(),
-        user_id: user_id.into(),
-        kind,
-        access_key_id: None,
-    }
+    let user_id =
+        if kind == CallerKind::AssumedRole { "AROAXXXXXXXXXXXXXXXXX:session" } else { "AIDAXXXXXXXXXXXXXXXXX" };
+    Caller { account: account(account_id), arn: arn.into(), user_id: user_id.into(), kind, access_key_id: None }
 }
 
 fn principal(kind: CallerKind, account_id: &str) -> Principal {
@@ -68,13 +59,7 @@ impl Case {
         }
         let context = Context::new();
         let (action, resource_account) = ("sqs:SendMessage", account(OURS));
-        let request = Request {
-            principal,
-            action,
-            resource: QUEUE,
-            resource_account,
-            context: &context,
-        };
+        let request = Request { principal, action, resource: QUEUE, resource_account, context: &context };
         let policies = Policies {
             identity: &name(&self.identity),
             resource: &name(&self.resource),
@@ -86,40 +71,20 @@ impl Case {
 }
 
 fn allowed_by(decision: &Decision) -> Option<Layer> {
-    if let Decision::Allow { by } = decision {
-        Some(by.layer)
-    } else {
-        None
-    }
+    if let Decision::Allow { by } = decision { Some(by.layer) } else { None }
 }
 
 fn missing(decision: &Decision) -> Option<Layer> {
-    if let Decision::ImplicitDeny { by } = decision {
-        Some(*by)
-    } else {
-        None
-    }
+    if let Decision::ImplicitDeny { by } = decision { Some(*by) } else { None }
 }
 
 #[test]
 fn nothing_is_allowed_by_nobody_but_to_root() {
     let case = Case::default();
-    assert_eq!(
-        missing(&case.decide(&principal(CallerKind::User, OURS))),
-        Some(Layer::Identity)
-    );
-    assert_eq!(
-        allowed_by(&case.decide(&principal(CallerKind::Root, OURS))),
-        Some(Layer::Root)
-    );
-    assert_eq!(
-        missing(&case.decide(&principal(CallerKind::Root, THEIRS))),
-        Some(Layer::Resource)
-    );
-    assert_eq!(
-        missing(&case.decide(&principal(CallerKind::Anonymous, OURS))),
-        Some(Layer::Resource)
-    );
+    assert_eq!(missing(&case.decide(&principal(CallerKind::User, OURS))), Some(Layer::Identity));
+    assert_eq!(allowed_by(&case.decide(&principal(CallerKind::Root, OURS))), Some(Layer::Root));
+    assert_eq!(missing(&case.decide(&principal(CallerKind::Root, THEIRS))), Some(Layer::Resource));
+    assert_eq!(missing(&case.decide(&principal(CallerKind::Anonymous, OURS))), Some(Layer::Resource));
 }
 
 #[test]
@@ -133,39 +98,13 @@ fn one_deny_beats_every_allow() {
     };
     assert!(all.decide(&user).is_allowed());
     let denied = [
-        (
-            Layer::Identity,
-            Case {
-                identity: vec![identity("Allow"), identity("Deny")],
-                ..all.clone()
-            },
-        ),
-        (
-            Layer::Resource,
-            Case {
-                resource: vec![resource("Deny", r#""*""#)],
-                ..all.clone()
-            },
-        ),
-        (
-            Layer::Boundary,
-            Case {
-                boundary: Some(identity("Deny")),
-                ..all.clone()
-            },
-        ),
-        (
-            Layer::Session,
-            Case {
-                session: vec![identity("Deny")],
-                ..all
-            },
-        ),
+        (Layer::Identity, Case { identity: vec![identity("Allow"), identity("Deny")], ..all.clone() }),
+        (Layer::Resource, Case { resource: vec![resource("Deny", r#""*""#)], ..all.clone() }),
+        (Layer::Boundary, Case { boundary: Some(identity("Deny")), ..all.clone() }),
+        (Layer::Session, Case { session: vec![identity("Deny")], ..all }),
     ];
     for (layer, case) in denied {
-        let Decision::ExplicitDeny { by } = case.decide(&user) else {
-            panic!("{layer}")
-        };
+        let Decision::ExplicitDeny { by } = case.decide(&user) else { panic!("{layer}") };
         assert_eq!(by.layer, layer);
     }
 }
@@ -173,14 +112,8 @@ fn one_deny_beats_every_allow() {
 #[test]
 fn inside_an_account_either_side_suffices_but_the_account_only_delegates() {
     let user = principal(CallerKind::User, OURS);
-    let of = |policy| Case {
-        resource: vec![policy],
-        ..Case::default()
-    };
-    let by_name = of(resource(
-        "Allow",
-        r#"{"AWS":"arn:aws:iam::111111111111:user/team/ann"}"#,
-    ));
+    let of = |policy| Case { resource: vec![policy], ..Case::default() };
+    let by_name = of(resource("Allow", r#"{"AWS":"arn:aws:iam::111111111111:user/team/ann"}"#));
     assert_eq!(allowed_by(&by_name.decide(&user)), Some(Layer::Resource));
     let by_id = of(resource("Allow", r#"{"AWS":"AIDAXXXXXXXXXXXXXXXXX"}"#));
     assert_eq!(allowed_by(&by_id.decide(&user)), Some(Layer::Resource));
@@ -188,10 +121,7 @@ fn inside_an_account_either_side_suffices_but_the_account_only_delegates() {
     assert_eq!(missing(&by_account.decide(&user)), Some(Layer::Identity));
     let other = of(resource("Allow", r#"{"AWS":"arn:aws:iam::111111111111:user/bob"}"#));
     assert_eq!(missing(&other.decide(&user)), Some(Layer::Identity));
-    let only_identity = Case {
-        identity: vec![identity("Allow")],
-        ..Case::default()
-    };
+    let only_identity = Case { identity: vec![identity("Allow")], ..Case::default() };
     assert_eq!(allowed_by(&only_identity.decide(&user)), Some(Layer::Identity));
 }
 
@@ -201,19 +131,9 @@ fn across_accounts_both_must_allow() {
     let identity = vec![identity("Allow")];
     let resource = vec![resource("Allow", r#"{"AWS":"222222222222"}"#)];
     let neither = Case::default();
-    let first = Case {
-        identity: identity.clone(),
-        ..Case::default()
-    };
-    let second = Case {
-        resource: resource.clone(),
-        ..Case::default()
-    };
-    let both = Case {
-        identity,
-        resource,
-        ..Case::default()
-    };
+    let first = Case { identity: identity.clone(), ..Case::default() };
+    let second = Case { resource: resource.clone(), ..Case::default() };
+    let both = Case { identity, resource, ..Case::default() };
     assert_eq!(missing(&neither.decide(&user)), Some(Layer::Identity));
     assert_eq!(missing(&first.decide(&user)), Some(Layer::Resource));
     assert_eq!(missing(&second.decide(&user)), Some(Layer::Identity));
@@ -230,85 +150,32 @@ fn boundaries_and_sessions_narrow_a_role_unless_its_session_is_named() {
     )
     .unwrap();
     let narrowed = [
-        (
-            Layer::Boundary,
-            Case {
-                boundary: Some(nothing.clone()),
-                ..Case::default()
-            },
-        ),
-        (
-            Layer::Session,
-            Case {
-                session: vec![nothing],
-                ..Case::default()
-            },
-        ),
+        (Layer::Boundary, Case { boundary: Some(nothing.clone()), ..Case::default() }),
+        (Layer::Session, Case { session: vec![nothing], ..Case::default() }),
     ];
     for (layer, case) in narrowed {
-        let by_identity = Case {
-            identity: vec![identity("Allow")],
-            ..case.clone()
-        };
+        let by_identity = Case { identity: vec![identity("Allow")], ..case.clone() };
         assert_eq!(missing(&by_identity.decide(&role)), Some(layer));
         let by_role = resource("Allow", r#"{"AWS":"arn:aws:iam::111111111111:role/worker"}"#);
-        assert_eq!(
-            missing(
-                &Case {
-                    resource: vec![by_role],
-                    ..case.clone()
-                }
-                .decide(&role)
-            ),
-            Some(layer)
-        );
-        let by_session = resource(
-            "Allow",
-            r#"{"AWS":"arn:aws:sts::111111111111:assumed-role/worker/session"}"#,
-        );
-        assert!(
-            Case {
-                resource: vec![by_session],
-                ..case
-            }
-            .decide(&role)
-            .is_allowed()
-        );
+        assert_eq!(missing(&Case { resource: vec![by_role], ..case.clone() }.decide(&role)), Some(layer));
+        let by_session = resource("Allow", r#"{"AWS":"arn:aws:sts::111111111111:assumed-role/worker/session"}"#);
+        assert!(Case { resource: vec![by_session], ..case }.decide(&role).is_allowed());
     }
     let by_role = resource("Allow", r#"{"AWS":"AROAXXXXXXXXXXXXXXXXX"}"#);
-    assert!(
-        Case {
-            resource: vec![by_role],
-            ..Case::default()
-        }
-        .decide(&role)
-        .is_allowed()
-    );
+    assert!(Case { resource: vec![by_role], ..Case::default() }.decide(&role).is_allowed());
 }
 
 #[test]
 fn services_and_strangers_enter_by_the_resources_policy_only() {
     let service = principal(CallerKind::Service, OURS);
-    let for_sns = Case {
-        resource: vec![resource("Allow", r#"{"Service":"sns.amazonaws.com"}"#)],
-        ..Case::default()
-    };
+    let for_sns = Case { resource: vec![resource("Allow", r#"{"Service":"sns.amazonaws.com"}"#)], ..Case::default() };
     assert!(for_sns.decide(&service).is_allowed());
     assert!(!for_sns.decide(&principal(CallerKind::Anonymous, OURS)).is_allowed());
-    let for_s3 = Case {
-        resource: vec![resource("Allow", r#"{"Service":"s3.amazonaws.com"}"#)],
-        ..Case::default()
-    };
+    let for_s3 = Case { resource: vec![resource("Allow", r#"{"Service":"s3.amazonaws.com"}"#)], ..Case::default() };
     assert!(!for_s3.decide(&service).is_allowed());
-    let public = Case {
-        resource: vec![resource("Allow", r#"{"AWS":"*"}"#)],
-        ..Case::default()
-    };
+    let public = Case { resource: vec![resource("Allow", r#"{"AWS":"*"}"#)], ..Case::default() };
     assert!(public.decide(&principal(CallerKind::Anonymous, OURS)).is_allowed());
-    let identity = Case {
-        identity: vec![identity("Allow")],
-        ..Case::default()
-    };
+    let identity = Case { identity: vec![identity("Allow")], ..Case::default() };
     assert!(!identity.decide(&principal(CallerKind::Anonymous, OURS)).is_allowed());
 }
 
@@ -320,21 +187,10 @@ fn not_principal_not_action_and_not_resource_mean_all_others() {
             r#"{{"Statement":{{"Effect":"Deny","NotPrincipal":{{"AWS":"{who}"}},"NotAction":"s3:*","NotResource":"arn:aws:s3:::*"}}}}"#
         );
         let resource = vec![Policy::parse(&text, Kind::Resource).unwrap()];
-        Case {
-            identity: vec![identity("Allow")],
-            resource,
-            ..Case::default()
-        }
+        Case { identity: vec![identity("Allow")], resource, ..Case::default() }
     };
-    assert!(
-        except("arn:aws:iam::111111111111:user/team/ann")
-            .decide(&user)
-            .is_allowed()
-    );
-    assert!(matches!(
-        except("arn:aws:iam::111111111111:user/bob").decide(&user),
-        Decision::ExplicitDeny { .. }
-    ));
+    assert!(except("arn:aws:iam::111111111111:user/team/ann").decide(&user).is_allowed());
+    assert!(matches!(except("arn:aws:iam::111111111111:user/bob").decide(&user), Decision::ExplicitDeny { .. }));
 }
 
 #[test]
@@ -350,24 +206,10 @@ fn conditions_and_variables_see_the_request() {
     let policy = Policy::parse(text, Kind::Identity).unwrap();
     let decide = |resource: &str| {
         let resource_account = account(OURS);
-        let request = Request {
-            principal: &principal,
-            action: "s3:getobject",
-            resource,
-            resource_account,
-            context: &context,
-        };
-        let attached = [Attached {
-            name: "home",
-            policy: &policy,
-        }];
-        let decision = evaluate(
-            &request,
-            &Policies {
-                identity: &attached,
-                ..Policies::default()
-            },
-        );
+        let request =
+            Request { principal: &principal, action: "s3:getobject", resource, resource_account, context: &context };
+        let attached = [Attached { name: "home", policy: &policy }];
+        let decision = evaluate(&request, &Policies { identity: &attached, ..Policies::default() });
         decision.denial_words(&request)
     };
     assert_eq!(decide("arn:aws:s3:::home/ann/notes"), None);
@@ -385,18 +227,8 @@ fn denials_say_whose_they_are() {
     let user = principal(CallerKind::User, OURS);
     let context = Context::new();
     let (action, resource, resource_account) = ("sqs:SendMessage", "*", account(OURS));
-    let request = Request {
-        principal: &user,
-        action,
-        resource,
-        resource_account,
-        context: &context,
-    };
-    let decision = Case {
-        resource: vec![resource_deny()],
-        ..Case::default()
-    }
-    .decide(&user);
+    let request = Request { principal: &user, action, resource, resource_account, context: &context };
+    let decision = Case { resource: vec![resource_deny()], ..Case::default() }.decide(&user);
     assert_eq!(
         decision.denial_words(&request).as_deref(),
         Some(
@@ -417,29 +249,13 @@ fn any_policy(of_resource: bool) -> impl Strategy<Value = Policy> {
         Just(r#"{"AWS":"111111111111"}"#),
         Just(r#"{"AWS":"arn:aws:sts::111111111111:assumed-role/worker/session"}"#)
     ];
-    (effects, names).prop_map(move |(effect, name)| {
-        if of_resource {
-            resource(effect, name)
-        } else {
-            identity(effect)
-        }
-    })
+    (effects, names).prop_map(move |(effect, name)| if of_resource { resource(effect, name) } else { identity(effect) })
 }
 
 fn any_case() -> impl Strategy<Value = Case> {
     let list = |of_resource| proptest::collection::vec(any_policy(of_resource), 0..3);
-    (
-        list(false),
-        list(true),
-        proptest::option::of(any_policy(false)),
-        list(false),
-    )
-        .prop_map(|(identity, resource, boundary, session)| Case {
-            identity,
-            resource,
-            boundary,
-            session,
-        })
+    (list(false), list(true), proptest::option::of(any_policy(false)), list(false))
+        .prop_map(|(identity, resource, boundary, session)| Case { identity, resource, boundary, session })
 }
 
 fn any_principal() -> impl Strategy<Value = Principal> {

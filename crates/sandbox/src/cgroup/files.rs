@@ -29,9 +29,7 @@ impl Base {
 
     pub(super) fn open(path: &std::path::Path) -> io::Result<Base> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Base {
-            fd: rustix::fs::open(path, flags, Mode::empty())?,
-        })
+        Ok(Base { fd: rustix::fs::open(path, flags, Mode::empty())? })
     }
 
     pub(super) fn mkdir(&self, name: &str) -> io::Result<()> {
@@ -144,8 +142,7 @@ impl Base {
 
 /// The number after `key` in lines of `key number`.
 pub(super) fn field_of(text: &str, key: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// Asks until the answer is yes; a kernel that takes very long is an error.
@@ -187,13 +184,7 @@ pub(super) const FREEZE_PATIENCE: Duration = Duration::from_millis(2);
 
 /// Says which file an error is about.
 pub(super) fn named(what: &str, error: io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        Named {
-            what: what.to_owned(),
-            error,
-        },
-    )
+    io::Error::new(error.kind(), Named { what: what.to_owned(), error })
 }
 
 /// An error with the name of its file, which still shows the kernel's error number as its source.

@@ -86,12 +86,7 @@ pub struct Meter {
 impl Meter {
     /// From the directory of a group, of the memory controller on v1.
     pub fn new(directory: OwnedFd) -> Meter {
-        Meter {
-            directory,
-            peak: OnceLock::new(),
-            peak_seen: AtomicU64::new(0),
-            answer: AtomicU64::new(0),
-        }
+        Meter { directory, peak: OnceLock::new(), peak_seen: AtomicU64::new(0), answer: AtomicU64::new(0) }
     }
 
     /// The group's directory.
@@ -149,11 +144,7 @@ mod tests {
     fn both_versions_are_understood() {
         let v1 = "cache 900\nrss 100\nrss_huge 64\nshmem 800\nmapped_file 1\ntotal_rss 100\n";
         let v2 = "anon 70\nfile 900\nkernel 90\nkernel_stack 10\npagetables 15\npercpu 0\nsock 0\nshmem 800\nslab_reclaimable 60\nslab_unreclaimable 5\nslab 65\n";
-        let parts = Parts {
-            own: 100,
-            shared: 800,
-            files: 900,
-        };
+        let parts = Parts { own: 100, shared: 800, files: 900 };
         assert_eq!((Parts::parse(v1), Parts::parse(v2)), (parts, parts));
         assert_eq!(parts.own_at_most(), 900);
         assert_eq!((parts.own_without(700), parts.own_without(900)), (200, 100));

@@ -53,10 +53,7 @@ impl Mounts {
 
     /// Only the unified hierarchy, as on a host that never mounted the other one.
     pub fn only_v2(self) -> Mounts {
-        Mounts {
-            v1: BTreeMap::new(),
-            ..self
-        }
+        Mounts { v1: BTreeMap::new(), ..self }
     }
 }
 
@@ -76,12 +73,7 @@ impl<'a> Mount<'a> {
         let mut after = after.split(' ');
         let (root, point) = (before.next()?, before.next()?);
         let (kind, _source, options) = (after.next()?, after.next()?, after.next()?);
-        Some(Mount {
-            root,
-            point,
-            kind,
-            options,
-        })
+        Some(Mount { root, point, kind, options })
     }
 
     fn hierarchy(&self, own: Option<&str>) -> Hierarchy {
@@ -89,11 +81,7 @@ impl<'a> Mount<'a> {
         let own = Path::new(own.unwrap_or("/"));
         // A container sees only a part of the hierarchy mounted; our path counts from the real root.
         let below = own.strip_prefix(self.root).unwrap_or_else(|_| Path::new(""));
-        let own = if below.as_os_str().is_empty() {
-            top.clone()
-        } else {
-            top.join(below)
-        };
+        let own = if below.as_os_str().is_empty() { top.clone() } else { top.join(below) };
         Hierarchy { top, own }
     }
 }
@@ -132,9 +120,6 @@ mod tests {
     fn the_unified_hierarchy() {
         let line = "30 29 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
         let mounts = Mounts::parse(line, "0::/system.slice/updraft.service\n");
-        assert_eq!(
-            mounts.v2.unwrap().own,
-            Path::new("/sys/fs/cgroup/system.slice/updraft.service")
-        );
+        assert_eq!(mounts.v2.unwrap().own, Path::new("/sys/fs/cgroup/system.slice/updraft.service"));
     }
 }

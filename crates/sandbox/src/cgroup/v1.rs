@@ -41,9 +41,7 @@ struct Controller {
 
 /// Makes the instance's directory in every hierarchy that lets us.
 pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer>)> {
-    let mut tree = V1 {
-        controllers: Vec::new(),
-    };
+    let mut tree = V1 { controllers: Vec::new() };
     let mut failures = Vec::new();
     for name in CONTROLLERS {
         let Some(hierarchy) = mounts.v1.get(name) else {
@@ -56,10 +54,7 @@ pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer
         }
     }
     if tree.controllers.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "no hierarchy is mounted and writable",
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no hierarchy is mounted and writable"));
     }
     let layers = layers(&tree, &failures);
     Ok((tree, layers))
@@ -81,23 +76,16 @@ fn open_controller(hierarchy: &Hierarchy, instance: &str) -> io::Result<(PathBuf
 }
 
 fn layers(tree: &V1, failures: &[(&str, String)]) -> Vec<Layer> {
-    let pairs = [
-        ("memory limit", "memory"),
-        ("cpu limit", "cpu"),
-        ("process limit", "pids"),
-        ("freezing", "freezer"),
-    ];
+    let pairs = [("memory limit", "memory"), ("cpu limit", "cpu"), ("process limit", "pids"), ("freezing", "freezer")];
     pairs
-        .map(
-            |(layer, controller)| match failures.iter().find(|(name, _)| *name == controller) {
-                Some((_, why)) if !tree.has(controller) => Layer::degraded(
-                    layer,
-                    format!("cgroup v1 controller {controller}: {why}"),
-                    format!("mount it writable at /sys/fs/cgroup/{controller}, or use a cgroup v2 host"),
-                ),
-                _ => Layer::present(layer),
-            },
-        )
+        .map(|(layer, controller)| match failures.iter().find(|(name, _)| *name == controller) {
+            Some((_, why)) if !tree.has(controller) => Layer::degraded(
+                layer,
+                format!("cgroup v1 controller {controller}: {why}"),
+                format!("mount it writable at /sys/fs/cgroup/{controller}, or use a cgroup v2 host"),
+            ),
+            _ => Layer::present(layer),
+        })
         .to_vec()
 }
 
@@ -107,34 +95,19 @@ impl V1 {
     }
 
     fn get(&self, controller: &str) -> Option<&Base> {
-        self.controllers
-            .iter()
-            .find(|candidate| candidate.name == controller)
-            .map(|found| found.base.as_ref())
+        self.controllers.iter().find(|candidate| candidate.name == controller).map(|found| found.base.as_ref())
     }
 
     fn add(&mut self, name: &'static str, path: PathBuf, base: Base) {
-        let twin = self
-            .controllers
-            .iter()
-            .find(|other| other.path == path)
-            .map(|other| Arc::clone(&other.base));
+        let twin = self.controllers.iter().find(|other| other.path == path).map(|other| Arc::clone(&other.base));
         let repeated = twin.is_some();
         let base = twin.unwrap_or_else(|| Arc::new(base));
-        self.controllers.push(Controller {
-            name,
-            path,
-            base,
-            repeated,
-        });
+        self.controllers.push(Controller { name, path, base, repeated });
     }
 
     /// Each directory once.
     fn bases(&self) -> impl Iterator<Item = &Base> {
-        self.controllers
-            .iter()
-            .filter(|controller| !controller.repeated)
-            .map(|controller| controller.base.as_ref())
+        self.controllers.iter().filter(|controller| !controller.repeated).map(|controller| controller.base.as_ref())
     }
 
     fn signal_all(&self, group: &str) -> io::Result<bool> {
@@ -238,9 +211,7 @@ impl Tree for V1 {
         let mut usage = Usage::default();
         if let Some(memory) = self.get("memory") {
             usage.memory_bytes = memory.number(name, "memory.usage_in_bytes")?.unwrap_or_default();
-            usage.oom_kills = memory
-                .field(name, "memory.oom_control", "oom_kill")?
-                .unwrap_or_default();
+            usage.oom_kills = memory.field(name, "memory.oom_control", "oom_kill")?.unwrap_or_default();
         }
         if let Some(cpuacct) = self.get("cpuacct") {
             usage.cpu_ns = cpuacct.number(name, "cpuacct.usage")?.unwrap_or_default();

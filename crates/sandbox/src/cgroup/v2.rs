@@ -59,11 +59,7 @@ pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V2, Vec<Layer
     for place in places {
         match open_below(&place, place == own, instance) {
             Ok(tree) if tree.controllers.len() == CONTROLLERS.len() => return Ok((tree.clone(), layers(&tree))),
-            Ok(tree)
-                if best
-                    .as_ref()
-                    .is_none_or(|best| tree.controllers.len() > best.controllers.len()) =>
-            {
+            Ok(tree) if best.as_ref().is_none_or(|best| tree.controllers.len() > best.controllers.len()) => {
                 if let Some(worse) = best.replace(tree) {
                     worse.close()?;
                 }
@@ -85,15 +81,8 @@ fn open_below(place: &Path, is_own: bool, instance: &str) -> io::Result<V2> {
     share_out(&updraft, false)?;
     share_out(&path, false)?;
     let enabled = std::fs::read_to_string(path.join("cgroup.subtree_control"))?;
-    let controllers = enabled
-        .split_whitespace()
-        .map(str::to_owned)
-        .filter(|name| CONTROLLERS.contains(&name.as_str()));
-    Ok(V2 {
-        base,
-        controllers: controllers.collect(),
-        path,
-    })
+    let controllers = enabled.split_whitespace().map(str::to_owned).filter(|name| CONTROLLERS.contains(&name.as_str()));
+    Ok(V2 { base, controllers: controllers.collect(), path })
 }
 
 /// Lets the groups below `group` have the controllers that `group` has. One that is not there is no error: it is
@@ -138,23 +127,16 @@ fn evacuate(group: &Path) -> io::Result<()> {
 }
 
 fn layers(tree: &V2) -> Vec<Layer> {
-    let mut layers = [
-        ("memory limit", "memory"),
-        ("cpu limit", "cpu"),
-        ("process limit", "pids"),
-    ]
-    .map(|(layer, controller)| match tree.has(controller) {
-        true => Layer::present(layer),
-        false => Layer::degraded(
-            layer,
-            format!(
-                "the cgroup v2 controller {controller} is not given to {}",
-                tree.path.display()
+    let mut layers = [("memory limit", "memory"), ("cpu limit", "cpu"), ("process limit", "pids")]
+        .map(|(layer, controller)| match tree.has(controller) {
+            true => Layer::present(layer),
+            false => Layer::degraded(
+                layer,
+                format!("the cgroup v2 controller {controller} is not given to {}", tree.path.display()),
+                "run as a systemd unit with Delegate=yes, or as root on the host",
             ),
-            "run as a systemd unit with Delegate=yes, or as root on the host",
-        ),
-    })
-    .to_vec();
+        })
+        .to_vec();
     layers.push(Layer::present("freezing"));
     layers
 }

@@ -24,11 +24,8 @@ pub(crate) fn write(directory: &Path) -> io::Result<()> {
             fs::create_dir_all(parent)?;
         }
         // Engines that start at the same time must not finish each other's files.
-        let unfinished = path.with_extension(format!(
-            "{}.{}",
-            std::process::id(),
-            UNFINISHED.fetch_add(1, Ordering::Relaxed)
-        ));
+        let unfinished =
+            path.with_extension(format!("{}.{}", std::process::id(), UNFINISHED.fetch_add(1, Ordering::Relaxed)));
         fs::write(&unfinished, content)?;
         fs::rename(&unfinished, &path)?;
     }

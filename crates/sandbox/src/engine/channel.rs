@@ -95,9 +95,7 @@ fn error_type(payload: &[u8]) -> String {
         error_type: Option<Cow<'a, str>>,
     }
     match serde_json::from_slice::<Document<'_>>(payload) {
-        Ok(Document {
-            error_type: Some(error_type),
-        }) => error_type.into_owned(),
+        Ok(Document { error_type: Some(error_type) }) => error_type.into_owned(),
         _ => "Runtime.Unknown".to_owned(),
     }
 }
@@ -118,11 +116,7 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(frames: Option<FrameSocket>, api: RuntimeApi) -> Channel {
-        Channel {
-            frames,
-            api,
-            speaker: Speaker::Unknown,
-        }
+        Channel { frames, api, speaker: Speaker::Unknown }
     }
 
     /// Sends a managed runtime its function's settings; custom runtimes have them in their environment.
@@ -147,9 +141,7 @@ impl Channel {
             (Some(frames), Speaker::Frames) => {
                 let header = serde_json::to_vec(&event)?;
                 let length = (header.len() as u32).to_le_bytes();
-                frames
-                    .send(to_runtime::EVENT, &[&length, &header, &event.payload])
-                    .await
+                frames.send(to_runtime::EVENT, &[&length, &header, &event.payload]).await
             }
             _ => {
                 self.api.offer(event);
@@ -197,10 +189,7 @@ mod tests {
 
     #[test]
     fn the_error_type_is_taken_from_the_document() {
-        assert_eq!(
-            error_type(br#"{"errorType":"KeyError","errorMessage":"'x'"}"#),
-            "KeyError"
-        );
+        assert_eq!(error_type(br#"{"errorType":"KeyError","errorMessage":"'x'"}"#), "KeyError");
         assert_eq!(error_type(br#"{"errorType":"a\"b"}"#), "a\"b");
         for odd in [&b"not json"[..], b"[]", br#"{"errorType":7}"#, b"{}"] {
             assert_eq!(error_type(odd), "Runtime.Unknown");

@@ -79,23 +79,16 @@ impl Factory {
 
     /// Boots one sandbox without a function and waits until it says that it is ready.
     pub(crate) async fn park(&self, recipe: &Recipe, place: OwnedSemaphorePermit) -> Result<Life, LaunchError> {
-        let mut life = match self
-            .make(recipe, None, LaunchPath::Zygote, Arc::new(Unheard), place)
-            .await
-        {
+        let mut life = match self.make(recipe, None, LaunchPath::Zygote, Arc::new(Unheard), place).await {
             Ok(life) => life,
-            Err((_, Some(place))) => self
-                .make(recipe, None, LaunchPath::Exec, Arc::new(Unheard), place)
-                .await
-                .map_err(|(error, _)| error)?,
+            Err((_, Some(place))) => {
+                self.make(recipe, None, LaunchPath::Exec, Arc::new(Unheard), place).await.map_err(|(error, _)| error)?
+            }
             Err((error, None)) => return Err(error),
         };
         match life.converse(Say::Nothing, Instant::now() + PARK_TIMEOUT).await {
             Heard::Message(FromRuntime::Parked) => Ok(life),
-            other => Err(LaunchError::System(format!(
-                "{} did not boot: {other:?}",
-                recipe.name()
-            ))),
+            other => Err(LaunchError::System(format!("{} did not boot: {other:?}", recipe.name()))),
         }
     }
 
@@ -103,10 +96,9 @@ impl Factory {
     pub(crate) async fn adopt(&self, life: &Life, spec: &Spec) -> Result<(), LaunchError> {
         match &*life.cell {
             #[cfg(target_os = "linux")]
-            Cell::Isolated(cell) => cell
-                .attach(&self.code(spec)?, init_limits(spec))
-                .await
-                .map_err(|error| system("attach code", error)),
+            Cell::Isolated(cell) => {
+                cell.attach(&self.code(spec)?, init_limits(spec)).await.map_err(|error| system("attach code", error))
+            }
             Cell::Process(_) => Ok(()),
         }
     }
@@ -165,10 +157,7 @@ impl Factory {
                 Some(spec) => full_environment(recipe, spec, &places),
                 None => recipe.environment(&places),
             };
-            Start::Exec {
-                argv: c_strings(recipe.argv(&places, spec)?)?,
-                env: c_environment(environment)?,
-            }
+            Start::Exec { argv: c_strings(recipe.argv(&places, spec)?)?, env: c_environment(environment)? }
         };
         Ok(Plan {
             start,
@@ -183,10 +172,7 @@ impl Factory {
     #[cfg(target_os = "linux")]
     fn code(&self, spec: &Spec) -> Result<CodeTrees, LaunchError> {
         let opt = layers::merge(&spec.layers, &self.layers_dir).map_err(|error| system("merge layers", error))?;
-        Ok(CodeTrees {
-            task: spec.code.clone(),
-            opt,
-        })
+        Ok(CodeTrees { task: spec.code.clone(), opt })
     }
 
     /// Where things are for a plain process.
@@ -198,12 +184,7 @@ impl Factory {
             None => None,
         };
         let task = spec.map_or_else(|| self.runtime_dir.clone(), |spec| spec.code.clone());
-        Ok(Places {
-            task,
-            opt,
-            runtime: self.runtime_dir.clone(),
-            runtime_api,
-        })
+        Ok(Places { task, opt, runtime: self.runtime_dir.clone(), runtime_api })
     }
 
     fn start_process(&self, recipe: &Recipe, spec: Option<&Spec>) -> Result<super::cell::Parts, LaunchError> {
@@ -263,19 +244,13 @@ fn limits(spec: &Spec) -> Limits {
 fn init_limits(spec: &Spec) -> Limits {
     const INIT_CPU_MILLI: u32 = 2000;
     let own = limits(spec);
-    Limits {
-        cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI),
-        ..own
-    }
+    Limits { cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI), ..own }
 }
 
 #[cfg(target_os = "linux")]
 fn parked_limits(recipe: &Recipe) -> Limits {
     let memory_mb = recipe.memory_class_mb.unwrap_or(PARKED_MEMORY_MB).max(PARKED_MEMORY_MB);
-    Limits {
-        memory_bytes: u64::from(memory_mb) << 20,
-        ..Limits::default()
-    }
+    Limits { memory_bytes: u64::from(memory_mb) << 20, ..Limits::default() }
 }
 
 pub(crate) fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, LaunchError> {
@@ -286,19 +261,10 @@ pub(crate) fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, LaunchEr
 }
 
 pub(crate) fn c_environment(environment: Vec<(String, String)>) -> Result<Vec<CString>, LaunchError> {
-    c_strings(
-        environment
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}").into())
-            .collect(),
-    )
+    c_strings(environment.into_iter().map(|(name, value)| format!("{name}={value}").into()).collect())
 }
 
 /// Which set of modules the zygote of this interpreter imports: boto3's as well where its runtime pack is installed.
 pub(crate) fn import_set(runtime_dir: &Path, recipe: &Recipe) -> &'static str {
-    if runtime_dir.join(recipe.name()).join("boto3").is_dir() {
-        "boto3"
-    } else {
-        "common"
-    }
+    if runtime_dir.join(recipe.name()).join("boto3").is_dir() { "boto3" } else { "common" }
 }

@@ -98,10 +98,7 @@ impl FrameSocket {
     /// Takes over the connected socket. Must be called within a tokio runtime.
     pub(crate) fn new(stream: std::os::unix::net::UnixStream) -> io::Result<FrameSocket> {
         stream.set_nonblocking(true)?;
-        Ok(FrameSocket {
-            stream: UnixStream::from_std(stream)?,
-            inbox: BytesMut::new(),
-        })
+        Ok(FrameSocket { stream: UnixStream::from_std(stream)?, inbox: BytesMut::new() })
     }
 
     /// Writes one frame made of `parts`. If dropped midway the stream is broken: the caller then ends the sandbox.
@@ -176,10 +173,7 @@ mod tests {
             assert_eq!(inbox.len(), cut, "nothing is eaten before the frame is whole");
         }
         let mut inbox = whole;
-        assert_eq!(
-            decode(&mut inbox).unwrap(),
-            Some(Frame::Response(Bytes::from_static(b"{\"a\":1}")))
-        );
+        assert_eq!(decode(&mut inbox).unwrap(), Some(Frame::Response(Bytes::from_static(b"{\"a\":1}"))));
         assert!(inbox.is_empty());
     }
 
@@ -195,17 +189,8 @@ mod tests {
 
     #[test]
     fn what_no_runtime_writes_is_refused() {
-        for bad in [
-            &b"\0\0\0\0O"[..],
-            b"\x01\0\0\0Q",
-            b"\x02\0\0\0Kx",
-            b"\xff\xff\xff\xffP",
-            b"GET / HTTP/1.1\r\n",
-        ] {
-            assert!(
-                matches!(decode(&mut BytesMut::from(bad)), Err(Violation::Malformed)),
-                "{bad:?}"
-            );
+        for bad in [&b"\0\0\0\0O"[..], b"\x01\0\0\0Q", b"\x02\0\0\0Kx", b"\xff\xff\xff\xffP", b"GET / HTTP/1.1\r\n"] {
+            assert!(matches!(decode(&mut BytesMut::from(bad)), Err(Violation::Malformed)), "{bad:?}");
         }
     }
 

@@ -83,16 +83,12 @@ impl Freezer {
     /// Must be called within a tokio runtime.
     pub(crate) fn start() -> Freezer {
         let (newly_idle, inbox) = mpsc::unbounded_channel();
-        Freezer {
-            newly_idle,
-            task: tokio::spawn(run(inbox)).abort_handle(),
-        }
+        Freezer { newly_idle, task: tokio::spawn(run(inbox)).abort_handle() }
     }
 
     /// Work is done; freezes it if none comes for [`FREEZE_AFTER`].
     pub(crate) fn idle(&self, rest: &Arc<Rest>) {
-        rest.idle_since_ms
-            .store(rest.born.elapsed().as_millis() as u64, Ordering::SeqCst);
+        rest.idle_since_ms.store(rest.born.elapsed().as_millis() as u64, Ordering::SeqCst);
         rest.busy.store(false, Ordering::SeqCst);
         // At most one entry for each sandbox: the queue is bounded by their number.
         if !rest.queued.swap(true, Ordering::SeqCst) {

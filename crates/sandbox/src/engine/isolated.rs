@@ -41,10 +41,7 @@ pub(crate) async fn spawn(spawner: &Spawner, plan: &Plan) -> Result<Parts, spawn
         Err(error) => {
             let _ = spawner.destroy(id).await;
             let errno = io::Error::from(error).raw_os_error().unwrap_or_default();
-            return Err(spawner::Error::System {
-                step: "watch a process".into(),
-                errno,
-            });
+            return Err(spawner::Error::System { step: "watch a process".into(), errno });
         }
     };
     Ok(Parts {
@@ -109,9 +106,7 @@ impl IsolatedCell {
 
     pub(crate) fn has_exited(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.pidfd.get_ref().as_fd(), PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
-            .map_err(io::Error::from)
-            .is_ok_and(|ready| ready > 0)
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(io::Error::from).is_ok_and(|ready| ready > 0)
     }
 
     /// Read from the kernel directly where that is possible: the spawner may be busy with making another sandbox.
@@ -124,10 +119,7 @@ impl IsolatedCell {
             };
         }
         match self.spawner.usage(self.id).await {
-            Ok(usage) => Usage {
-                memory_peak_bytes: usage.memory_peak_bytes,
-                oom_kills: usage.oom_kills,
-            },
+            Ok(usage) => Usage { memory_peak_bytes: usage.memory_peak_bytes, oom_kills: usage.oom_kills },
             Err(_) => Usage::default(),
         }
     }

@@ -93,10 +93,7 @@ impl Life {
         surroundings: &Surroundings,
     ) -> io::Result<Life> {
         let cell = Arc::new(parts.cell);
-        let mut grave = Grave {
-            cell: Some(cell.clone()),
-            place: Some(place),
-        };
+        let mut grave = Grave { cell: Some(cell.clone()), place: Some(place) };
         let identity = Arc::new(OnceLock::new());
         let mut guests = JoinSet::new();
         if let Some(listener) = parts.endpoint {
@@ -144,9 +141,7 @@ impl Life {
 
     /// Says something and hands on logs until the runtime answers, ends, or the time is over.
     pub(crate) async fn converse(&mut self, say: Say<'_>, deadline: Instant) -> Heard {
-        let Life {
-            channel, logs, cell, ..
-        } = self;
+        let Life { channel, logs, cell, .. } = self;
         let talk = async {
             let said = match say {
                 Say::Nothing => Ok(()),
@@ -208,9 +203,7 @@ impl Life {
     /// Kills it, hands on its last logs, and answers its peak memory and why it has to be gone: `failure`, or
     /// [`Failure::OutOfMemory`] where that was behind it. What takes longer than [`END_PATIENCE`] to end does so later.
     pub(crate) async fn end(mut self, failure: Failure, exit: Option<Exit>) -> (Failure, u64) {
-        let mut peak = self
-            .memory_peak_bytes
-            .max(exit.map_or(0, |exit| exit.memory_peak_bytes));
+        let mut peak = self.memory_peak_bytes.max(exit.map_or(0, |exit| exit.memory_peak_bytes));
         let mut out_of_memory = exit.is_some_and(|exit| exit.out_of_memory);
         if peak == 0 || exit.is_none() {
             let usage = self.cell.usage().await;
@@ -227,10 +220,7 @@ impl Life {
 
 impl Drop for Life {
     fn drop(&mut self) {
-        drop(Grave {
-            cell: Some(self.cell.clone()),
-            place: self.place.take(),
-        });
+        drop(Grave { cell: Some(self.cell.clone()), place: self.place.take() });
     }
 }
 

@@ -39,7 +39,10 @@ const TELEMETRY_MAGIC: u32 = 0xa55a;
 #[derive(Debug)]
 enum Splitter {
     /// `searched` bytes at the front are known to hold no line feed.
-    Lines { bytes: BytesMut, searched: usize },
+    Lines {
+        bytes: BytesMut,
+        searched: usize,
+    },
     Telemetry {
         bytes: BytesMut,
         record: Option<(usize, i64)>,
@@ -48,17 +51,11 @@ enum Splitter {
 
 impl Splitter {
     fn lines() -> Splitter {
-        Splitter::Lines {
-            bytes: BytesMut::new(),
-            searched: 0,
-        }
+        Splitter::Lines { bytes: BytesMut::new(), searched: 0 }
     }
 
     fn telemetry() -> Splitter {
-        Splitter::Telemetry {
-            bytes: BytesMut::new(),
-            record: None,
-        }
+        Splitter::Telemetry { bytes: BytesMut::new(), record: None }
     }
 
     /// Takes in bytes and hands on the records they complete.
@@ -72,10 +69,7 @@ impl Splitter {
                 bytes.extend_from_slice(data);
                 if !split_telemetry(bytes, record, emit) {
                     // Not AWS's framing: from here on what comes is shown as it is, rather than lost.
-                    *self = Splitter::Lines {
-                        bytes: std::mem::take(bytes),
-                        searched: 0,
-                    };
+                    *self = Splitter::Lines { bytes: std::mem::take(bytes), searched: 0 };
                     self.push(b"", now_ms, emit);
                 }
             }
@@ -152,11 +146,7 @@ struct Drain {
 
 impl Drain {
     fn new(fd: OwnedFd, splitter: Splitter) -> io::Result<Drain> {
-        Ok(Drain {
-            pipe: pipe::Receiver::from_owned_fd(fd)?,
-            splitter,
-            open: true,
-        })
+        Ok(Drain { pipe: pipe::Receiver::from_owned_fd(fd)?, splitter, open: true })
     }
 
     /// Waits until the pipe has something to read; never ends once it is closed.
@@ -236,9 +226,7 @@ impl Logs {
         }
         let now_ms = self.clock.now().millis();
         let sink = &self.sink;
-        self.output
-            .splitter
-            .flush(now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+        self.output.splitter.flush(now_ms, &mut |at_ms, text| sink.line(at_ms, text));
     }
 
     /// One read from one pipe; answers how many bytes came. `registered` tells tokio's poll when the pipe is empty;
@@ -257,19 +245,13 @@ impl Logs {
             return 0;
         }
         let read = |buffer: &mut [u8]| rustix::io::read(&drain.pipe, buffer).map_err(io::Error::from);
-        let result = if registered {
-            drain.pipe.try_io(|| read(buffer))
-        } else {
-            read(buffer)
-        };
+        let result = if registered { drain.pipe.try_io(|| read(buffer)) } else { read(buffer) };
         match result {
             Ok(0) => drain.open = false,
             Ok(bytes) => {
                 let sink = &self.sink;
                 let now_ms = self.clock.now().millis();
-                drain
-                    .splitter
-                    .push(&buffer[..bytes], now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+                drain.splitter.push(&buffer[..bytes], now_ms, &mut |at_ms, text| sink.line(at_ms, text));
                 self.pace.spend(bytes);
                 return bytes;
             }
@@ -288,10 +270,7 @@ struct Pace {
 
 impl Pace {
     fn new() -> Pace {
-        Pace {
-            tokens: FLOOD_BURST_BYTES,
-            at: Instant::now(),
-        }
+        Pace { tokens: FLOOD_BURST_BYTES, at: Instant::now() }
     }
 
     fn spend(&mut self, bytes: usize) {
@@ -328,20 +307,11 @@ mod tests {
     }
 
     fn texts(records: &[(i64, Bytes)]) -> Vec<&str> {
-        records
-            .iter()
-            .map(|(_, text)| std::str::from_utf8(text).unwrap())
-            .collect()
+        records.iter().map(|(_, text)| std::str::from_utf8(text).unwrap()).collect()
     }
 
     fn telemetry(kind: u32, micros: u64, text: &[u8]) -> Vec<u8> {
-        [
-            &kind.to_be_bytes()[..],
-            &(text.len() as u32).to_be_bytes(),
-            &micros.to_be_bytes(),
-            text,
-        ]
-        .concat()
+        [&kind.to_be_bytes()[..], &(text.len() as u32).to_be_bytes(), &micros.to_be_bytes(), text].concat()
     }
 
     #[test]
@@ -379,10 +349,7 @@ mod tests {
     fn a_huge_telemetry_record_comes_in_pieces_without_being_stored() {
         let huge = telemetry(0xa55a_0003, 0, &vec![b'y'; RECORD_BYTES_MAX * 3 + 1]);
         let records = run(Splitter::telemetry(), &huge.chunks(1000).collect::<Vec<_>>());
-        assert_eq!(
-            records.iter().map(|(_, text)| text.len()).sum::<usize>(),
-            RECORD_BYTES_MAX * 3 + 1
-        );
+        assert_eq!(records.iter().map(|(_, text)| text.len()).sum::<usize>(), RECORD_BYTES_MAX * 3 + 1);
         assert!(records.iter().all(|(_, text)| text.len() <= RECORD_BYTES_MAX));
     }
 

@@ -68,13 +68,7 @@ impl Pools {
     pub(crate) fn expect(&self, recipe: &Recipe) {
         let mut pools = self.lock();
         if !pools.contains_key(recipe) {
-            pools.insert(
-                recipe.clone(),
-                Pool {
-                    target: self.target(recipe),
-                    ..Pool::default()
-                },
-            );
+            pools.insert(recipe.clone(), Pool { target: self.target(recipe), ..Pool::default() });
             drop(pools);
             self.wake.notify_one();
         }
@@ -103,11 +97,8 @@ impl Pools {
 
     /// Gives up one parked sandbox of any kind, to make room. Answers whether there was one.
     pub(crate) fn evict(&self) -> bool {
-        let victim = self
-            .lock()
-            .values_mut()
-            .max_by_key(|pool| pool.ready.len())
-            .and_then(|pool| pool.ready.pop_back());
+        let victim =
+            self.lock().values_mut().max_by_key(|pool| pool.ready.len()).and_then(|pool| pool.ready.pop_back());
         victim.is_some()
     }
 
@@ -193,13 +184,8 @@ impl Pools {
     /// The pool that lacks most, if any may be filled now.
     fn next(&self) -> Option<Recipe> {
         let pools = self.lock();
-        let memory_mb: u64 = pools
-            .iter()
-            .map(|(recipe, pool)| parked_mb(recipe) * pool.ready.len() as u64)
-            .sum();
-        let lacking = pools
-            .iter()
-            .filter(|(_, pool)| pool.ready.len() < pool.target && pool.not_before.is_none());
+        let memory_mb: u64 = pools.iter().map(|(recipe, pool)| parked_mb(recipe) * pool.ready.len() as u64).sum();
+        let lacking = pools.iter().filter(|(_, pool)| pool.ready.len() < pool.target && pool.not_before.is_none());
         let (recipe, _) = lacking.min_by_key(|(_, pool)| pool.ready.len() * 100 / pool.target.max(1))?;
         (memory_mb + parked_mb(recipe) <= self.memory_mb_max).then(|| recipe.clone())
     }

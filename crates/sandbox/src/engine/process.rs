@@ -37,24 +37,13 @@ pub(crate) struct ProcessCell {
 }
 
 /// Starts one.
-#[expect(
-    unsafe_code,
-    reason = "the child must move one descriptor to number 3 before it executes"
-)]
+#[expect(unsafe_code, reason = "the child must move one descriptor to number 3 before it executes")]
 pub(crate) fn spawn(plan: ProcessPlan) -> io::Result<Parts> {
     let (ours, theirs) = UnixStream::pair()?;
     let (output, write_end) = io::pipe()?;
     let mut command = Command::new(&plan.argv[0]);
-    command
-        .args(&plan.argv[1..])
-        .env_clear()
-        .envs(plan.env)
-        .current_dir(&plan.directory)
-        .process_group(0);
-    command
-        .stdin(Stdio::null())
-        .stdout(write_end.try_clone()?)
-        .stderr(write_end);
+    command.args(&plan.argv[1..]).env_clear().envs(plan.env).current_dir(&plan.directory).process_group(0);
+    command.stdin(Stdio::null()).stdout(write_end.try_clone()?).stderr(write_end);
     if plan.channel {
         let theirs = theirs.as_raw_fd();
         // SAFETY: runs between fork and exec and calls only dup2 and fcntl, which are async-signal-safe. `theirs`
@@ -66,11 +55,7 @@ pub(crate) fn spawn(plan: ProcessPlan) -> io::Result<Parts> {
                 } else {
                     libc::dup2(theirs, CHANNEL_FD)
                 };
-                if done < 0 {
-                    Err(io::Error::last_os_error())
-                } else {
-                    Ok(())
-                }
+                if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
             });
         }
     }
@@ -94,11 +79,7 @@ pub(crate) fn spawn(plan: ProcessPlan) -> io::Result<Parts> {
 
 fn exit_of(status: std::process::ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt;
-    Exit {
-        status: status.code(),
-        signal: status.signal(),
-        ..Exit::default()
-    }
+    Exit { status: status.code(), signal: status.signal(), ..Exit::default() }
 }
 
 impl ProcessCell {
@@ -117,18 +98,10 @@ impl ProcessCell {
     /// Peak of the first process alone, where `/proc` tells it.
     pub(crate) fn usage(&self) -> Usage {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let peak_kb = status.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix("kB")?
-                .trim()
-                .parse::<u64>()
-                .ok()
-        });
-        Usage {
-            memory_peak_bytes: peak_kb.unwrap_or_default() * 1024,
-            oom_kills: 0,
-        }
+        let peak_kb = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Usage { memory_peak_bytes: peak_kb.unwrap_or_default() * 1024, oom_kills: 0 }
     }
 
     pub(crate) async fn destroy(&self) {

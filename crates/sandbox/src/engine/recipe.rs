@@ -68,25 +68,16 @@ pub(crate) struct Recipe {
 impl Recipe {
     /// Looks a runtime name up.
     pub(crate) fn find(runtimes: &Runtimes, runtime: &str, memory_mb: u32) -> Result<Recipe, LaunchError> {
-        let status = runtimes
-            .find(runtime)
-            .ok_or_else(|| LaunchError::UnknownRuntime(runtime.to_owned()))?;
+        let status = runtimes.find(runtime).ok_or_else(|| LaunchError::UnknownRuntime(runtime.to_owned()))?;
         let interpreter = match &status.serves {
             Serves::Exact(interpreter) => interpreter.clone(),
             Serves::StandIn(interpreter) => Some(interpreter.clone()),
             Serves::Missing { hint } => {
-                return Err(LaunchError::MissingRuntime {
-                    runtime: runtime.to_owned(),
-                    hint: hint.clone(),
-                });
+                return Err(LaunchError::MissingRuntime { runtime: runtime.to_owned(), hint: hint.clone() });
             }
         };
         let memory_class_mb = (status.family == Family::Java).then(|| memory_class_mb(memory_mb));
-        Ok(Recipe {
-            family: status.family,
-            interpreter,
-            memory_class_mb,
-        })
+        Ok(Recipe { family: status.family, interpreter, memory_class_mb })
     }
 
     /// Whether its sandboxes can be booted before they have a function.
@@ -101,10 +92,7 @@ impl Recipe {
 
     /// Short name for people, for example `python3.12` or `java17/512`.
     pub(crate) fn name(&self) -> String {
-        let version = self
-            .interpreter
-            .as_ref()
-            .map_or("", |interpreter| interpreter.version.as_str());
+        let version = self.interpreter.as_ref().map_or("", |interpreter| interpreter.version.as_str());
         let mut numbers = version.split('.');
         let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
         match (self.family, self.memory_class_mb) {
@@ -142,11 +130,7 @@ impl Recipe {
 
     /// The command line of a zygote.
     pub(crate) fn zygote_argv(&self, places: &Places, import_set: &str) -> Vec<OsString> {
-        let program = self
-            .interpreter
-            .as_ref()
-            .map(|interpreter| interpreter.program.clone())
-            .unwrap_or_default();
+        let program = self.interpreter.as_ref().map(|interpreter| interpreter.program.clone()).unwrap_or_default();
         let file = places.runtime.join("python/zygote.py").into_os_string();
         vec![program.into(), "-I".into(), "-S".into(), file, import_set.into()]
     }
@@ -163,20 +147,12 @@ impl Recipe {
     /// What is in the environment of every process of this runtime, before it knows its function.
     pub(crate) fn environment(&self, places: &Places) -> Vec<(String, String)> {
         let task = places.task.display();
-        let own_bin = self
-            .interpreter
-            .as_ref()
-            .and_then(|interpreter| interpreter.program.parent());
-        let own_bin = own_bin
-            .map(|directory| format!("{}:", directory.display()))
-            .unwrap_or_default();
+        let own_bin = self.interpreter.as_ref().and_then(|interpreter| interpreter.program.parent());
+        let own_bin = own_bin.map(|directory| format!("{}:", directory.display())).unwrap_or_default();
         let opt = places.opt.as_deref().unwrap_or(Path::new("/opt")).display();
         let mut environment = vec![
             ("PATH", format!("{own_bin}/usr/local/bin:/usr/bin:/bin:{opt}/bin")),
-            (
-                "LD_LIBRARY_PATH",
-                format!("/lib64:/usr/lib64:{task}:{task}/lib:{opt}/lib"),
-            ),
+            ("LD_LIBRARY_PATH", format!("/lib64:/usr/lib64:{task}:{task}/lib:{opt}/lib")),
             ("LANG", "en_US.UTF-8".into()),
             ("TZ", ":UTC".into()),
             ("LAMBDA_TASK_ROOT", task.to_string()),
@@ -191,10 +167,7 @@ impl Recipe {
         {
             environment.push(("JAVA_HOME", home.display().to_string()));
         }
-        environment
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether a started interpreter can become this function: nothing in its environment is read at start only.
@@ -204,10 +177,7 @@ impl Recipe {
             let late = READ_AT_START.contains(&name.as_str())
                 || READ_AT_START_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
                 || (self.family == Family::Java && (name == "TZ" || name == "LANG"));
-            !late
-                || own
-                    .iter()
-                    .any(|(own_name, own_value)| own_name == name && own_value == value)
+            !late || own.iter().any(|(own_name, own_value)| own_name == name && own_value == value)
         })
     }
 }
@@ -222,12 +192,8 @@ impl Places {
 
 /// The whole environment of a function: what the user and AWS say wins over defaults, but not over where things are.
 pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) -> Vec<(String, String)> {
-    const OURS: [&str; 4] = [
-        "AWS_LAMBDA_RUNTIME_API",
-        "LAMBDA_TASK_ROOT",
-        "LAMBDA_RUNTIME_DIR",
-        "_LAMBDA_TELEMETRY_LOG_FD",
-    ];
+    const OURS: [&str; 4] =
+        ["AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_LAMBDA_TELEMETRY_LOG_FD"];
     let mut environment = recipe.environment(places);
     environment.push(("_HANDLER".into(), spec.handler.clone()));
     if recipe.family == Family::Node && !places.is_inside() {
@@ -263,12 +229,7 @@ pub(crate) fn settings(recipe: &Recipe, spec: &Spec, places: &Places, started_be
     let environment = full_environment(recipe, spec, places);
     let settings = Settings {
         handler: &spec.handler,
-        env: started_before.then(|| {
-            environment
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect()
-        }),
+        env: started_before.then(|| environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
         task_root: &places.task,
         function_name: &spec.function_name,
         function_version: &spec.function_version,
@@ -286,35 +247,20 @@ fn module_directories(recipe: &Recipe, spec: &Spec, places: &Places) -> Vec<Stri
     if places.is_inside() {
         return Vec::new();
     }
-    let version = recipe
-        .interpreter
-        .as_ref()
-        .map_or("", |interpreter| interpreter.version.as_str());
+    let version = recipe.interpreter.as_ref().map_or("", |interpreter| interpreter.version.as_str());
     let mut numbers = version.split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let directories = match recipe.family {
-        Family::Python => vec![
-            format!("python/lib/python{major}.{minor}/site-packages"),
-            "python".into(),
-        ],
+        Family::Python => vec![format!("python/lib/python{major}.{minor}/site-packages"), "python".into()],
         Family::Node => vec![format!("nodejs/node{major}/node_modules"), "nodejs/node_modules".into()],
         Family::Java => vec!["java/lib".into()],
         _ => Vec::new(),
     };
     let mut all = vec![places.task.display().to_string()];
     if let Some(opt) = &places.opt {
-        all.extend(
-            directories
-                .into_iter()
-                .map(|directory| opt.join(directory).display().to_string()),
-        );
+        all.extend(directories.into_iter().map(|directory| opt.join(directory).display().to_string()));
     }
-    all.extend(
-        variable(spec, "PYTHONPATH")
-            .iter()
-            .flat_map(|path| path.split(':'))
-            .map(str::to_owned),
-    );
+    all.extend(variable(spec, "PYTHONPATH").iter().flat_map(|path| path.split(':')).map(str::to_owned));
     all.push(places.runtime.display().to_string());
     all
 }
@@ -332,10 +278,7 @@ fn bootstrap(places: &Places, spec: Option<&Spec>) -> Result<PathBuf, LaunchErro
 }
 
 fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
-    spec.env
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
+    spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// Largest power of two in the memory size, at least AWS's smallest, 128 MB.
@@ -345,11 +288,7 @@ fn memory_class_mb(memory_mb: u32) -> u32 {
 
 /// A small, quick start; a heap that leaves room for the machine's own needs within the class.
 fn java_options(class_mb: u32) -> Vec<OsString> {
-    let heap_mb = if class_mb <= 256 {
-        class_mb / 2
-    } else {
-        class_mb * 3 / 4
-    };
+    let heap_mb = if class_mb <= 256 { class_mb / 2 } else { class_mb * 3 / 4 };
     [
         format!("-Xmx{heap_mb}m"),
         // By default the first heap is a 64th of the host's memory, and the warm-up touches all of its young half.

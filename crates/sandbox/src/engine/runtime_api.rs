@@ -102,11 +102,7 @@ impl RuntimeApi {
         });
         let mut accept = JoinSet::new();
         accept.spawn(accept_all(listener, shared.clone()));
-        Ok(RuntimeApi {
-            shared,
-            inbox,
-            _accept: accept,
-        })
+        Ok(RuntimeApi { shared, inbox, _accept: accept })
     }
 
     /// Hands out an event to the next (or already waiting) `/next`.
@@ -344,11 +340,7 @@ async fn read_body(shared: &Shared, body: &mut Incoming) -> Result<Bytes, BodyEr
 }
 
 fn error_type_header(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get("lambda-runtime-function-error-type")?
-        .to_str()
-        .ok()
-        .map(str::to_owned)
+    headers.get("lambda-runtime-function-error-type")?.to_str().ok().map(str::to_owned)
 }
 
 fn event_response(event: &Event) -> Response {
@@ -379,18 +371,12 @@ struct ErrorBody<'a> {
 fn json(status: StatusCode, body: Bytes) -> Response {
     let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn refuse(status: StatusCode, error_type: &str, error_message: &str) -> Response {
-    let body = serde_json::to_vec(&ErrorBody {
-        error_message,
-        error_type,
-    })
-    .unwrap_or_default();
+    let body = serde_json::to_vec(&ErrorBody { error_message, error_type }).unwrap_or_default();
     json(status, body.into())
 }
 
@@ -401,9 +387,7 @@ fn accepted() -> Response {
 fn not_found() -> Response {
     let mut response = hyper::Response::new(Full::new(Bytes::from_static(b"404 page not found\n")));
     *response.status_mut() = StatusCode::NOT_FOUND;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -412,11 +396,7 @@ fn invalid_request_id() -> Response {
 }
 
 fn truncated() -> Response {
-    refuse(
-        StatusCode::BAD_REQUEST,
-        "TruncatedHTTPRequest",
-        "HTTP request detected as truncated",
-    )
+    refuse(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 }
 
 fn too_large() -> Response {

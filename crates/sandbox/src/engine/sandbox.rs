@@ -27,16 +27,8 @@ pub struct Sandbox {
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Sandbox {
-            identity, path, life, ..
-        } = self;
-        write!(
-            f,
-            "Sandbox({}, {}, {path:?}, alive: {})",
-            identity.sandbox,
-            identity.spec.runtime,
-            life.is_some()
-        )
+        let Sandbox { identity, path, life, .. } = self;
+        write!(f, "Sandbox({}, {}, {path:?}, alive: {})", identity.sandbox, identity.spec.runtime, life.is_some())
     }
 }
 
@@ -72,13 +64,7 @@ struct Reports {
 
 impl Reports {
     fn outcome(self, result: Result<bytes::Bytes, Failure>, duration: Duration, memory_peak_bytes: u64) -> Outcome {
-        Outcome {
-            result,
-            init: self.init,
-            init_retry: self.init_retry,
-            duration,
-            memory_peak_bytes,
-        }
+        Outcome { result, init: self.init, init_retry: self.init_retry, duration, memory_peak_bytes }
     }
 }
 
@@ -91,16 +77,7 @@ impl Sandbox {
         launched: Instant,
         (life, settings): (Life, Option<Vec<u8>>),
     ) -> Sandbox {
-        Sandbox {
-            engine,
-            identity,
-            sink,
-            path,
-            launched,
-            settings,
-            initialised: false,
-            life: Some(life),
-        }
+        Sandbox { engine, identity, sink, path, launched, settings, initialised: false, life: Some(life) }
     }
 
     /// How it came to be.
@@ -147,9 +124,7 @@ impl Sandbox {
         life.drain_logs();
         self.sink.invoke_begins();
         let started = retried.unwrap_or_else(Instant::now);
-        let heard = self
-            .exchange(&mut life, request, started + self.identity.spec.timeout)
-            .await;
+        let heard = self.exchange(&mut life, request, started + self.identity.spec.timeout).await;
         let duration = started.elapsed();
         match heard {
             Ok(result) => {
@@ -174,18 +149,12 @@ impl Sandbox {
         let duration = self.launched.elapsed();
         match done {
             Ok(()) => {
-                reports.init = Some(InitReport {
-                    duration,
-                    status: InitStatus::Done,
-                });
+                reports.init = Some(InitReport { duration, status: InitStatus::Done });
                 Ok(life)
             }
             Err(broken) => {
                 let (failure, peak) = life.end(broken.failure, broken.exit).await;
-                reports.init = Some(InitReport {
-                    duration,
-                    status: status_of(&failure),
-                });
+                reports.init = Some(InitReport { duration, status: status_of(&failure) });
                 Err(peak)
             }
         }
@@ -195,10 +164,7 @@ impl Sandbox {
     async fn second_init(&mut self, reports: &mut Reports, peak: u64) -> Result<Life, (Failure, u64)> {
         let started = Instant::now();
         let spec = self.identity.spec.clone();
-        let launched = self
-            .engine
-            .start_life(&spec, self.identity.sandbox, self.sink.clone())
-            .await;
+        let launched = self.engine.start_life(&spec, self.identity.sandbox, self.sink.clone()).await;
         let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
         self.path = path;
         life.rest.wake().await;
@@ -206,18 +172,12 @@ impl Sandbox {
         let duration = started.elapsed();
         match done {
             Ok(()) => {
-                reports.init_retry = Some(InitReport {
-                    duration,
-                    status: InitStatus::Done,
-                });
+                reports.init_retry = Some(InitReport { duration, status: InitStatus::Done });
                 Ok(life)
             }
             Err(broken) => {
                 let (failure, second_peak) = life.end(broken.failure, broken.exit).await;
-                reports.init_retry = Some(InitReport {
-                    duration,
-                    status: status_of(&failure),
-                });
+                reports.init_retry = Some(InitReport { duration, status: status_of(&failure) });
                 Err((failure, peak.max(second_peak)))
             }
         }

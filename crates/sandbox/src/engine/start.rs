@@ -43,10 +43,7 @@ pub(super) async fn start(config: Config) -> Result<Inner, Error> {
     let mut runtimes = runtimes.map_err(|error| Error::Unavailable(error.to_string()))?;
     // Java's boot files are compiled, with AWS's libraries, when the pack is built; the others travel in the program.
     if !config.runtime_dir.join(recipe::JAVA_BOOT).is_file() {
-        runtimes.withdraw(
-            Family::Java,
-            "build its runtime pack (crates/sandbox/boot/packs/build.sh DIRECTORY java)",
-        );
+        runtimes.withdraw(Family::Java, "build its runtime pack (crates/sandbox/boot/packs/build.sh DIRECTORY java)");
     }
     let places_max = config.sandboxes_max.min(sandboxes_by_descriptors()).max(1);
     let (backend, posture) = match config.isolation {
@@ -83,10 +80,7 @@ pub(super) async fn start(config: Config) -> Result<Inner, Error> {
 }
 
 fn prepare(path: &Path, with: impl Fn(&Path) -> std::io::Result<()>) -> Result<(), Error> {
-    with(path).map_err(|source| Error::Prepare {
-        path: path.to_owned(),
-        source,
-    })
+    with(path).map_err(|source| Error::Prepare { path: path.to_owned(), source })
 }
 
 #[cfg(target_os = "linux")]
@@ -106,20 +100,12 @@ async fn isolated(config: &Config, runtimes: &Runtimes, slots_max: u32) -> Resul
                 binds.push(bind.clone());
             }
         }
-        let recipe = Recipe {
-            family,
-            interpreter: Some(interpreter.clone()),
-            memory_class_mb: None,
-        };
+        let recipe = Recipe { family, interpreter: Some(interpreter.clone()), memory_class_mb: None };
         if recipe.can_fork() && config.pools.zygotes {
             let argv = c_strings(recipe.zygote_argv(&places, import_set(&config.runtime_dir, &recipe)));
             let env = c_environment(recipe.environment(&places));
             if let (Ok(argv), Ok(env)) = (argv, env) {
-                zygotes.push(ZygotePlan {
-                    name: recipe.name(),
-                    argv,
-                    env,
-                });
+                zygotes.push(ZygotePlan { name: recipe.name(), argv, env });
             }
         }
     }
@@ -129,10 +115,7 @@ async fn isolated(config: &Config, runtimes: &Runtimes, slots_max: u32) -> Resul
         egress: config.egress,
         endpoint_port: config.endpoint_port,
         slots_max,
-        userland: Userland {
-            binds,
-            runtime_dir: Some(config.runtime_dir.clone()),
-        },
+        userland: Userland { binds, runtime_dir: Some(config.runtime_dir.clone()) },
         zygotes,
     });
     let spawner = spawner.await.map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -142,20 +125,12 @@ async fn isolated(config: &Config, runtimes: &Runtimes, slots_max: u32) -> Resul
 
 #[cfg(not(target_os = "linux"))]
 async fn isolated(_: &Config, _: &Runtimes, _: u32) -> Result<(Backend, Posture), Error> {
-    Err(Error::Unavailable(
-        "sandboxes need Linux; --isolation process runs functions without any isolation".into(),
-    ))
+    Err(Error::Unavailable("sandboxes need Linux; --isolation process runs functions without any isolation".into()))
 }
 
 fn process_posture() -> Posture {
     let why = "functions are plain child processes: nothing keeps them from each other or from this host";
-    Posture {
-        layers: vec![Layer::degraded(
-            "isolation",
-            why,
-            "run on Linux without --isolation process",
-        )],
-    }
+    Posture { layers: vec![Layer::degraded("isolation", why, "run on Linux without --isolation process")] }
 }
 
 /// Takes all the descriptors the host allows, and answers how many sandboxes they bear.
@@ -163,10 +138,7 @@ fn sandboxes_by_descriptors() -> u32 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let wanted = rustix::process::Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
+        let wanted = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
         if setrlimit(Resource::Nofile, wanted).is_ok() {
             limit = wanted;
         }
@@ -179,14 +151,9 @@ fn sandboxes_by_descriptors() -> u32 {
 /// The host's memory; where it cannot be read, enough for small pools.
 fn memory_mb() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?
-            .trim()
-            .strip_suffix("kB")?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    });
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     total.map_or(4096, |kb| kb / 1024)
 }
 

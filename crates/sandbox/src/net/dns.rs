@@ -66,10 +66,7 @@ impl Upstream {
     pub fn parse(text: &str) -> Upstream {
         let servers = text.lines().filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
-            let address = words
-                .next()
-                .filter(|word| *word == "nameserver")
-                .and_then(|_| words.next())?;
+            let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
             // An interface (`fe80::1%eth0`) is more than this forwarder knows about.
             Some(SocketAddr::new(address.parse().ok()?, DNS_PORT))
         });
@@ -103,9 +100,7 @@ pub async fn forward(socket: UdpSocket, upstream: Arc<Upstream>) -> io::Result<(
         };
         let (socket, upstream, question) = (Arc::clone(&socket), Arc::clone(&upstream), question.to_vec());
         tokio::spawn(async move {
-            let answer = ask(&question, &upstream)
-                .await
-                .unwrap_or_else(|| failure(&question, SERVFAIL));
+            let answer = ask(&question, &upstream).await.unwrap_or_else(|| failure(&question, SERVFAIL));
             let _ = socket.send_to(&answer, client).await;
             drop(permit);
         });
@@ -127,11 +122,7 @@ async fn ask(question: &[u8], upstream: &Upstream) -> Option<Vec<u8>> {
 
 /// From a port that the kernel picks anew for each question, and connected: so nobody but the server can answer it.
 async fn ask_one(question: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
-    let any: IpAddr = if server.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
+    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(question).await?;
@@ -187,10 +178,7 @@ struct Rate {
 
 impl Rate {
     fn new() -> Rate {
-        Rate {
-            second: Instant::now(),
-            count: 0,
-        }
+        Rate { second: Instant::now(), count: 0 }
     }
 
     fn admit(&mut self) -> bool {
@@ -220,10 +208,7 @@ mod tests {
     async fn answer_to(client: &UdpSocket, question: &[u8]) -> Option<Vec<u8>> {
         client.send(question).await.unwrap();
         let mut buffer = vec![0u8; ANSWER_BYTES_MAX];
-        let length = timeout(Duration::from_millis(500), client.recv(&mut buffer))
-            .await
-            .ok()?
-            .unwrap();
+        let length = timeout(Duration::from_millis(500), client.recv(&mut buffer)).await.ok()?.unwrap();
         buffer.truncate(length);
         Some(buffer)
     }
@@ -280,10 +265,7 @@ mod tests {
         let text = "# comment\nsearch here\nnameserver 10.0.0.2\nnameserver fe80::1%eth0\nnameserver ::1\n";
         let servers = ["10.0.0.2:53".parse().unwrap(), "[::1]:53".parse().unwrap()];
         assert_eq!(Upstream::parse(text), Upstream::Servers(servers.to_vec()));
-        assert_eq!(
-            Upstream::parse(""),
-            Upstream::Servers(vec!["127.0.0.1:53".parse().unwrap()])
-        );
+        assert_eq!(Upstream::parse(""), Upstream::Servers(vec!["127.0.0.1:53".parse().unwrap()]));
     }
 
     #[test]

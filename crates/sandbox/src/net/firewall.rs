@@ -39,10 +39,7 @@ impl Firewall {
     /// Loads the rules, replacing those of a former server of this instance, and switches forwarding on.
     pub(super) fn install(links: &Links) -> Result<Firewall, Lack> {
         let program = find_program()?;
-        let firewall = Firewall {
-            program,
-            table: format!("updraft_{}", links.tag()),
-        };
+        let firewall = Firewall { program, table: format!("updraft_{}", links.tag()) };
         let rules = firewall.rules(links);
         run(program, &rules)
             .map_err(|why| Lack::new(format!("nft: {why}"), "run as root on a kernel with nf_tables"))?;
@@ -58,9 +55,7 @@ impl Firewall {
         // Nothing can be done about a failure here; the next start replaces the table.
         let _ = run(self.program, &format!("delete table inet {}\n", self.table));
         let Ok(tables) = list_tables(self.program) else { return };
-        let others = tables
-            .iter()
-            .any(|table| table.starts_with("updraft_") && table != GUARD);
+        let others = tables.iter().any(|table| table.starts_with("updraft_") && table != GUARD);
         if tables.iter().any(|table| table == GUARD) && !others {
             let _ = fs::write(FORWARDING, "0");
             let _ = run(self.program, &format!("delete table inet {GUARD}\n"));
@@ -149,16 +144,9 @@ fn find_program() -> Result<&'static str, Lack> {
 }
 
 fn list_tables(program: &str) -> io::Result<Vec<String>> {
-    let output = Command::new(program)
-        .args(["list", "tables", "inet"])
-        .stderr(Stdio::null())
-        .output()?;
+    let output = Command::new(program).args(["list", "tables", "inet"]).stderr(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split(' ').nth(2))
-        .map(str::to_owned)
-        .collect())
+    Ok(text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect())
 }
 
 /// Loads a batch of commands: all of it or nothing.

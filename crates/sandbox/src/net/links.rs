@@ -40,10 +40,7 @@ pub struct LinkRange {
 
 impl Default for LinkRange {
     fn default() -> LinkRange {
-        LinkRange {
-            network: Ipv4Addr::new(100, 64, 0, 0),
-            prefix: 10,
-        }
+        LinkRange { network: Ipv4Addr::new(100, 64, 0, 0), prefix: 10 }
     }
 }
 
@@ -112,19 +109,11 @@ impl Links {
         }
         let hash = short_hash(instance);
         let block = free_block(range, &routes, u32::from(hash)).ok_or_else(|| {
-            let why = format!(
-                "every part of {}/{} is in use by the host's routes",
-                range.network, range.prefix
-            );
+            let why = format!("every part of {}/{} is in use by the host's routes", range.network, range.prefix);
             Lack::new(why, "configure another range for the links of sandboxes")
         })?;
-        let uplinks = routes
-            .iter()
-            .filter(|route| route.prefix == 0)
-            .filter_map(|route| route.interface);
-        let mtu = uplinks
-            .filter_map(|index| Some(netlink.interface_at(index).ok()?.mtu))
-            .min();
+        let uplinks = routes.iter().filter(|route| route.prefix == 0).filter_map(|route| route.interface);
+        let mtu = uplinks.filter_map(|index| Some(netlink.interface_at(index).ok()?.mtu)).min();
         // Not where a former server began: the kernel may remember its connections.
         let next = RandomState::new().build_hasher().finish() as u32;
         Ok(Links {
@@ -155,9 +144,7 @@ impl Links {
     pub(super) fn take(&mut self) -> Option<Link> {
         let count = 1u32 << (31 - self.block.prefix);
         let free = |number: &u32| !self.taken.contains(number);
-        let number = (0..count)
-            .map(|offset| self.next.wrapping_add(offset) % count)
-            .find(free)?;
+        let number = (0..count).map(|offset| self.next.wrapping_add(offset) % count).find(free)?;
         self.taken.insert(number);
         self.next = number + 1;
         let host = self.block.network.to_bits() + 2 * number;
@@ -171,8 +158,7 @@ impl Links {
 
     /// The addresses of a link are free again, though the round comes back to them last.
     pub(super) fn release(&mut self, link: &Link) {
-        self.taken
-            .remove(&((link.host.to_bits() - self.block.network.to_bits()) / 2));
+        self.taken.remove(&((link.host.to_bits() - self.block.network.to_bits()) / 2));
     }
 
     /// Links to a pretended outside, for the self-test, with addresses that exist nowhere (RFC 5737). None when the host
@@ -180,10 +166,7 @@ impl Links {
     pub(super) fn outside(&self) -> impl Iterator<Item = Link> {
         let documentation = [[198, 51, 100, 0], [203, 0, 113, 0], [192, 0, 2, 0]];
         let network = documentation.into_iter().map(Ipv4Addr::from).find(|network| {
-            let block = Block {
-                network: *network,
-                prefix: 24,
-            };
+            let block = Block { network: *network, prefix: 24 };
             !self.routes.iter().any(|route| overlaps(block, route))
         });
         let links = move |network: Ipv4Addr| {
@@ -221,9 +204,7 @@ fn overlaps(block: Block, route: &Route) -> bool {
 
 /// FNV-1a, folded to 16 bits: interface names have room for no more.
 fn short_hash(text: &str) -> u16 {
-    let hash = text.bytes().fold(0x811c_9dc5u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = text.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash ^ (hash >> 16)) as u16
 }
 
@@ -233,24 +214,14 @@ mod tests {
 
     fn route(text: &str) -> Route {
         let (network, prefix) = text.split_once('/').unwrap();
-        Route {
-            network: network.parse().unwrap(),
-            prefix: prefix.parse().unwrap(),
-            interface: None,
-        }
+        Route { network: network.parse().unwrap(), prefix: prefix.parse().unwrap(), interface: None }
     }
 
     #[test]
     fn a_block_avoids_the_hosts_routes() {
         let range: LinkRange = "100.64.0.0/14".parse().unwrap();
         let routes = [route("0.0.0.0/0"), route("100.64.7.1/32"), route("100.66.0.0/15")];
-        assert_eq!(
-            free_block(&range, &routes, 0),
-            Some(Block {
-                network: Ipv4Addr::new(100, 65, 0, 0),
-                prefix: 16
-            })
-        );
+        assert_eq!(free_block(&range, &routes, 0), Some(Block { network: Ipv4Addr::new(100, 65, 0, 0), prefix: 16 }));
     }
 
     #[test]
@@ -270,23 +241,11 @@ mod tests {
 
     #[test]
     fn links_go_round_the_block_and_past_those_in_use() {
-        let block = Block {
-            network: Ipv4Addr::new(10, 0, 0, 0),
-            prefix: 30,
-        };
-        let mut links = Links {
-            block,
-            tag: "00ff".into(),
-            mtu: 1500,
-            next: u32::MAX,
-            taken: HashSet::new(),
-            routes: Vec::new(),
-        };
+        let block = Block { network: Ipv4Addr::new(10, 0, 0, 0), prefix: 30 };
+        let mut links =
+            Links { block, tag: "00ff".into(), mtu: 1500, next: u32::MAX, taken: HashSet::new(), routes: Vec::new() };
         let last = links.take().unwrap();
-        assert_eq!(
-            (last.name.as_str(), last.sandbox),
-            ("updr00ff-1", Ipv4Addr::new(10, 0, 0, 3))
-        );
+        assert_eq!((last.name.as_str(), last.sandbox), ("updr00ff-1", Ipv4Addr::new(10, 0, 0, 3)));
         assert_eq!(links.take().unwrap().host, block.network);
         assert!(links.take().is_none());
         links.release(&last);

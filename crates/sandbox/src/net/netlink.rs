@@ -50,13 +50,7 @@ impl Netlink {
     #[expect(unsafe_code, reason = "no safe wrapper for netlink sockets among our dependencies")]
     pub(super) fn open() -> io::Result<Netlink> {
         // SAFETY: socket(2) with constant arguments touches no memory of ours.
-        let raw = unsafe {
-            libc::socket(
-                libc::AF_NETLINK,
-                libc::SOCK_RAW | libc::SOCK_CLOEXEC,
-                libc::NETLINK_ROUTE,
-            )
-        };
+        let raw = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
         if raw < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -89,9 +83,7 @@ impl Netlink {
         let mut message = Message::link(0, 0);
         message.text(libc::IFLA_IFNAME, name);
         message.nested(libc::IFLA_AF_SPEC, |families| {
-            families.nested(libc::AF_INET6 as u16, |six| {
-                six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE])
-            });
+            families.nested(libc::AF_INET6 as u16, |six| six.bytes(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]));
         });
         match self.change(libc::RTM_SETLINK, 0, message) {
             // A kernel without IPv6 gives none anyway.
@@ -142,14 +134,9 @@ impl Netlink {
         let body = answers.first().ok_or(io::ErrorKind::NotFound)?;
         let index = u32_at(body, 4).ok_or(io::ErrorKind::InvalidData)?;
         let flags = u32_at(body, 8).ok_or(io::ErrorKind::InvalidData)?;
-        let mtu = attributes(body, 16)
-            .find(|(kind, _)| *kind == libc::IFLA_MTU)
-            .and_then(|(_, value)| u32_at(value, 0));
-        Ok(Interface {
-            index,
-            mtu: mtu.unwrap_or(1500),
-            running: flags & libc::IFF_RUNNING as u32 != 0,
-        })
+        let mtu =
+            attributes(body, 16).find(|(kind, _)| *kind == libc::IFLA_MTU).and_then(|(_, value)| u32_at(value, 0));
+        Ok(Interface { index, mtu: mtu.unwrap_or(1500), running: flags & libc::IFF_RUNNING as u32 != 0 })
     }
 
     /// All IPv4 routes of all tables, the host's own addresses among them.
@@ -212,11 +199,7 @@ fn answer(body: &[u8]) -> io::Result<()> {
 }
 
 fn route(body: &[u8]) -> Option<Route> {
-    let mut route = Route {
-        network: Ipv4Addr::UNSPECIFIED,
-        prefix: *body.get(1)?,
-        interface: None,
-    };
+    let mut route = Route { network: Ipv4Addr::UNSPECIFIED, prefix: *body.get(1)?, interface: None };
     for (kind, value) in attributes(body, 12) {
         match kind {
             libc::RTA_DST => route.network = Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?),

@@ -179,10 +179,9 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     let caught = UdpSocket::bind(SocketAddrV4::new(outside.host, 0)).and_then(|host| leak(&near, &host));
     match caught {
         Ok(false) => Ok(()),
-        Ok(true) => Err(Lack::new(
-            "the firewall rules do not keep sandboxes from the host",
-            "report this host's kernel",
-        )),
+        Ok(true) => {
+            Err(Lack::new("the firewall rules do not keep sandboxes from the host", "report this host's kernel"))
+        }
         Err(error) => Err(broken("the self-test failed", error)),
     }
 }
@@ -222,10 +221,7 @@ fn exchange(near: &UdpSocket, far: &UdpSocket, outside: &Link) -> io::Result<()>
     near.send_to(b"out", far.local_addr()?)?;
     let (_, from) = far.recv_from(&mut buffer)?;
     if from.ip() != outside.host {
-        return Err(io::Error::other(format!(
-            "its address was not translated: it came from {}",
-            from.ip()
-        )));
+        return Err(io::Error::other(format!("its address was not translated: it came from {}", from.ip())));
     }
     far.send_to(b"back", from)?;
     near.recv_from(&mut buffer).map(drop)

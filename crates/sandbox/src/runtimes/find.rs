@@ -14,10 +14,7 @@ pub(super) fn python(search: &Search) -> Vec<Interpreter> {
     let mut found = Vec::new();
     for directory in bin_directories(search) {
         for name in names_in(&directory) {
-            if let Some(minor) = name
-                .strip_prefix("python3.")
-                .filter(|minor| minor.parse::<u32>().is_ok())
-            {
+            if let Some(minor) = name.strip_prefix("python3.").filter(|minor| minor.parse::<u32>().is_ok()) {
                 add(search, &mut found, &directory.join(&name), || Some(format!("3.{minor}")));
             }
         }
@@ -27,9 +24,7 @@ pub(super) fn python(search: &Search) -> Vec<Interpreter> {
         let Some(minor) = name.strip_prefix("3.").and_then(|rest| rest.split('.').next()) else {
             continue;
         };
-        add(search, &mut found, &version.join(format!("bin/python3.{minor}")), || {
-            Some(name.clone())
-        });
+        add(search, &mut found, &version.join(format!("bin/python3.{minor}")), || Some(name.clone()));
     }
     found
 }
@@ -43,9 +38,7 @@ pub(super) fn node(search: &Search) -> Vec<Interpreter> {
     }
     for version in versions_in(search, ".nvm/versions/node") {
         let name = version.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        add(search, &mut found, &version.join("bin/node"), || {
-            name.strip_prefix('v').map(str::to_owned)
-        });
+        add(search, &mut found, &version.join("bin/node"), || name.strip_prefix('v').map(str::to_owned));
     }
     found
 }
@@ -67,28 +60,21 @@ pub(super) fn java(search: &Search) -> Vec<Interpreter> {
 }
 
 /// Adds a program unless it is no program, a script (a shim), or known already.
-fn add(
-    search: &Search,
-    found: &mut Vec<Interpreter>,
-    program: &Path,
-    version: impl FnOnce() -> Option<String>,
-) {
+fn add(search: &Search, found: &mut Vec<Interpreter>, program: &Path, version: impl FnOnce() -> Option<String>) {
     let Ok(program) = fs::canonicalize(program) else { return };
     if !is_binary(&program) || found.iter().any(|known| known.program == program) {
         return;
     }
     if !is_own_installation(&program, search) {
         let program = program.display();
-        tracing::info!("{program} is left out: functions would see all that lies beside it; give it a directory of its own");
+        tracing::info!(
+            "{program} is left out: functions would see all that lies beside it; give it a directory of its own"
+        );
         return;
     }
     if let Some(version) = version() {
         let binds = binds(&program);
-        found.push(Interpreter {
-            program,
-            version,
-            binds,
-        });
+        found.push(Interpreter { program, version, binds });
     }
 }
 
@@ -110,11 +96,7 @@ fn is_binary(program: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let executable = fs::metadata(program).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     let mut start = [0; 2];
-    executable
-        && fs::File::open(program)
-            .and_then(|mut file| file.read_exact(&mut start))
-            .is_ok()
-        && &start != b"#!"
+    executable && fs::File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start != b"#!"
 }
 
 fn bin_directories(search: &Search) -> Vec<PathBuf> {
@@ -133,18 +115,12 @@ fn versions_in(search: &Search, below: &str) -> Vec<PathBuf> {
     let Some(directory) = search.home.as_ref().map(|home| home.join(below)) else {
         return Vec::new();
     };
-    names_in(&directory)
-        .into_iter()
-        .rev()
-        .map(|name| directory.join(name))
-        .collect()
+    names_in(&directory).into_iter().rev().map(|name| directory.join(name)).collect()
 }
 
 fn names_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
 }
@@ -155,25 +131,17 @@ fn node_version(program: &Path) -> Option<String> {
     let header = program.ancestors().nth(2)?.join("include/node/node_version.h");
     if let Ok(header) = fs::read_to_string(header) {
         let part = |name: &str| {
-            let line = header
-                .lines()
-                .find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name));
+            let line = header.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name));
             line.map(|rest| rest.trim().to_owned())
         };
-        if let (Some(major), Some(minor), Some(patch)) = (
-            part("NODE_MAJOR_VERSION "),
-            part("NODE_MINOR_VERSION "),
-            part("NODE_PATCH_VERSION "),
-        ) {
+        if let (Some(major), Some(minor), Some(patch)) =
+            (part("NODE_MAJOR_VERSION "), part("NODE_MINOR_VERSION "), part("NODE_PATCH_VERSION "))
+        {
             return Some(format!("{major}.{minor}.{patch}"));
         }
     }
-    let output = Command::new(&program)
-        .arg("--version")
-        .env_clear()
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
+    let output =
+        Command::new(&program).arg("--version").env_clear().stdin(Stdio::null()).stderr(Stdio::null()).output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;
     text.trim().strip_prefix('v').map(str::to_owned)
 }
@@ -192,11 +160,7 @@ fn binds(program: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let in_usr = program.starts_with("/usr") && !program.starts_with("/usr/local") && !program.starts_with("/usr/src");
-    let mut binds = if in_usr || prefix == Path::new("/") {
-        Vec::new()
-    } else {
-        vec![prefix.to_owned()]
-    };
+    let mut binds = if in_usr || prefix == Path::new("/") { Vec::new() } else { vec![prefix.to_owned()] };
     if program.file_name().is_some_and(|name| name == "java") {
         links_to_etc(prefix, 3, &mut binds);
     }
@@ -236,7 +200,9 @@ mod tests {
         for good in ["/home/ann/.pyenv/versions/3.12.1/bin/python3.12", "/usr/bin/node", "/opt/node-20/bin/node"] {
             assert!(own(good), "{good}");
         }
-        for bad in ["/home/ann/bin/node", "/home/ann/.local/bin/python3.12", "/opt/bin/node", "/bin/node", "/srv/bin/node"] {
+        for bad in
+            ["/home/ann/bin/node", "/home/ann/.local/bin/python3.12", "/opt/bin/node", "/bin/node", "/srv/bin/node"]
+        {
             assert!(!own(bad), "{bad}");
         }
     }

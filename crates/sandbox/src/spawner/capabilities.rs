@@ -52,11 +52,7 @@ fn get() -> io::Result<Sets> {
     let mut sets: Sets = [0; 6];
     // SAFETY: a header and two triples, as version 3 asks.
     let answer = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
-    if answer < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(sets)
-    }
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(sets) }
 }
 
 /// Order of the words: effective, permitted, inheritable of the low 32, then of the high 32.
@@ -64,9 +60,5 @@ fn set(sets: &Sets) -> io::Result<()> {
     let header = [VERSION_3, 0];
     // SAFETY: a header and two triples, as version 3 asks.
     let answer = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
-    if answer < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

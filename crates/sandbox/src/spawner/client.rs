@@ -127,13 +127,7 @@ impl Spawner {
     /// (template built, zygotes started but not yet booted).
     pub async fn start(config: Config) -> Result<Spawner, Error> {
         let link = Link::start(&config).await?;
-        Ok(Spawner {
-            inner: Arc::new(Inner {
-                config,
-                link: Mutex::new(link),
-                restart: tokio::sync::Mutex::new(()),
-            }),
-        })
+        Ok(Spawner { inner: Arc::new(Inner { config, link: Mutex::new(link), restart: tokio::sync::Mutex::new(()) }) })
     }
 
     /// Which layers of isolation stand.
@@ -166,10 +160,7 @@ impl Spawner {
                 let Some(spawned) = spawned(id, descriptors, plan.channel) else {
                     // This process is out of descriptors: the kernel dropped what did not fit.
                     link.destroy_unseen(id);
-                    return Err(Error::System {
-                        step: "receive descriptors".into(),
-                        errno: libc::EMFILE,
-                    });
+                    return Err(Error::System { step: "receive descriptors".into(), errno: libc::EMFILE });
                 };
                 Ok(spawned)
             }
@@ -184,13 +175,7 @@ impl Spawner {
 
     /// Mounts code into a parked sandbox and writes its real limits.
     pub async fn attach(&self, id: SlotId, code: &CodeTrees, limits: Limits) -> Result<(), Error> {
-        self.order(Request::Attach {
-            id,
-            code: code.clone(),
-            limits,
-        })
-        .await
-        .map(drop)
+        self.order(Request::Attach { id, code: code.clone(), limits }).await.map(drop)
     }
 
     /// Changes its share of processor time, its memory and its number of processes while it runs.
@@ -305,9 +290,7 @@ impl Link {
         let first = tokio::time::timeout(START_PATIENCE, receive(&socket, &mut buffer)).await;
         let first = first.map_err(|_| Error::Start("it is not ready after 30 s".into()))?;
         let posture = match first {
-            Ok((Said::Ready { layers }, _)) => Posture {
-                layers: layers.into_iter().map(layer).collect(),
-            },
+            Ok((Said::Ready { layers }, _)) => Posture { layers: layers.into_iter().map(layer).collect() },
             Ok((Said::Failed { why }, _)) => return Err(Error::Start(why)),
             Ok(_) => return Err(Error::Start("it said something unexpected".into())),
             Err(error) => return Err(failed("it ended")(error)),
@@ -330,10 +313,8 @@ impl Link {
     /// Sends a request and waits for its reply.
     async fn ask(&self, request: Request) -> Result<Answer, Error> {
         let ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
-        let bytes = protocol::encode(&Asked { ticket, request }).map_err(|_| Error::System {
-            step: "encode a path that is not UTF-8".into(),
-            errno: libc::EINVAL,
-        })?;
+        let bytes = protocol::encode(&Asked { ticket, request })
+            .map_err(|_| Error::System { step: "encode a path that is not UTF-8".into(), errno: libc::EINVAL })?;
         if bytes.len() > MESSAGE_MAX {
             return Err(Error::TooLong(bytes.len()));
         }
@@ -345,10 +326,7 @@ impl Link {
             }
             shared.waiting.insert(ticket, sender);
         }
-        let sent = self
-            .socket
-            .async_io(Interest::WRITABLE, |socket| protocol::send(socket, &bytes, &[]))
-            .await;
+        let sent = self.socket.async_io(Interest::WRITABLE, |socket| protocol::send(socket, &bytes, &[])).await;
         if sent.is_err() {
             self.shared().waiting.remove(&ticket);
             return Err(Error::Died);
@@ -407,10 +385,7 @@ impl Link {
         for exit in shared.exits.values() {
             exit.send_if_modified(|exit| {
                 let news = exit.is_none();
-                exit.get_or_insert(Exit {
-                    ended: Ended::SpawnerDied,
-                    usage: Usage::default(),
-                });
+                exit.get_or_insert(Exit { ended: Ended::SpawnerDied, usage: Usage::default() });
                 news
             });
         }
@@ -430,9 +405,7 @@ async fn read(link: Arc<Link>, mut buffer: Vec<u8>) {
 }
 
 async fn receive(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<(Said, Vec<OwnedFd>)> {
-    let received = socket
-        .async_io(Interest::READABLE, |socket| protocol::receive(socket, buffer, false))
-        .await?;
+    let received = socket.async_io(Interest::READABLE, |socket| protocol::receive(socket, buffer, false)).await?;
     let (length, descriptors) = received;
     if length == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -457,15 +430,8 @@ fn start_process(config: &Config, socket: OwnedFd) -> io::Result<Child> {
     if config.program.is_empty() {
         command.arg(ARGUMENT);
     }
-    command
-        .args(arguments)
-        .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    command
-        .current_dir("/")
-        .stdin(Stdio::from(socket))
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
+    command.args(arguments).env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.current_dir("/").stdin(Stdio::from(socket)).stdout(Stdio::null()).stderr(Stdio::inherit());
     command.spawn()
 }
 
@@ -488,10 +454,7 @@ fn layer((name, why, fix): (String, Option<String>, String)) -> Layer {
     // A handful of names for each start of a spawner.
     let name: &'static str = Box::leak(name.into_boxed_str());
     match why {
-        None => Layer {
-            fix,
-            ..Layer::present(name)
-        },
+        None => Layer { fix, ..Layer::present(name) },
         Some(why) => Layer::degraded(name, why, fix),
     }
 }

@@ -47,11 +47,7 @@ pub(super) fn files(users: (u32, u32)) -> Vec<(String, Vec<u8>)> {
     let mut passwd = String::from("root:x:0:0:root:/root:/sbin/nologin\n");
     let mut group = String::from("root:x:0:\n");
     for slot in 0..count {
-        let name = if count == 1 {
-            "sbx_user".to_owned()
-        } else {
-            format!("sbx_user{slot}")
-        };
+        let name = if count == 1 { "sbx_user".to_owned() } else { format!("sbx_user{slot}") };
         let id = first + slot;
         let _ = writeln!(passwd, "{name}:x:{id}:{id}::/tmp:/sbin/nologin");
         let _ = writeln!(group, "{name}:x:{id}:");
@@ -63,10 +59,7 @@ pub(super) fn files(users: (u32, u32)) -> Vec<(String, Vec<u8>)> {
         ("group", group.as_str()),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
         ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"),
-        (
-            "nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
-        ),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
         ("host.conf", "multi on\n"),
         ("timezone", "Etc/UTC\n"),
     ]
@@ -83,21 +76,11 @@ pub(super) fn files(users: (u32, u32)) -> Vec<(String, Vec<u8>)> {
 /// Directories of the host's `/etc` to be shown.
 pub(super) fn directories() -> Vec<PathBuf> {
     let etc = Path::new("/etc");
-    let mut directories: Vec<PathBuf> = SHOWN
-        .iter()
-        .map(|name| etc.join(name))
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut directories: Vec<PathBuf> = SHOWN.iter().map(|name| etc.join(name)).filter(|path| path.is_dir()).collect();
     // Debian's JDKs keep their configuration in /etc/java-17-openjdk and link to it.
-    let java = fs::read_dir(etc)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
+    let java = fs::read_dir(etc).into_iter().flatten().flatten().map(|entry| entry.path());
     directories.extend(java.filter(|path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("java"))
-            && path.is_dir()
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("java")) && path.is_dir()
     }));
     directories
 }

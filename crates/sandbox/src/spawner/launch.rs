@@ -78,10 +78,7 @@ impl Program {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let argv_length = argv.len();
-        Ok(Program {
-            strings: argv.into_iter().chain(env).collect(),
-            argv_length,
-        })
+        Ok(Program { strings: argv.into_iter().chain(env).collect(), argv_length })
     }
 
     fn pointers(&self) -> (Vec<*const u8>, Vec<*const u8>) {
@@ -89,10 +86,7 @@ impl Program {
             let pointers = strings.iter().map(|string| string.as_ptr().cast());
             pointers.chain([std::ptr::null()]).collect::<Vec<*const u8>>()
         };
-        (
-            terminated(&self.strings[..self.argv_length]),
-            terminated(&self.strings[self.argv_length..]),
-        )
+        (terminated(&self.strings[..self.argv_length]), terminated(&self.strings[self.argv_length..]))
     }
 }
 
@@ -122,13 +116,7 @@ impl Launcher {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Launcher {
-            fixed,
-            template,
-            null,
-            expendable: Expendable::open(),
-            report: page.cast(),
-        })
+        Ok(Launcher { fixed, template, null, expendable: Expendable::open(), report: page.cast() })
     }
 
     /// Makes a sandbox that executes a program. When this returns the program runs.
@@ -149,13 +137,7 @@ impl Launcher {
         entry: unsafe extern "C" fn(*mut u8) -> !,
     ) -> Result<OwnedFd, Failure> {
         let (argv, env) = program.pointers();
-        let mut job = Job {
-            fixed: &self.fixed,
-            orders,
-            argv,
-            env,
-            report: self.report,
-        };
+        let mut job = Job { fixed: &self.fixed, orders, argv, env, report: self.report };
         let mut pidfd: libc::c_int = -1;
         let mut args = CloneArgs {
             flags: namespaces | clone::PIDFD,
@@ -175,10 +157,7 @@ impl Launcher {
             sys::spawn(args, entry, (&raw mut job).cast())
         };
         self.expendable.set(false);
-        cloned.map_err(|errno| Failure {
-            step: Step::Clone as u32,
-            errno,
-        })?;
+        cloned.map_err(|errno| Failure { step: Step::Clone as u32, errno })?;
         // SAFETY: the clone succeeded, so the kernel has stored a descriptor for us.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         // SAFETY: as above; the child is past its last write.
@@ -219,12 +198,7 @@ unsafe extern "C" fn zygote_entry(job: *mut u8) -> ! {
 
 /// The few steps of a zygote.
 fn enter_template(orders: &Orders) -> Result<(), Failure> {
-    let failed = |step: Step| {
-        move |errno: i32| Failure {
-            step: step as u32,
-            errno,
-        }
-    };
+    let failed = |step: Step| move |errno: i32| Failure { step: step as u32, errno };
     let errno = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
     let descriptors = &orders.descriptors;
     for group in descriptors.groups.iter().filter(|group| **group >= 0) {
@@ -258,10 +232,7 @@ pub(super) fn reap(pidfd: &OwnedFd, wait: bool) -> io::Result<Option<super::plan
     let (answer, info) = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let options = libc::WEXITED | if wait { 0 } else { libc::WNOHANG };
-        (
-            libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, options),
-            info,
-        )
+        (libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, options), info)
     };
     if answer < 0 {
         return Err(io::Error::last_os_error());
@@ -279,13 +250,7 @@ pub(super) fn reap(pidfd: &OwnedFd, wait: bool) -> io::Result<Option<super::plan
 pub(super) fn kill(pidfd: &OwnedFd) {
     // SAFETY: numbers and a null siginfo. It may have ended already, which is what is wanted.
     unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            libc::SIGKILL,
-            std::ptr::null::<u8>(),
-            0,
-        );
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, std::ptr::null::<u8>(), 0);
     }
 }
 

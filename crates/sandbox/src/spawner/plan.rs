@@ -120,10 +120,7 @@ pub struct CodeTrees {
 impl CodeTrees {
     /// Code without layers.
     pub fn task(task: impl AsRef<Path>) -> CodeTrees {
-        CodeTrees {
-            task: task.as_ref().to_owned(),
-            opt: None,
-        }
+        CodeTrees { task: task.as_ref().to_owned(), opt: None }
     }
 }
 

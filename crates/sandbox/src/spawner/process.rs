@@ -125,16 +125,8 @@ fn guard(pid: libc::pid_t, socket: &OwnedFd, life: &OwnedFd, hello: &Hello) -> i
     let worker = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
     let mut ends = [
         // No events asked for: only the hang-up is told.
-        libc::pollfd {
-            fd: life.as_raw_fd(),
-            events: 0,
-            revents: 0,
-        },
-        libc::pollfd {
-            fd: socket.as_raw_fd(),
-            events: 0,
-            revents: 0,
-        },
+        libc::pollfd { fd: life.as_raw_fd(), events: 0, revents: 0 },
+        libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 },
     ];
     loop {
         // SAFETY: two pollfds.
@@ -278,28 +270,16 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
     let instance = instance_name(&hello.instance_dir);
     let groups = Groups::open(&Mounts::read().unwrap_or_default(), &instance);
     let networks = NetPool::new(&net::Config {
-        egress: if hello.nat && !rootless {
-            Egress::Nat
-        } else {
-            Egress::None
-        },
+        egress: if hello.nat && !rootless { Egress::Nat } else { Egress::None },
         endpoint_port: hello.endpoint_port,
         instance,
         links: net::LinkRange::default(),
     });
     capabilities::restrict_self().map_err(said("restrict capabilities"))?;
-    let users = if rootless {
-        (UID_ROOTLESS, 1)
-    } else {
-        (UID_FIRST, hello.slots_max)
-    };
+    let users = if rootless { (UID_ROOTLESS, 1) } else { (UID_FIRST, hello.slots_max) };
     let template = make_template(hello, users, rootless)?;
     let (fixed, mut layers) = fix(rootless);
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .map_err(said("open /dev/null"))?;
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(said("open /dev/null"))?;
     let launcher = Launcher::new(fixed, template, null.into()).map_err(said("map a page"))?;
     let kit = Kit {
         home,
@@ -322,15 +302,8 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
     // The server does without huge pages and its choice is inherited; functions are to have them. Not before now: this
     // process's own memory is small and stays so.
     let _ = rustix::thread::disable_transparent_huge_pages(false);
-    hello
-        .zygotes
-        .iter()
-        .for_each(|zygote| worker.offer_zygote(zygote.clone()));
-    worker
-        .say(&Said::Ready {
-            layers: layers.into_iter().map(flat).collect(),
-        })
-        .map_err(said("answer the server"))?;
+    hello.zygotes.iter().for_each(|zygote| worker.offer_zygote(zygote.clone()));
+    worker.say(&Said::Ready { layers: layers.into_iter().map(flat).collect() }).map_err(said("answer the server"))?;
     Ok(worker)
 }
 
@@ -347,21 +320,12 @@ fn open_own_mounts() -> io::Result<OwnedFd> {
 }
 
 fn open_files_max() -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a struct rlimit to be filled, then read.
     unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
         // This process itself holds a few for each sandbox.
-        libc::setrlimit(
-            libc::RLIMIT_NOFILE,
-            &libc::rlimit {
-                rlim_cur: limit.rlim_max,
-                ..limit
-            },
-        );
+        libc::setrlimit(libc::RLIMIT_NOFILE, &libc::rlimit { rlim_cur: limit.rlim_max, ..limit });
     }
     limit.rlim_max
 }
@@ -389,10 +353,9 @@ fn make_template(hello: &Hello, users: (u32, u32), rootless: bool) -> Result<Own
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
     match heard {
         Ok((_, mut descriptors)) if descriptors.len() == 1 => Ok(descriptors.remove(0)),
-        Ok((length, _)) => Err(format!(
-            "cannot build the mount template: {}",
-            String::from_utf8_lossy(&words[..length])
-        )),
+        Ok((length, _)) => {
+            Err(format!("cannot build the mount template: {}", String::from_utf8_lossy(&words[..length])))
+        }
         Err(error) => Err(format!("cannot build the mount template: {error}")),
     }
 }
@@ -415,10 +378,7 @@ fn build_template(hello: &Hello, users: (u32, u32), rootless: bool) -> Result<Ow
 
 /// What every child is told, and the layers of isolation it makes.
 fn fix(rootless: bool) -> (Box<Fixed>, Vec<Layer>) {
-    let mut layers = vec![
-        Layer::present("namespaces"),
-        Layer::present("capabilities and no_new_privs"),
-    ];
+    let mut layers = vec![Layer::present("namespaces"), Layer::present("capabilities and no_new_privs")];
     layers.push(if rootless {
         let why = "started without root: all sandboxes share one user id, in a user namespace";
         Layer::degraded("user ids", why, "start the server as root")
@@ -431,10 +391,7 @@ fn fix(rootless: bool) -> (Box<Fixed>, Vec<Layer>) {
         switches_user: u32::from(!rootless),
         filter_length: 0,
         masks_length: 0,
-        masks: [Mask {
-            path: [0; 31],
-            directory: false,
-        }; orders::MASKS_MAX],
+        masks: [Mask { path: [0; 31], directory: false }; orders::MASKS_MAX],
         filter: [orders::Instruction::default(); orders::FILTER_MAX],
     });
     for (path, directory) in MASKED.iter().filter(|(path, _)| Path::new(path).exists()) {

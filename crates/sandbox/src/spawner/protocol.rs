@@ -43,25 +43,11 @@ pub(super) struct Asked {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     Spawn(Plan),
-    Attach {
-        id: SlotId,
-        code: CodeTrees,
-        limits: Limits,
-    },
-    Limit {
-        id: SlotId,
-        limits: Limits,
-    },
-    Freeze {
-        id: SlotId,
-        frozen: bool,
-    },
-    Usage {
-        id: SlotId,
-    },
-    Destroy {
-        id: SlotId,
-    },
+    Attach { id: SlotId, code: CodeTrees, limits: Limits },
+    Limit { id: SlotId, limits: Limits },
+    Freeze { id: SlotId, frozen: bool },
+    Usage { id: SlotId },
+    Destroy { id: SlotId },
 }
 
 /// What the spawner says.
@@ -113,10 +99,7 @@ pub(super) enum Refusal {
 impl Refusal {
     /// What was being done when the system refused.
     pub(super) fn system(step: &str) -> impl FnOnce(io::Error) -> Refusal {
-        move |error| Refusal::System {
-            step: step.to_owned(),
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-        }
+        move |error| Refusal::System { step: step.to_owned(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
     }
 }
 

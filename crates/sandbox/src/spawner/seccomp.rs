@@ -61,11 +61,7 @@ pub(super) fn compile() -> Vec<Instruction> {
         statement(LOAD, OFFSET_NUMBER),
     ];
     search(&ranges(), &mut program);
-    assert!(
-        program.len() <= FILTER_MAX,
-        "the seccomp filter has {} instructions",
-        program.len()
-    );
+    assert!(program.len() <= FILTER_MAX, "the seccomp filter has {} instructions", program.len());
     program
 }
 
@@ -159,21 +155,11 @@ fn decide(verdict: Verdict, program: &mut Vec<Instruction>) {
 const TIOCLINUX: u32 = 0x541c;
 
 fn statement(code: u16, operand: u32) -> Instruction {
-    Instruction {
-        code,
-        jump_true: 0,
-        jump_false: 0,
-        operand,
-    }
+    Instruction { code, jump_true: 0, jump_false: 0, operand }
 }
 
 fn jump(code: u16, operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
-    Instruction {
-        code,
-        jump_true,
-        jump_false,
-        operand,
-    }
+    Instruction { code, jump_true, jump_false, operand }
 }
 
 /// Numbers that the `libc` crate does not name for every architecture; from 424 on all architectures share them.
@@ -292,11 +278,7 @@ mod tests {
                 JUMP_ANY_BIT => accumulator & instruction.operand != 0,
                 code => panic!("operation {code:#x}"),
             };
-            at += usize::from(if taken {
-                instruction.jump_true
-            } else {
-                instruction.jump_false
-            });
+            at += usize::from(if taken { instruction.jump_true } else { instruction.jump_false });
         }
     }
 
@@ -321,10 +303,7 @@ mod tests {
     #[test]
     fn foreign_and_unknown_calls() {
         assert_eq!(run(1, 0x4000_0003, [0; 3]), RETURN_KILL_PROCESS);
-        assert_eq!(
-            run(NUMBER_LAST + 1, ARCHITECTURE, [0; 3]),
-            RETURN_ERRNO | libc::ENOSYS as u32
-        );
+        assert_eq!(run(NUMBER_LAST + 1, ARCHITECTURE, [0; 3]), RETURN_ERRNO | libc::ENOSYS as u32);
         assert_eq!(here(libc::SYS_clone3, [0; 3]), RETURN_ERRNO | libc::ENOSYS as u32);
         #[cfg(target_arch = "x86_64")]
         assert_eq!(run(X32_BIT | 1, ARCHITECTURE, [0; 3]), RETURN_KILL_PROCESS);
@@ -383,13 +362,7 @@ mod tests {
         assert_eq!(here(libc::SYS_socket, [libc::AF_INET6 as u32, 1, 0]), RETURN_ALLOW);
         assert_eq!(here(libc::SYS_socket, [libc::AF_NETLINK as u32, 3, 0]), RETURN_ALLOW);
         let refused = RETURN_ERRNO | libc::EAFNOSUPPORT as u32;
-        assert_eq!(
-            here(
-                libc::SYS_socket,
-                [libc::AF_NETLINK as u32, 3, libc::NETLINK_NETFILTER as u32]
-            ),
-            refused
-        );
+        assert_eq!(here(libc::SYS_socket, [libc::AF_NETLINK as u32, 3, libc::NETLINK_NETFILTER as u32]), refused);
         for family in [libc::AF_PACKET, libc::AF_ALG, libc::AF_VSOCK] {
             assert_eq!(here(libc::SYS_socket, [family as u32, 3, 0]), refused);
         }

@@ -115,11 +115,7 @@ impl Slot {
         let (telemetry, telemetry_end) = pipe()?;
         let mut held = vec![output_end, telemetry_end];
         let mut orders = launch::blank_orders();
-        let user = if kit.switches_user {
-            kit.user_first + self.id.slot
-        } else {
-            kit.user_first
-        };
+        let user = if kit.switches_user { kit.user_first + self.id.slot } else { kit.user_first };
         orders.user = u64::from(user);
         orders.open_files = limits.open_files.min(kit.open_files_max);
         // In a user namespace all sandboxes are one user, whose processes must not be counted together.
@@ -160,12 +156,7 @@ impl Slot {
         self.tmp = (limits.tmp_bytes, limits.tmp_inodes);
         Ok(Prepared {
             orders,
-            ends: Ends {
-                output,
-                telemetry,
-                channel,
-                memory_meter: self.group.memory_meter(),
-            },
+            ends: Ends { output, telemetry, channel, memory_meter: self.group.memory_meter() },
             report,
             _held: held,
             _entry: entry,
@@ -228,9 +219,7 @@ impl Slot {
         mounted?;
         self.tmp = (limits.tmp_bytes, limits.tmp_inodes);
         self.has_code = true;
-        self.group
-            .set(&group_limits(limits, true))
-            .map_err(Refusal::system("write the cgroup's limits"))
+        self.group.set(&group_limits(limits, true)).map_err(Refusal::system("write the cgroup's limits"))
     }
 
     pub(super) fn freeze(&mut self, frozen: bool) -> io::Result<()> {
@@ -241,9 +230,7 @@ impl Slot {
 
     /// Writes the control group's limits anew; those of files and `/tmp` stay.
     pub(super) fn limit(&mut self, limits: &Limits) -> Result<(), Refusal> {
-        self.group
-            .set(&group_limits(limits, self.has_code))
-            .map_err(Refusal::system("write the cgroup's limits"))
+        self.group.set(&group_limits(limits, self.has_code)).map_err(Refusal::system("write the cgroup's limits"))
     }
 
     pub(super) fn usage(&mut self) -> Usage {
@@ -297,10 +284,7 @@ impl Slot {
         self.ended = true;
         let pidfd = self.pidfd.take()?;
         let failure = self.report.take().and_then(|report| read_failure(&report));
-        let ended = failure.map_or(ended, |failure| Ended::Unconfined {
-            step: failure.step,
-            errno: failure.errno,
-        });
+        let ended = failure.map_or(ended, |failure| Ended::Unconfined { step: failure.step, errno: failure.errno });
         Some((Exit { ended, usage }, pidfd))
     }
 }
@@ -316,10 +300,7 @@ fn group_limits(limits: &Limits, has_code: bool) -> cgroup::Limits {
 }
 
 fn refusal(failure: Failure) -> Refusal {
-    Refusal::System {
-        step: failure.words().to_owned(),
-        errno: failure.errno,
-    }
+    Refusal::System { step: failure.words().to_owned(), errno: failure.errno }
 }
 
 fn code_tree(path: &Path) -> Result<OwnedFd, Refusal> {
@@ -380,9 +361,7 @@ fn tmp_bytes(pidfd: &OwnedFd, home: &OwnedFd) -> io::Result<u64> {
 
 fn mount_code(task: &OwnedFd, opt: Option<&OwnedFd>, tmp: Option<&Limits>) -> Result<(), Refusal> {
     let moved = |tree: &OwnedFd, path| {
-        child::move_mount(tree.as_raw_fd(), path)
-            .map(|_| ())
-            .map_err(io::Error::from_raw_os_error)
+        child::move_mount(tree.as_raw_fd(), path).map(|_| ()).map_err(io::Error::from_raw_os_error)
     };
     moved(task, c"/var/task").map_err(Refusal::system("mount the code on /var/task"))?;
     if let Some(opt) = opt {
@@ -400,20 +379,14 @@ fn read_failure(report: &OwnedFd) -> Option<Failure> {
     let mut bytes = [0u8; 8];
     let read = rustix::io::read(report, &mut bytes).ok()?;
     let (step, errno) = bytes.split_at(4);
-    let failure = Failure {
-        step: u32::from_ne_bytes(step.try_into().ok()?),
-        errno: i32::from_ne_bytes(errno.try_into().ok()?),
-    };
+    let failure =
+        Failure { step: u32::from_ne_bytes(step.try_into().ok()?), errno: i32::from_ne_bytes(errno.try_into().ok()?) };
     (read == bytes.len()).then_some(failure)
 }
 
 /// Waits until a descriptor is readable, or the patience ends.
 pub(super) fn wait_readable(descriptor: &OwnedFd, patience: Duration) {
-    let mut wait = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut wait = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd.
     let _ = unsafe { libc::poll(&mut wait, 1, patience.as_millis() as libc::c_int) };
 }

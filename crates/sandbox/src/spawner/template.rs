@@ -69,14 +69,8 @@ pub(super) fn build(template: &Template<'_>) -> Result<(), Failed> {
     let root = template.scratch;
     mount("none", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "").doing(|| "make mounts private".into())?;
     // What lies under the scratch directory must be cloned before the tree covers it; nothing of the userland does.
-    mount(
-        "updraft",
-        root,
-        "tmpfs",
-        libc::MS_NOSUID | libc::MS_NODEV,
-        "mode=755,size=64m",
-    )
-    .doing(|| format!("mount a tmpfs on {}", root.display()))?;
+    mount("updraft", root, "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=755,size=64m")
+        .doing(|| format!("mount a tmpfs on {}", root.display()))?;
     let tree = Tree { root };
     tree.directories()?;
     tree.userland(template.userland)?;
@@ -129,10 +123,9 @@ impl Tree<'_> {
         }
         // Node.js looks for packages that /var/task/x.mjs imports in node_modules of every directory above it, and not
         // in NODE_PATH; so those of layers and of the runtime are where it looks, in AWS's order.
-        for (link, target) in [
-            ("var/node_modules", "/opt/nodejs/node_modules"),
-            ("node_modules", "/var/runtime/node_modules"),
-        ] {
+        for (link, target) in
+            [("var/node_modules", "/opt/nodejs/node_modules"), ("node_modules", "/var/runtime/node_modules")]
+        {
             symlink(target, self.root.join(link)).doing(|| format!("link {link}"))?;
         }
         Ok(())
@@ -143,14 +136,8 @@ impl Tree<'_> {
         for hidden in HIDDEN.map(Path::new) {
             let inside = self.inside(hidden);
             if inside.is_dir() {
-                mount(
-                    "hidden",
-                    &inside,
-                    "tmpfs",
-                    libc::MS_NOSUID | libc::MS_NODEV,
-                    "mode=755,size=1m",
-                )
-                .doing(|| format!("cover {}", hidden.display()))?;
+                mount("hidden", &inside, "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=755,size=1m")
+                    .doing(|| format!("cover {}", hidden.display()))?;
             }
         }
         for path in &userland.binds {
@@ -281,12 +268,7 @@ fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, recursive: bool) -> io
         propagation: u64,
         user_namespace: u64,
     }
-    let wanted = MountAttributes {
-        set: attributes,
-        clear: 0,
-        propagation: libc::MS_PRIVATE,
-        user_namespace: 0,
-    };
+    let wanted = MountAttributes { set: attributes, clear: 0, propagation: libc::MS_PRIVATE, user_namespace: 0 };
     let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
     let arguments = [
         mount.as_raw_fd() as usize,
@@ -297,25 +279,17 @@ fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, recursive: bool) -> io
         0,
     ];
     // SAFETY: a struct mount_attr and its size.
-    unsafe { call(newer::MOUNT_SETATTR, arguments) }
-        .map(|_| ())
-        .map_err(io::Error::from_raw_os_error)
+    unsafe { call(newer::MOUNT_SETATTR, arguments) }.map(|_| ()).map_err(io::Error::from_raw_os_error)
 }
 
 fn move_to(tree: &OwnedFd, target: &Path) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;
-    super::child::move_mount(tree.as_raw_fd(), &target)
-        .map(|_| ())
-        .map_err(io::Error::from_raw_os_error)
+    super::child::move_mount(tree.as_raw_fd(), &target).map(|_| ()).map_err(io::Error::from_raw_os_error)
 }
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
-    fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(path)
-        .map(OwnedFd::from)
+    fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path).map(OwnedFd::from)
 }
 
 /// `mount(2)`.
@@ -323,22 +297,10 @@ pub(super) fn mount(source: &str, target: &Path, kind: &str, flags: libc::c_ulon
     let (source, kind, options) = (CString::new(source)?, CString::new(kind)?, CString::new(options)?);
     let target = CString::new(target.as_os_str().as_bytes())?;
     // SAFETY: NUL-terminated strings all.
-    check(unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            kind.as_ptr(),
-            flags,
-            options.as_ptr().cast(),
-        )
-    })
+    check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
 }
 
 /// Turns a C return value into a result.
 pub(super) fn check(answer: libc::c_int) -> io::Result<()> {
-    if answer < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

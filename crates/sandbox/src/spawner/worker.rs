@@ -211,9 +211,7 @@ impl Worker {
             Request::Freeze { id, frozen } => {
                 self.running |= !frozen;
                 self.slot(id).and_then(|slot| {
-                    slot.freeze(frozen)
-                        .map(|()| Reply::Done)
-                        .map_err(Refusal::system("freeze the cgroup"))
+                    slot.freeze(frozen).map(|()| Reply::Done).map_err(Refusal::system("freeze the cgroup"))
                 })
             }
             Request::Usage { id } => self.slot(id).map(|slot| Reply::Usage(slot.usage())),
@@ -235,11 +233,7 @@ impl Worker {
     }
 
     fn attach(&mut self, id: SlotId, code: &CodeTrees, limits: &Limits) -> Result<Reply, Refusal> {
-        let slot = self
-            .slots
-            .get_mut(id.slot as usize)
-            .and_then(Option::as_mut)
-            .filter(|slot| slot.id == id);
+        let slot = self.slots.get_mut(id.slot as usize).and_then(Option::as_mut).filter(|slot| slot.id == id);
         let slot = slot.ok_or(Refusal::Gone)?;
         self.running = true;
         slot.attach(&self.kit.home, code, limits).map(|()| Reply::Done)
@@ -255,10 +249,7 @@ impl Worker {
             return Err(Refusal::Full);
         };
         self.generation += 1;
-        let id = SlotId {
-            slot: number,
-            generation: self.generation,
-        };
+        let id = SlotId { slot: number, generation: self.generation };
         let made = self.make(ticket, id, plan);
         if let Err(unmade) = made {
             let (refusal, slot) = *unmade;
@@ -296,25 +287,17 @@ impl Worker {
             }
         };
         let mut slot = Slot::new(id, group, network);
-        let made = slot
-            .prepare(&self.kit, &self.launcher, &plan)
-            .and_then(|prepared| match plan.start {
-                super::plan::Start::Exec { argv, env } => slot
-                    .execute(&self.launcher, &prepared, argv, env)
-                    .map(|pidfd| (prepared, Some(pidfd))),
-                super::plan::Start::Zygote { name } => {
-                    let zygote = self
-                        .zygotes
-                        .iter_mut()
-                        .flatten()
-                        .find(|zygote| zygote.plan.name == name);
-                    let zygote = zygote.ok_or(Refusal::NoZygote)?;
-                    let ordered = zygote.order(&prepared.orders, Birth { ticket, id });
-                    ordered
-                        .map_err(Refusal::system("order a child of the zygote"))
-                        .map(|()| (prepared, None))
-                }
-            });
+        let made = slot.prepare(&self.kit, &self.launcher, &plan).and_then(|prepared| match plan.start {
+            super::plan::Start::Exec { argv, env } => {
+                slot.execute(&self.launcher, &prepared, argv, env).map(|pidfd| (prepared, Some(pidfd)))
+            }
+            super::plan::Start::Zygote { name } => {
+                let zygote = self.zygotes.iter_mut().flatten().find(|zygote| zygote.plan.name == name);
+                let zygote = zygote.ok_or(Refusal::NoZygote)?;
+                let ordered = zygote.order(&prepared.orders, Birth { ticket, id });
+                ordered.map_err(Refusal::system("order a child of the zygote")).map(|()| (prepared, None))
+            }
+        });
         match made {
             Err(refusal) => Err(Box::new((refusal, Some(slot)))),
             Ok((prepared, pidfd)) => {
@@ -335,13 +318,8 @@ impl Worker {
         let Some(slot) = &mut self.slots[index] else { return };
         slot.pidfd = Some(pidfd);
         self.running |= slot.is_running();
-        let said = protocol::encode(&Said::Reply {
-            ticket,
-            reply: Ok(Reply::Spawned { id }),
-        });
-        let sent = watched
-            .and(said)
-            .and_then(|said| protocol::send(&self.socket, &said, &slot.ends()));
+        let said = protocol::encode(&Said::Reply { ticket, reply: Ok(Reply::Spawned { id }) });
+        let sent = watched.and(said).and_then(|said| protocol::send(&self.socket, &said, &slot.ends()));
         slot.ends = None;
         if let Err(error) = sent {
             // The server is going away, or out of descriptors: nobody will ask for this one, but somebody waits.
@@ -369,10 +347,7 @@ impl Worker {
             self.release(id.slot);
         }
         for ticket in destroyers {
-            self.say(&Said::Reply {
-                ticket,
-                reply: Ok(Reply::Done),
-            })?;
+            self.say(&Said::Reply { ticket, reply: Ok(Reply::Done) })?;
         }
         Ok(())
     }
@@ -426,21 +401,12 @@ impl Worker {
     }
 
     fn stillborn(&mut self, birth: &Birth, refusal: Refusal) -> io::Result<()> {
-        let destroyers = self
-            .slot(birth.id)
-            .map(|slot| std::mem::take(&mut slot.destroyers))
-            .unwrap_or_default();
+        let destroyers = self.slot(birth.id).map(|slot| std::mem::take(&mut slot.destroyers)).unwrap_or_default();
         self.release(birth.id.slot);
         for ticket in destroyers {
-            self.say(&Said::Reply {
-                ticket,
-                reply: Ok(Reply::Done),
-            })?;
+            self.say(&Said::Reply { ticket, reply: Ok(Reply::Done) })?;
         }
-        self.say(&Said::Reply {
-            ticket: birth.ticket,
-            reply: Err(refusal),
-        })
+        self.say(&Said::Reply { ticket: birth.ticket, reply: Err(refusal) })
     }
 
     /// A zygote that ended takes its unborn children with it. One that had booted is started again.
@@ -457,9 +423,7 @@ impl Worker {
         if let Some(group) = zygote.group {
             let _ = self.groups.give_back(group);
         }
-        self.say(&Said::ZygoteEnded {
-            name: zygote.plan.name.clone(),
-        })?;
+        self.say(&Said::ZygoteEnded { name: zygote.plan.name.clone() })?;
         if zygote.booted
             && let Err(error) = self.start_zygote(zygote.plan)
         {
@@ -479,12 +443,7 @@ impl Worker {
 
     /// The layers of isolation that cgroups and network give.
     pub(super) fn layers(&self) -> Vec<crate::posture::Layer> {
-        self.groups
-            .layers()
-            .iter()
-            .chain(self.networks.layers())
-            .cloned()
-            .collect()
+        self.groups.layers().iter().chain(self.networks.layers()).cloned().collect()
     }
 
     /// Ends every sandbox and zygote, removes every cgroup and the firewall table.
@@ -493,10 +452,7 @@ impl Worker {
         for slot in self.slots.iter_mut().flatten() {
             slot.kill();
         }
-        self.zygotes
-            .iter()
-            .flatten()
-            .for_each(|zygote| launch::kill(&zygote.pidfd));
+        self.zygotes.iter().flatten().for_each(|zygote| launch::kill(&zygote.pidfd));
         let children = self.slots.iter().flatten().filter_map(|slot| slot.pidfd.as_ref());
         for pidfd in children.chain(self.zygotes.iter().flatten().map(|zygote| &zygote.pidfd)) {
             slot::wait_readable(pidfd, deadline.saturating_duration_since(Instant::now()));

@@ -49,9 +49,7 @@ impl Zygote {
             None,
         )?;
         let mut env = plan.env.clone();
-        env.push(std::ffi::CString::new(format!(
-            "UPDRAFT_ZYGOTE_LIBRARY={ZYGOTE_LIBRARY}"
-        ))?);
+        env.push(std::ffi::CString::new(format!("UPDRAFT_ZYGOTE_LIBRARY={ZYGOTE_LIBRARY}"))?);
         let program = Program::new(plan.argv.clone(), env)?;
         let mut orders = launch::blank_orders();
         orders.descriptors.template = launcher.template.as_raw_fd();
@@ -60,21 +58,10 @@ impl Zygote {
         let entry = group.as_ref().map(Group::entry).transpose()?;
         join(&mut orders, entry.as_ref());
         let pidfd = launcher.zygote(&orders, &program).map_err(|failure| {
-            io::Error::other(format!(
-                "{}: {}",
-                failure.words(),
-                io::Error::from_raw_os_error(failure.errno)
-            ))
+            io::Error::other(format!("{}: {}", failure.words(), io::Error::from_raw_os_error(failure.errno)))
         })?;
         protocol::send(&control, bytes_of::<Fixed>(&launcher.fixed), &[])?;
-        Ok(Zygote {
-            plan,
-            pidfd,
-            control,
-            booted: false,
-            group,
-            births: VecDeque::new(),
-        })
+        Ok(Zygote { plan, pidfd, control, booted: false, group, births: VecDeque::new() })
     }
 
     /// Orders a child. The descriptors in `orders` are this process's.
@@ -86,10 +73,8 @@ impl Zygote {
             *descriptor = numbers.len() as i32 - 1;
         }
         // SAFETY: the caller of this function holds all descriptors named in its orders.
-        let borrowed: Vec<BorrowedFd<'_>> = numbers
-            .iter()
-            .map(|number| unsafe { BorrowedFd::borrow_raw(*number) })
-            .collect();
+        let borrowed: Vec<BorrowedFd<'_>> =
+            numbers.iter().map(|number| unsafe { BorrowedFd::borrow_raw(*number) }).collect();
         protocol::send(&self.control, bytes_of(&orders), &borrowed)?;
         self.births.push_back(birth);
         Ok(())

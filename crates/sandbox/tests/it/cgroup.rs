@@ -21,12 +21,7 @@ use crate::privilege;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 const MEGABYTE: u64 = 1 << 20;
-const ROOMY: Limits = Limits {
-    memory_bytes: 256 * MEGABYTE,
-    tmp_bytes: 0,
-    cpu_milli: 1000,
-    pids: 1024,
-};
+const ROOMY: Limits = Limits { memory_bytes: 256 * MEGABYTE, tmp_bytes: 0, cpu_milli: 1000, pids: 1024 };
 
 /// Runs a test on each usable interface, on groups of its own; at least one must be usable.
 fn on_each_interface(name: &str, needed: &[&str], test: impl Fn(&Mounts, &str, Groups)) {
@@ -97,9 +92,7 @@ impl Inmate {
         }
         drop(arriving);
         std::io::Read::read(&mut { arrived }, &mut [0]).unwrap();
-        Inmate {
-            pid: Pid::from_raw(pid as i32).unwrap(),
-        }
+        Inmate { pid: Pid::from_raw(pid as i32).unwrap() }
     }
 
     fn wait(&self) -> WaitStatus {
@@ -116,26 +109,12 @@ fn exit_code(group: &Group, script: &str) -> Option<i32> {
 fn memory_beyond_the_limit_is_an_oom_kill() {
     on_each_interface("memory", &["memory limit"], |_, _, mut groups| {
         let mut group = groups.take().unwrap();
-        group
-            .set(&Limits {
-                memory_bytes: 64 * MEGABYTE,
-                ..ROOMY
-            })
-            .unwrap();
-        assert_eq!(
-            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null"),
-            Some(0)
-        );
+        group.set(&Limits { memory_bytes: 64 * MEGABYTE, ..ROOMY }).unwrap();
+        assert_eq!(exit_code(&group, "dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null"), Some(0));
         let usage = group.usage().unwrap();
         assert_eq!(usage.oom_kills, 0);
-        assert!(
-            usage.memory_peak_bytes > 16 * MEGABYTE || groups.version() == Version::V2,
-            "{usage:?}"
-        );
-        assert_ne!(
-            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"),
-            Some(0)
-        );
+        assert!(usage.memory_peak_bytes > 16 * MEGABYTE || groups.version() == Version::V2, "{usage:?}");
+        assert_ne!(exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"), Some(0));
         assert!(group.usage().unwrap().oom_kills >= 1);
         groups.give_back(group).unwrap();
     });
@@ -146,17 +125,9 @@ fn memory_limits_go_up_and_down() {
     on_each_interface("memory-twice", &["memory limit"], |_, _, mut groups| {
         let mut group = groups.take().unwrap();
         for megabytes in [64, 512, 128, 10_240, 64] {
-            group
-                .set(&Limits {
-                    memory_bytes: megabytes * MEGABYTE,
-                    ..ROOMY
-                })
-                .unwrap();
+            group.set(&Limits { memory_bytes: megabytes * MEGABYTE, ..ROOMY }).unwrap();
         }
-        assert_ne!(
-            exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"),
-            Some(0)
-        );
+        assert_ne!(exit_code(&group, "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null"), Some(0));
         groups.give_back(group).unwrap();
     });
 }
@@ -165,11 +136,7 @@ fn memory_limits_go_up_and_down() {
 fn files_in_a_tmpfs_are_not_the_memory_of_processes() {
     on_each_interface("tmpfs", &["memory limit"], |_, instance, mut groups| {
         let mut group = groups.take().unwrap();
-        let limits = Limits {
-            memory_bytes: 64 * MEGABYTE,
-            tmp_bytes: 128 * MEGABYTE,
-            ..ROOMY
-        };
+        let limits = Limits { memory_bytes: 64 * MEGABYTE, tmp_bytes: 128 * MEGABYTE, ..ROOMY };
         group.set(&limits).unwrap();
         let file = format!("{}/updraft-{instance}", a_tmpfs());
         let script = format!("dd if=/dev/zero of={file} bs=1M count=100 2>/dev/null");
@@ -224,10 +191,7 @@ fn cpu_is_given_in_proportion() {
         }
         println!("72 thousandths got {small:.3} of a core, 1000 got {large:.3}");
         assert!(small < 0.12, "72 thousandths of a core got {small:.3}");
-        assert!(
-            large > 2.0 * small,
-            "1000 thousandths got {large:.3}, 72 got {small:.3}"
-        );
+        assert!(large > 2.0 * small, "1000 thousandths got {large:.3}, 72 got {small:.3}");
     });
 }
 
@@ -253,7 +217,9 @@ fn frozen_processes_stand_still() {
         let moment = Duration::from_millis(100);
         assert!(progress(&mut group, moment) > 0, "a running process uses time");
         group.freeze(true).unwrap();
-        assert_eq!(progress(&mut group, moment), 0, "a frozen process uses none");
+        // Nobody waits for the kernel to stop a busy process; it soon does.
+        let stands_still = (0..50).any(|_| progress(&mut group, moment) == 0);
+        assert!(stands_still, "a frozen process uses no time");
         group.freeze(false).unwrap();
         assert!(progress(&mut group, moment) > 0, "a thawed process goes on");
         group.freeze(true).unwrap();
@@ -287,12 +253,7 @@ fn a_group_given_back_leaves_nothing_to_the_next() {
     on_each_interface("recycle", &[], |_, _, mut groups| {
         let mut group = groups.take().unwrap();
         let before = group.usage().unwrap();
-        group
-            .set(&Limits {
-                memory_bytes: 32 * MEGABYTE,
-                ..ROOMY
-            })
-            .unwrap();
+        group.set(&Limits { memory_bytes: 32 * MEGABYTE, ..ROOMY }).unwrap();
         Inmate::start(&group, "dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null").wait();
         let sleeper = Inmate::start(&group, "sleep 100 & sleep 100");
         group.freeze(true).unwrap();
@@ -302,10 +263,7 @@ fn a_group_given_back_leaves_nothing_to_the_next() {
         let mut again = groups.take().unwrap();
         let usage = again.usage().unwrap();
         assert_eq!((usage.cpu_ns, usage.oom_kills), (0, 0));
-        assert!(
-            usage.memory_peak_bytes <= before.memory_peak_bytes + MEGABYTE,
-            "{usage:?}"
-        );
+        assert!(usage.memory_peak_bytes <= before.memory_peak_bytes + MEGABYTE, "{usage:?}");
         assert!(again.is_empty().unwrap());
         again.set(&ROOMY).unwrap();
         assert_eq!(exit_code(&again, "exit 7"), Some(7), "it is not frozen");
@@ -317,9 +275,7 @@ fn a_group_given_back_leaves_nothing_to_the_next() {
 fn a_new_server_sweeps_what_a_dead_one_left() {
     on_each_interface("sweep", &[], |mounts, instance, mut groups| {
         let abandoned: Vec<_> = (0..5).map(|_| groups.take().unwrap()).collect();
-        let inmates = abandoned
-            .iter()
-            .map(|group| Inmate::start(group, "sleep 100 & sleep 100"));
+        let inmates = abandoned.iter().map(|group| Inmate::start(group, "sleep 100 & sleep 100"));
         let inmates: Vec<_> = inmates.collect();
         abandoned[0].freeze(true).unwrap();
         // Killed and not shut down.
@@ -354,11 +310,7 @@ fn a_delegated_group_with_processes_of_its_own_is_made_usable() {
     let line = format!("1 1 0:1 /unit {UNIT} rw - cgroup2 cgroup2 rw");
     let mounts = Mounts::parse(&line, "0::/unit");
     let mut groups = Groups::open(&mounts, "delegated");
-    assert!(
-        groups.layers().iter().all(|layer| layer.state == LayerState::Present),
-        "{:?}",
-        groups.layers()
-    );
+    assert!(groups.layers().iter().all(|layer| layer.state == LayerState::Present), "{:?}", groups.layers());
     let mut group = groups.take().unwrap();
     group.set(&ROOMY).unwrap();
     assert_eq!(exit_code(&group, "exit 3"), Some(3));

@@ -90,14 +90,9 @@ async fn a_handler_that_raises_keeps_its_sandbox(bed: Bed) {
     let code = "def handler(event, context):\n    if event: raise KeyError('nope')\n    return 'fine'\n";
     let (mut sandbox, _) = bed.launch(bed.spec(PYTHON, &[("app.py", code)])).await;
     let failed = sandbox.invoke(request("{\"a\":1}")).await;
-    let Err(Failure::Function { payload, error_type }) = failed.result else {
-        panic!("{failed:?}")
-    };
+    let Err(Failure::Function { payload, error_type }) = failed.result else { panic!("{failed:?}") };
     assert_eq!(error_type, "KeyError");
-    assert!(
-        String::from_utf8_lossy(&payload).contains("\"errorMessage\": \"'nope'\""),
-        "{payload:?}"
-    );
+    assert!(String::from_utf8_lossy(&payload).contains("\"errorMessage\": \"'nope'\""), "{payload:?}");
     assert_eq!(text(&sandbox.invoke(request("{}")).await), "\"fine\"");
 }
 
@@ -106,13 +101,7 @@ async fn exit_hang_and_a_huge_response_end_the_sandbox(bed: Bed) {
     let mut spec = bed.spec(PYTHON, &[("app.py", code)]);
     spec.timeout = Duration::from_millis(700);
     let (outcome, lines) = bed.run(spec.clone(), "\"exit\"").await;
-    assert_eq!(
-        outcome.result,
-        Err(Failure::Exit {
-            status: Some(7),
-            signal: None
-        })
-    );
+    assert_eq!(outcome.result, Err(Failure::Exit { status: Some(7), signal: None }));
     assert_eq!(lines, ["doing exit"]);
 
     let (mut sandbox, sink) = bed.launch(spec.clone()).await;
@@ -121,10 +110,7 @@ async fn exit_hang_and_a_huge_response_end_the_sandbox(bed: Bed) {
     assert!(outcome.duration >= Duration::from_millis(700), "{:?}", outcome.duration);
     assert_eq!(sink.texts(), ["doing hang"]);
     assert!(!sandbox.is_alive());
-    assert!(matches!(
-        sandbox.invoke(request("1")).await.result,
-        Err(Failure::Internal(_))
-    ));
+    assert!(matches!(sandbox.invoke(request("1")).await.result, Err(Failure::Internal(_))));
 
     spec.timeout = Duration::from_secs(10);
     let (outcome, _) = bed.run(spec, "\"big\"").await;
@@ -132,24 +118,13 @@ async fn exit_hang_and_a_huge_response_end_the_sandbox(bed: Bed) {
 }
 
 async fn a_failed_init_is_tried_again_within_the_invocation(bed: Bed) {
-    let (outcome, lines) = bed
-        .run(
-            bed.spec(PYTHON, &[("app.py", "print('once')\nimport nothing_like_it\n")]),
-            "1",
-        )
-        .await;
-    let Err(Failure::InitError { error_type, .. }) = &outcome.result else {
-        panic!("{outcome:?}")
-    };
+    let (outcome, lines) =
+        bed.run(bed.spec(PYTHON, &[("app.py", "print('once')\nimport nothing_like_it\n")]), "1").await;
+    let Err(Failure::InitError { error_type, .. }) = &outcome.result else { panic!("{outcome:?}") };
     assert_eq!(error_type, "Runtime.ImportModuleError");
     for report in [&outcome.init, &outcome.init_retry] {
         let status = &report.as_ref().unwrap().status;
-        assert_eq!(
-            *status,
-            InitStatus::Failed {
-                error_type: "Runtime.ImportModuleError".into()
-            }
-        );
+        assert_eq!(*status, InitStatus::Failed { error_type: "Runtime.ImportModuleError".into() });
     }
     assert_eq!(lines.iter().filter(|line| *line == "once").count(), 2);
 
@@ -170,11 +145,7 @@ async fn a_failed_init_is_tried_again_within_the_invocation(bed: Bed) {
 
     // And an endless one ends with the function's timeout.
     let endless = bed.spec(PYTHON, &[("app.py", "import time\ntime.sleep(60)\n")]);
-    let spec = sandbox::Spec {
-        code: endless.code,
-        timeout: Duration::from_millis(500),
-        ..spec
-    };
+    let spec = sandbox::Spec { code: endless.code, timeout: Duration::from_millis(500), ..spec };
     let (outcome, _) = bed.run(spec, "1").await;
     assert_eq!(outcome.result, Err(Failure::Timeout));
 }
@@ -185,12 +156,7 @@ async fn a_flooded_log_arrives_whole_and_in_order(bed: Bed) {
     let (outcome, lines) = bed.run(bed.spec(PYTHON, &[("app.py", code)]), "1").await;
     assert_eq!(text(&outcome), "\"done\"");
     assert_eq!(lines.len(), 20000);
-    assert!(
-        lines
-            .iter()
-            .enumerate()
-            .all(|(n, line)| line.starts_with(&format!("{n:06} ")))
-    );
+    assert!(lines.iter().enumerate().all(|(n, line)| line.starts_with(&format!("{n:06} "))));
 }
 
 async fn payloads_of_six_megabytes_pass(bed: Bed) {
@@ -246,10 +212,7 @@ while True:
     assert_eq!(answer["event"], serde_json::json!({"a": 1}));
     assert_eq!(answer["lambda-runtime-trace-id"], "Root=1-5");
     assert_eq!(answer["lambda-runtime-client-context"], "{\"client\":{}}");
-    assert_eq!(
-        answer["lambda-runtime-invoked-function-arn"],
-        asked.function_arn.as_str()
-    );
+    assert_eq!(answer["lambda-runtime-invoked-function-arn"], asked.function_arn.as_str());
     let deadline: i64 = answer["lambda-runtime-deadline-ms"].as_str().unwrap().parse().unwrap();
     let left = deadline - base::Clock::system().now().millis();
     assert!((8000..=10_000).contains(&left), "{left}");
@@ -260,9 +223,7 @@ while True:
     assert_eq!(answer["again"], true);
 
     let failed = sandbox.invoke(request("\"fail\"")).await;
-    let Err(Failure::Function { payload, error_type }) = failed.result else {
-        panic!("{failed:?}")
-    };
+    let Err(Failure::Function { payload, error_type }) = failed.result else { panic!("{failed:?}") };
     assert_eq!(
         (&payload[..], error_type.as_str()),
         (&b"{\"errorType\":\"Own\",\"errorMessage\":\"m\"}"[..], "Handler.Own")
@@ -274,24 +235,14 @@ while True:
 
 async fn a_custom_runtime_may_fail_in_its_own_ways(bed: Bed) {
     let script = "call('POST', '/init/error', b'{\"errorType\":\"Own.Init\",\"errorMessage\":\"m\"}')\nsys.exit(1)";
-    let (outcome, _) = bed
-        .run(bed.spec("provided.al2", &[("bootstrap", &custom(script))]), "1")
-        .await;
+    let (outcome, _) = bed.run(bed.spec("provided.al2", &[("bootstrap", &custom(script))]), "1").await;
     assert!(
         matches!(&outcome.result, Err(Failure::InitError { error_type, .. }) if error_type == "Own.Init"),
         "{outcome:?}"
     );
 
-    let (outcome, _) = bed
-        .run(bed.spec("provided", &[("bootstrap", "#!/bin/sh\nexit 3\n")]), "1")
-        .await;
-    assert_eq!(
-        outcome.result,
-        Err(Failure::Exit {
-            status: Some(3),
-            signal: None
-        })
-    );
+    let (outcome, _) = bed.run(bed.spec("provided", &[("bootstrap", "#!/bin/sh\nexit 3\n")]), "1").await;
+    assert_eq!(outcome.result, Err(Failure::Exit { status: Some(3), signal: None }));
 
     let spec = Arc::new(bed.spec("provided", &[("not-bootstrap", "")]));
     let refused = bed.engine.launch(spec, Arc::new(Remember::default())).await;
@@ -300,10 +251,7 @@ async fn a_custom_runtime_may_fail_in_its_own_ways(bed: Bed) {
 
 async fn names_without_an_interpreter_are_refused(bed: Bed) {
     for (name, unknown) in [("cobol85", true), ("ruby3.3", false)] {
-        let refused = bed
-            .engine
-            .launch(Arc::new(bed.spec(name, &[("x", "")])), Arc::new(Remember::default()))
-            .await;
+        let refused = bed.engine.launch(Arc::new(bed.spec(name, &[("x", "")])), Arc::new(Remember::default())).await;
         match refused {
             Err(LaunchError::UnknownRuntime(refused)) => assert!(unknown && refused == name),
             Err(LaunchError::MissingRuntime { runtime, .. }) => assert!(!unknown && runtime == name),
@@ -322,11 +270,7 @@ async fn the_official_python_client_works(bed: Bed) {
     let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("awslambdaric");
     if !packages.join("awslambdaric").is_dir() {
         let pip = ["-m", "pip", "install", "--quiet", "--target"];
-        let status = std::process::Command::new(&python)
-            .args(pip)
-            .arg(&packages)
-            .arg("awslambdaric")
-            .status();
+        let status = std::process::Command::new(&python).args(pip).arg(&packages).arg("awslambdaric").status();
         if !status.is_ok_and(|status| status.success()) {
             return eprintln!("skipped: awslambdaric cannot be installed from PyPI");
         }
@@ -348,9 +292,7 @@ async fn the_official_python_client_works(bed: Bed) {
         sink.texts()
     );
     let failed = sandbox.invoke(request("\"raise\"")).await;
-    let Err(Failure::Function { payload, error_type }) = failed.result else {
-        panic!("{failed:?}")
-    };
+    let Err(Failure::Function { payload, error_type }) = failed.result else { panic!("{failed:?}") };
     assert_eq!(error_type, "ValueError");
     assert!(String::from_utf8_lossy(&payload).contains("\"errorMessage\": \"bad\""));
     assert!(sandbox.invoke(request("\"again\"")).await.result.is_ok(), "it lives on");
@@ -361,9 +303,7 @@ async fn the_official_python_client_works(bed: Bed) {
     let bootstrap = bootstrap.replace("app.handler", "app.missing");
     std::fs::write(spec.code.join("bootstrap"), bootstrap).unwrap();
     let (outcome, _) = bed.run(spec, "1").await;
-    let Err(Failure::InitError { error_type, .. }) = &outcome.result else {
-        panic!("{outcome:?}")
-    };
+    let Err(Failure::InitError { error_type, .. }) = &outcome.result else { panic!("{outcome:?}") };
     assert_eq!(error_type, "Runtime.HandlerNotFound");
 }
 
@@ -386,10 +326,7 @@ async fn node_says_hello(bed: Bed) {
 }
 
 async fn pools_fill_are_claimed_and_fill_again(isolation: Isolation) {
-    let pools = PoolTargets {
-        python: 2,
-        ..no_pools()
-    };
+    let pools = PoolTargets { python: 2, ..no_pools() };
     let bed = Bed::start(isolation, pools).await;
     bed.engine.expect(PYTHON, 128);
     let filled = async || {
@@ -402,13 +339,8 @@ async fn pools_fill_are_claimed_and_fill_again(isolation: Isolation) {
         panic!("{:?}", bed.engine.pools());
     };
     filled().await;
-    let spec = bed.spec(
-        PYTHON,
-        &[(
-            "app.py",
-            "import os\ndef handler(event, context): return os.environ.get('LD_X')\n",
-        )],
-    );
+    let spec =
+        bed.spec(PYTHON, &[("app.py", "import os\ndef handler(event, context): return os.environ.get('LD_X')\n")]);
     let (mut sandbox, _) = bed.launch(spec.clone()).await;
     assert_eq!(sandbox.path(), LaunchPath::Parked);
     assert_eq!(text(&sandbox.invoke(request("1")).await), "null");
@@ -416,11 +348,7 @@ async fn pools_fill_are_claimed_and_fill_again(isolation: Isolation) {
     let mut spec = spec;
     spec.env.push(("LD_X".into(), "y".into()));
     let (mut sandbox, _) = bed.launch(spec).await;
-    assert_eq!(
-        sandbox.path(),
-        LaunchPath::Exec,
-        "what is read at start cannot be changed later"
-    );
+    assert_eq!(sandbox.path(), LaunchPath::Exec, "what is read at start cannot be changed later");
     assert_eq!(text(&sandbox.invoke(request("1")).await), "\"y\"");
     bed.engine.shutdown().await;
     assert!(bed.engine.pools().iter().all(|pool| pool.ready == 0));
@@ -431,10 +359,7 @@ async fn places_are_limited_and_come_back(isolation: Isolation) {
     let spec = bed.spec("provided", &[("bootstrap", "#!/bin/sh\nsleep 60\n")]);
     let (one, _) = bed.launch(spec.clone()).await;
     let (_two, _) = bed.launch(spec.clone()).await;
-    let refused = bed
-        .engine
-        .launch(Arc::new(spec.clone()), Arc::new(Remember::default()))
-        .await;
+    let refused = bed.engine.launch(Arc::new(spec.clone()), Arc::new(Remember::default())).await;
     assert!(matches!(refused, Err(LaunchError::Capacity(2))), "{refused:?}");
     drop(one);
     bed.launch(spec).await;
@@ -476,11 +401,7 @@ def handler(event, context):
     assert_eq!(text(&sandbox.invoke(request("\"twice\"")).await), "true");
     tokio::time::sleep(Duration::from_millis(50)).await;
     let next = sandbox.invoke(request("1")).await;
-    assert_eq!(
-        next.result,
-        Err(Failure::Malformed),
-        "a left-over frame is not taken for the next answer"
-    );
+    assert_eq!(next.result, Err(Failure::Malformed), "a left-over frame is not taken for the next answer");
     let (outcome, _) = bed.run(spec.clone(), "\"close\"").await;
     assert!(matches!(outcome.result, Err(Failure::Exit { .. })), "{outcome:?}");
     assert_eq!(text(&bed.run(spec, "1").await.0), "\"mine\"");
@@ -491,15 +412,11 @@ async fn layers_and_wrappers_take_part(bed: Bed) {
     let wrapper = "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n";
     let mut spec = bed.spec(PYTHON, &[("app.py", code), ("wrapper", wrapper)]);
     spec.layers = vec![
-        bed.code(&[
-            ("python/shared.py", "WHO = 'one'"),
-            ("python/second.py", "WHO = 'second'"),
-        ]),
+        bed.code(&[("python/shared.py", "WHO = 'one'"), ("python/second.py", "WHO = 'second'")]),
         bed.code(&[("python/shared.py", "WHO = 'two'")]),
     ];
     assert_eq!(text(&bed.run(spec.clone(), "1").await.0), "[\"two\", \"second\", null]");
-    spec.env
-        .push(("AWS_LAMBDA_EXEC_WRAPPER".into(), bed.inside(&spec, "wrapper")));
+    spec.env.push(("AWS_LAMBDA_EXEC_WRAPPER".into(), bed.inside(&spec, "wrapper")));
     assert_eq!(text(&bed.run(spec, "1").await.0), "[\"two\", \"second\", \"yes\"]");
 
     // A wrapper may bring a client of its own, which speaks HTTP in place of our boot file.
@@ -507,8 +424,7 @@ async fn layers_and_wrappers_take_part(bed: Bed) {
         "os.close(3)\nid = call('GET', '/invocation/next')[2]['Lambda-Runtime-Aws-Request-Id']\ncall('POST', f'/invocation/{id}/response', b'\"own client\"')\ntime.sleep(9)",
     );
     let mut spec = bed.spec(PYTHON, &[("app.py", ""), ("wrapper", &own)]);
-    spec.env
-        .push(("AWS_LAMBDA_EXEC_WRAPPER".into(), bed.inside(&spec, "wrapper")));
+    spec.env.push(("AWS_LAMBDA_EXEC_WRAPPER".into(), bed.inside(&spec, "wrapper")));
     assert_eq!(text(&bed.run(spec, "1").await.0), "\"own client\"");
 }
 
@@ -554,21 +470,13 @@ mod confined {
         let (outcome, _) = bed.run(spec, "{}").await;
         let [init, invocation]: [f64; 2] = serde_json::from_str(text(&outcome)).expect("two numbers");
         // Alone, 0.15 s of work take as long; with the function's share they take two seconds.
-        assert!(
-            invocation > 1.0 && init < invocation,
-            "init {init} s, invocation {invocation} s"
-        );
+        assert!(invocation > 1.0 && init < invocation, "init {init} s, invocation {invocation} s");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn too_much_memory_is_told_from_other_ends() {
         let bed = bed().await;
-        if bed
-            .engine
-            .posture()
-            .degraded()
-            .any(|layer| layer.name == "memory limit")
-        {
+        if bed.engine.posture().degraded().any(|layer| layer.name == "memory limit") {
             return eprintln!("skipped: this host has no memory limit");
         }
         let code = "def handler(event, context):\n    hog = bytearray(event)\n    return len(hog)\n";
@@ -578,10 +486,7 @@ mod confined {
         assert_eq!(outcome.result, Err(Failure::OutOfMemory));
         let (outcome, _) = bed.run(spec, "50000000").await;
         assert_eq!(text(&outcome), "50000000");
-        assert!(
-            (50_000_000..=128 << 20).contains(&outcome.memory_peak_bytes),
-            "{outcome:?}"
-        );
+        assert!((50_000_000..=128 << 20).contains(&outcome.memory_peak_bytes), "{outcome:?}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -606,18 +511,16 @@ mod confined {
         let seen = Arc::new(AtomicUsize::new(0));
         let counted = seen.clone();
         let bed = Bed::start_with(Isolation::Sandbox, no_pools(), |config| {
-            config.endpoint = Arc::new(
-                move |stream: tokio::net::TcpStream, identity: sandbox::SandboxIdentity| {
-                    assert_eq!(identity.spec.function_name, "greet");
-                    counted.fetch_add(1, Ordering::SeqCst);
-                    Box::pin(async move {
-                        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-                        let mut stream = stream;
-                        let _ = stream.read(&mut [0; 4096]).await;
-                        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nfrom the server").await;
-                    })
-                },
-            );
+            config.endpoint = Arc::new(move |stream: tokio::net::TcpStream, identity: sandbox::SandboxIdentity| {
+                assert_eq!(identity.spec.function_name, "greet");
+                counted.fetch_add(1, Ordering::SeqCst);
+                Box::pin(async move {
+                    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                    let mut stream = stream;
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nfrom the server").await;
+                })
+            });
         })
         .await;
         let code = "import urllib.request\ndef handler(event, context): return urllib.request.urlopen('http://localhost:4566/').read().decode()\n";
@@ -628,19 +531,10 @@ mod confined {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn python_is_forked_and_node_is_parked() {
-        let pools = PoolTargets {
-            node: 1,
-            zygotes: true,
-            ..no_pools()
-        };
+        let pools = PoolTargets { node: 1, zygotes: true, ..no_pools() };
         let bed = Bed::start(Isolation::Sandbox, pools).await;
-        let spec = bed.spec(
-            PYTHON,
-            &[(
-                "app.py",
-                "import random\ndef handler(event, context): return random.random()\n",
-            )],
-        );
+        let spec =
+            bed.spec(PYTHON, &[("app.py", "import random\ndef handler(event, context): return random.random()\n")]);
         let mut drawn = Vec::new();
         for _ in 0..3 {
             let (mut sandbox, _) = bed.launch(spec.clone()).await;

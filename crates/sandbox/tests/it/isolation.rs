@@ -89,10 +89,7 @@ fn outside() -> Outcomes {
         .args(numbers())
         .output()
         .expect("util-linux is installed");
-    let (text, complaints) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (text, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}{complaints}");
     parse(&text)
 }
@@ -130,10 +127,7 @@ fn judge(inside: &Outcomes, outside: &Outcomes) {
             }
         }
     }
-    let proven = outside
-        .attempts
-        .values()
-        .filter(|control| !is_refusal(control) && !is_absent(control));
+    let proven = outside.attempts.values().filter(|control| !is_refusal(control) && !is_absent(control));
     assert!(proven.count() >= 30, "the control was refused too much: {outside:?}");
     for (name, outcome) in &inside.ordinary {
         assert_eq!(outcome, "ok", "{name} must work in a sandbox");
@@ -202,10 +196,7 @@ async fn proc_sys_and_dev_show_little() {
     );
     let (text, _) = run(&home.spawner, &shell(&script)).await;
     println!("{text}");
-    for line in text
-        .lines()
-        .filter(|line| line.starts_with("/proc") || line.starts_with("/sys"))
-    {
+    for line in text.lines().filter(|line| line.starts_with("/proc") || line.starts_with("/sys")) {
         let kallsyms_without_addresses = line.starts_with("/proc/kallsyms");
         assert!(line.ends_with(" 0") || kallsyms_without_addresses, "{line}");
     }
@@ -240,10 +231,7 @@ async fn contained(spawner: &Spawner, hostile: &Plan) -> (String, Ended) {
 }
 
 fn limited(script: &str, limits: Limits) -> Plan {
-    Plan {
-        limits,
-        ..exec(&[PYTHON, "-I", "-c", script])
-    }
+    Plan { limits, ..exec(&[PYTHON, "-I", "-c", script]) }
 }
 
 #[tokio::test]
@@ -277,10 +265,7 @@ async fn floods_are_contained() {
         let (text, _) = contained(&home.spawner, &limited(&count(script), limits)).await;
         println!("{what}: {text}");
         let number: u64 = text.split(' ').next().unwrap().parse().unwrap();
-        assert!(
-            text.trim().ends_with(expected) && number > 50 && number < 140,
-            "{what}: {text}"
-        );
+        assert!(text.trim().ends_with(expected) && number > 50 && number < 140, "{what}: {text}");
     }
     // Children that nobody waits for are limited as processes are.
     let zombies = count("os.fork() or os._exit(0)");
@@ -301,11 +286,8 @@ async fn nothing_is_left_of_many_sandboxes() {
     let nap = format!("1{}", std::process::id());
     let orphans = shell(&format!("for i in 1 2 3; do (setsid sleep {nap} &) ; done; echo done"));
     for _ in 0..ROUNDS {
-        let (first, second, third) = tokio::join!(
-            run(&home.spawner, &orphans),
-            run(&home.spawner, &orphans),
-            run(&home.spawner, &orphans)
-        );
+        let (first, second, third) =
+            tokio::join!(run(&home.spawner, &orphans), run(&home.spawner, &orphans), run(&home.spawner, &orphans));
         for (text, _) in [first, second, third] {
             assert_eq!(text, "done\n");
         }
@@ -314,18 +296,12 @@ async fn nothing_is_left_of_many_sandboxes() {
     let sleepers = || {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         let command = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        processes
-            .map(command)
-            .filter(|line| *line == format!("sleep\0{nap}\0").into_bytes())
-            .count()
+        processes.map(command).filter(|line| *line == format!("sleep\0{nap}\0").into_bytes()).count()
     };
     assert_eq!(sleepers(), 0, "processes live on");
     home.spawner.stop().await;
     for controller in ["memory", "cpu", "pids", "freezer", "unified", "."] {
-        let path = format!(
-            "/sys/fs/cgroup/{controller}/updraft/{}",
-            instance_name(home.directory.path())
-        );
+        let path = format!("/sys/fs/cgroup/{controller}/updraft/{}", instance_name(home.directory.path()));
         assert!(!std::path::Path::new(&path).exists(), "{path} is left");
     }
 }
@@ -333,9 +309,8 @@ async fn nothing_is_left_of_many_sandboxes() {
 /// As the spawner names its cgroups: FNV-1a of the directory.
 fn instance_name(directory: &std::path::Path) -> String {
     let bytes = directory.as_os_str().as_encoded_bytes().iter();
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }
 
@@ -362,10 +337,7 @@ fn a_whole_sandbox_reaches_the_outside_and_nothing_else() {
     let try_all = |egress: Egress| {
         // The spawner is started in the host of this test, and knows no other network.
         within(world.host.0.as_fd(), || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let directory = tempfile::tempdir().unwrap();
                 let mut config = config(directory.path());
@@ -382,21 +354,12 @@ fn a_whole_sandbox_reaches_the_outside_and_nothing_else() {
         })
     };
     let (text, layers) = try_all(Egress::Nat);
-    assert!(
-        text.contains(&format!("{INTERNET}:{PORT} reached as {HOST}")),
-        "{text} {layers:?}"
-    );
+    assert!(text.contains(&format!("{INTERNET}:{PORT} reached as {HOST}")), "{text} {layers:?}");
     assert_eq!(text.matches("refused").count(), 3, "{text}");
     let (text, _) = try_all(Egress::None);
     assert_eq!(text.matches("refused").count(), 4, "{text}");
-    let tables = within(world.host.0.as_fd(), || {
-        Command::new("nft").args(["list", "tables"]).output().unwrap()
-    });
-    assert_eq!(
-        String::from_utf8_lossy(&tables.stdout),
-        "",
-        "the spawner took its rules along"
-    );
+    let tables = within(world.host.0.as_fd(), || Command::new("nft").args(["list", "tables"]).output().unwrap());
+    assert_eq!(String::from_utf8_lossy(&tables.stdout), "", "the spawner took its rules along");
 }
 
 /// Pretends to be the host's resolvers, wherever those are: every name has the address [`INTERNET`].
@@ -481,10 +444,7 @@ fn a_function_finds_names_when_it_may_go_outside() {
             })
         })
     };
-    assert_eq!(
-        outcome(Egress::Nat),
-        format!("[\"{HOST}\", \"ConnectionRefusedError\"]")
-    );
+    assert_eq!(outcome(Egress::Nat), format!("[\"{HOST}\", \"ConnectionRefusedError\"]"));
     assert_eq!(outcome(Egress::None), "[\"gaierror\", \"ConnectionRefusedError\"]");
 }
 
@@ -493,11 +453,7 @@ async fn no_two_sandboxes_draw_the_same_numbers() {
     if !privilege::root_for("no_two_sandboxes_draw_the_same_numbers") {
         return;
     }
-    let pools = PoolTargets {
-        python: 2,
-        zygotes: true,
-        ..no_pools()
-    };
+    let pools = PoolTargets { python: 2, zygotes: true, ..no_pools() };
     let change = |config: &mut sandbox::Config| {
         isolated(config);
         config.egress = Egress::None;

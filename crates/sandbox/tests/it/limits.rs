@@ -35,11 +35,7 @@ def busy(seconds):
 "#;
 
 async fn bed() -> Bed {
-    let pools = PoolTargets {
-        python: 1,
-        zygotes: true,
-        ..no_pools()
-    };
+    let pools = PoolTargets { python: 1, zygotes: true, ..no_pools() };
     Bed::start(Isolation::Sandbox, pools).await
 }
 
@@ -98,17 +94,10 @@ def handler(event, context):
     for path in PATHS {
         let outcome = run(&bed, small(&bed, code), path).await;
         assert!(outcome.result.is_ok(), "{path:?}: {outcome:?}");
-        assert_eq!(
-            text(&outcome),
-            r#"[[192, "ENOSPC"], [192, "ENOSPC"], 60, [0, "ENOSPC"]]"#,
-            "{path:?}"
-        );
+        assert_eq!(text(&outcome), r#"[[192, "ENOSPC"], [192, "ENOSPC"], 60, [0, "ENOSPC"]]"#, "{path:?}");
         let peak = outcome.memory_peak_bytes / MEGABYTE;
         println!("{path:?}: peak {peak} MB");
-        assert!(
-            (60..128).contains(&peak),
-            "{path:?}: {peak} MB: /tmp is not the function's memory"
-        );
+        assert!((60..128).contains(&peak), "{path:?}: {peak} MB: /tmp is not the function's memory");
     }
 }
 
@@ -121,22 +110,10 @@ async fn memory_beyond_the_limit_ends_the_function() {
     for (what, code) in [
         ("at once", "mine = bytearray(250 << 20)"),
         ("with a full /tmp", "write('a', 300)\nmine = bytearray(160 << 20)"),
-        (
-            "with a /tmp that was full",
-            "write('a', 300)\nos.remove('/tmp/a')\nmine = bytearray(160 << 20)",
-        ),
-        (
-            "shared",
-            "mine = mmap.mmap(-1, 160 << 20)\nfor at in range(0, len(mine), 4096): mine[at] = 1",
-        ),
-        (
-            "in a child",
-            "if os.fork() == 0:\n  mine = bytearray(160 << 20)\n  time.sleep(60)\nos.wait()",
-        ),
-        (
-            "slowly",
-            "mine = [bytearray(1 << 20) for _ in range(160) if not time.sleep(0.002)]",
-        ),
+        ("with a /tmp that was full", "write('a', 300)\nos.remove('/tmp/a')\nmine = bytearray(160 << 20)"),
+        ("shared", "mine = mmap.mmap(-1, 160 << 20)\nfor at in range(0, len(mine), 4096): mine[at] = 1"),
+        ("in a child", "if os.fork() == 0:\n  mine = bytearray(160 << 20)\n  time.sleep(60)\nos.wait()"),
+        ("slowly", "mine = [bytearray(1 << 20) for _ in range(160) if not time.sleep(0.002)]"),
     ] {
         // The pause is what one that goes just beyond for a moment may get away with.
         let code = format!("def handler(event, context):\n  pass\n{code}\ntime.sleep(0.5)");

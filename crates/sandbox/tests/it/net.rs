@@ -59,19 +59,12 @@ pub(crate) fn within<R: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> R + 
 }
 
 fn ip(arguments: &str) {
-    let status = Command::new("ip")
-        .args(arguments.split(' '))
-        .status()
-        .expect("iproute2 is installed");
+    let status = Command::new("ip").args(arguments.split(' ')).status().expect("iproute2 is installed");
     assert!(status.success(), "ip {arguments}");
 }
 
 fn nft(script: &str) {
-    let mut child = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new("nft").args(["-f", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "nft: {script}");
 }
@@ -84,17 +77,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> World {
-        let world = World {
-            host: Namespace::new(),
-            internet: Namespace::new(),
-        };
+        let world = World { host: Namespace::new(), internet: Namespace::new() };
         within(world.host.0.as_fd(), || {
             // New namespaces inherit what the machine has.
             fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
-            ip(&format!(
-                "link add wan0 mtu 1400 type veth peer name eth0 mtu 1400 netns {}",
-                world.internet.path()
-            ));
+            ip(&format!("link add wan0 mtu 1400 type veth peer name eth0 mtu 1400 netns {}", world.internet.path()));
             ip(&format!("addr add {HOST}/24 dev wan0"));
             ip("link set wan0 up");
         });
@@ -103,9 +90,7 @@ impl World {
             ip(&format!("addr add {METADATA}/32 dev eth0"));
             ip("link set eth0 up");
         });
-        within(world.host.0.as_fd(), || {
-            ip(&format!("route add default via {INTERNET}"))
-        });
+        within(world.host.0.as_fd(), || ip(&format!("route add default via {INTERNET}")));
         world
     }
 
@@ -130,9 +115,7 @@ impl World {
 
 /// Listens in a namespace and answers every connection with the address it came from.
 pub(crate) fn serve(netns: &OwnedFd, port: u16) {
-    let listener = within(netns.as_fd(), || {
-        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap()
-    });
+    let listener = within(netns.as_fd(), || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -159,18 +142,11 @@ fn refused(netns: &OwnedFd, address: impl Into<SocketAddr>) -> bool {
 }
 
 fn inode(netns: &OwnedFd) -> u64 {
-    fs::metadata(format!("/proc/self/fd/{}", netns.as_raw_fd()))
-        .unwrap()
-        .st_ino()
+    fs::metadata(format!("/proc/self/fd/{}", netns.as_raw_fd())).unwrap().st_ino()
 }
 
 fn layer(pool: &NetPool, name: &str) -> LayerState {
-    pool.layers()
-        .iter()
-        .find(|layer| layer.name == name)
-        .unwrap()
-        .state
-        .clone()
+    pool.layers().iter().find(|layer| layer.name == name).unwrap().state.clone()
 }
 
 fn with_outside(world: &World) -> NetPool {
@@ -190,9 +166,7 @@ fn the_sockets_inside_are_the_servers() {
     for (port, socket) in [(9001, &slot.runtime_api), (4566, &slot.endpoint)] {
         let listener = TcpListener::from(socket.try_clone().unwrap());
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let _client = within(slot.netns.as_fd(), || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()
-        });
+        let _client = within(slot.netns.as_fd(), || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap());
         listener.accept().unwrap();
     }
     let dns = UdpSocket::from(slot.dns.try_clone().unwrap());
@@ -236,15 +210,10 @@ fn egress_leads_outside_under_the_hosts_address() {
     let slot = world.take(&mut pool);
     assert_eq!(ask(&slot.netns, (INTERNET, PORT)).unwrap(), HOST.to_string());
     // The link carries packets of the uplink's size, so nothing has to be cut on the way.
-    let links = within(slot.netns.as_fd(), || {
-        Command::new("ip").args(["link", "show", "eth0"]).output().unwrap()
-    });
+    let links = within(slot.netns.as_fd(), || Command::new("ip").args(["link", "show", "eth0"]).output().unwrap());
     assert!(String::from_utf8_lossy(&links.stdout).contains("mtu 1400"));
     world.end(pool);
-    assert!(
-        refused(&slot.netns, (INTERNET, PORT)),
-        "after shutdown nothing is forwarded"
-    );
+    assert!(refused(&slot.netns, (INTERNET, PORT)), "after shutdown nothing is forwarded");
 }
 
 #[test]
@@ -265,10 +234,7 @@ fn egress_never_leads_to_the_host() {
         for port in [PORT, 8080] {
             let start = Instant::now();
             assert!(refused(&slot.netns, (address, port)), "{address}:{port}");
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{address}:{port} is refused, not left to wait"
-            );
+            assert!(start.elapsed() < PATIENCE, "{address}:{port} is refused, not left to wait");
         }
     }
     world.end(pool);
@@ -299,9 +265,7 @@ fn nobody_outside_reaches_a_sandbox() {
     let slot = world.take(&mut pool);
     let there = (slot.address.unwrap(), PORT);
     serve(&slot.netns, PORT);
-    within(world.internet.0.as_fd(), || {
-        ip(&format!("route add 100.64.0.0/10 via {HOST}"))
-    });
+    within(world.internet.0.as_fd(), || ip(&format!("route add 100.64.0.0/10 via {HOST}")));
     assert!(refused(&world.internet.0, there));
     // With our rules gone the same packet does arrive, so it was the rules.
     within(world.host.0.as_fd(), || {
@@ -321,11 +285,7 @@ fn egress_never_leads_to_metadata_services() {
     serve(&world.internet.0, PORT);
     let mut pool = with_outside(&world);
     let slot = world.take(&mut pool);
-    assert_eq!(
-        ask(&world.host.0, (METADATA, PORT)).unwrap(),
-        HOST.to_string(),
-        "the host itself reaches it"
-    );
+    assert_eq!(ask(&world.host.0, (METADATA, PORT)).unwrap(), HOST.to_string(), "the host itself reaches it");
     assert!(refused(&slot.netns, (METADATA, PORT)));
     world.end(pool);
 }
@@ -341,14 +301,10 @@ fn there_is_no_ipv6_on_the_link() {
     for netns in [&slot.netns, &world.host.0] {
         let interfaces = within(netns.as_fd(), || {
             let mut text = String::new();
-            File::open("/proc/thread-self/net/if_inet6")
-                .map(|mut file| file.read_to_string(&mut text))
-                .ok();
+            File::open("/proc/thread-self/net/if_inet6").map(|mut file| file.read_to_string(&mut text)).ok();
             text
         });
-        let outside = interfaces
-            .lines()
-            .filter(|line| line.ends_with("eth0") || line.contains("updr"));
+        let outside = interfaces.lines().filter(|line| line.ends_with("eth0") || line.contains("updr"));
         assert_eq!(outside.count(), 0, "{interfaces}");
     }
     world.end(pool);
@@ -372,39 +328,22 @@ fn forwarding_is_switched_on_for_sandboxes_only() {
         ip("link set eth0 up");
         ip("route add default via 10.78.0.1");
     });
-    within(world.internet.0.as_fd(), || {
-        ip(&format!("route add 10.78.0.0/24 via {HOST}"))
-    });
-    let forwarding = || {
-        within(world.host.0.as_fd(), || {
-            fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap()
-        })
-    };
+    within(world.internet.0.as_fd(), || ip(&format!("route add 10.78.0.0/24 via {HOST}")));
+    let forwarding = || within(world.host.0.as_fd(), || fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap());
     assert_eq!(forwarding(), "0\n");
     let pool = with_outside(&world);
     assert_eq!(forwarding(), "1\n");
-    assert!(
-        refused(&lan.0, (INTERNET, PORT)),
-        "the host has not become a router for others"
-    );
+    assert!(refused(&lan.0, (INTERNET, PORT)), "the host has not become a router for others");
     within(world.host.0.as_fd(), || nft("delete table inet updraft_forwarding"));
-    assert_eq!(
-        ask(&lan.0, (INTERNET, PORT)).unwrap(),
-        "10.78.0.2",
-        "it would have, without the guard"
-    );
+    assert_eq!(ask(&lan.0, (INTERNET, PORT)).unwrap(), "10.78.0.2", "it would have, without the guard");
     world.end(pool);
-    within(world.host.0.as_fd(), || {
-        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap()
-    });
+    within(world.host.0.as_fd(), || fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap());
     let again = with_outside(&world);
     // A crash: no shutdown. The next server finds its table and takes the guard over.
     drop(again);
     world.end(with_outside(&world));
     assert_eq!(forwarding(), "0\n", "what we switched on we switch off");
-    let tables = within(world.host.0.as_fd(), || {
-        Command::new("nft").args(["list", "tables"]).output().unwrap()
-    });
+    let tables = within(world.host.0.as_fd(), || Command::new("nft").args(["list", "tables"]).output().unwrap());
     assert_eq!(String::from_utf8_lossy(&tables.stdout), "");
 }
 
@@ -417,9 +356,7 @@ fn a_foreign_firewall_that_forwards_nothing_is_reported() {
     let docker = "table ip filter {\n chain FORWARD {\n type filter hook forward priority 0; policy drop;\n }\n }\n";
     within(world.host.0.as_fd(), || nft(docker));
     let mut pool = world.pool(Egress::Nat);
-    let LayerState::Degraded { why } = layer(&pool, "egress") else {
-        panic!("not reported")
-    };
+    let LayerState::Degraded { why } = layer(&pool, "egress") else { panic!("not reported") };
     assert!(why.contains("does not get through"), "{why}");
     assert_eq!(world.take(&mut pool).address, None);
     world.end(pool);
@@ -431,13 +368,9 @@ fn a_range_that_the_host_uses_is_reported() {
         return;
     }
     let world = World::new();
-    within(world.host.0.as_fd(), || {
-        ip(&format!("route add 100.64.0.0/10 via {INTERNET}"))
-    });
+    within(world.host.0.as_fd(), || ip(&format!("route add 100.64.0.0/10 via {INTERNET}")));
     let pool = world.pool(Egress::Nat);
-    let LayerState::Degraded { why } = layer(&pool, "egress") else {
-        panic!("not reported")
-    };
+    let LayerState::Degraded { why } = layer(&pool, "egress") else { panic!("not reported") };
     assert!(why.contains("100.64.0.0/10"), "{why}");
 }
 
@@ -474,9 +407,7 @@ fn answers_to_the_last_occupant_do_not_reach_the_next() {
     serve(&world.internet.0, PORT);
     let server = within(world.internet.0.as_fd(), || UdpSocket::bind((INTERNET, PORT)).unwrap());
     let occupy = |slot: &NetSlot| {
-        let socket = within(slot.netns.as_fd(), || {
-            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5000)).unwrap()
-        });
+        let socket = within(slot.netns.as_fd(), || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5000)).unwrap());
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     };
@@ -498,11 +429,7 @@ fn answers_to_the_last_occupant_do_not_reach_the_next() {
     let next = occupy(&slot);
     server.send_to(b"late", from).unwrap();
     assert!(next.recv(&mut buffer).is_err(), "the answer reached the wrong one");
-    assert_eq!(
-        ask(&slot.netns, (INTERNET, PORT)).unwrap(),
-        HOST.to_string(),
-        "it leads outside"
-    );
+    assert_eq!(ask(&slot.netns, (INTERNET, PORT)).unwrap(), HOST.to_string(), "it leads outside");
     next.send_to(b"ask", (INTERNET, PORT)).unwrap();
     let (_, from) = server.recv_from(&mut buffer).unwrap();
     server.send_to(b"answer", from).unwrap();
@@ -529,10 +456,7 @@ fn names_are_found_through_the_hosts_resolver() {
     let host = world.host.0.try_clone().unwrap();
     thread::spawn(move || {
         within(host.as_fd(), || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let socket = tokio::net::UdpSocket::from_std(inside).unwrap();
                 let upstream = dns::Upstream::Servers(vec![(INTERNET, 53).into()]);

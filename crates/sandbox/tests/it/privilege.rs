@@ -7,10 +7,7 @@ pub(crate) fn root_for(test: &str) -> bool {
         return true;
     }
     let known = std::env::var_os("UPDRAFT_TESTS_UNPRIVILEGED").is_some_and(|value| value == "1");
-    assert!(
-        known,
-        "{test} needs root; run as root, or set UPDRAFT_TESTS_UNPRIVILEGED=1 to skip such tests"
-    );
+    assert!(known, "{test} needs root; run as root, or set UPDRAFT_TESTS_UNPRIVILEGED=1 to skip such tests");
     eprintln!("SKIPPED {test}: needs root");
     false
 }

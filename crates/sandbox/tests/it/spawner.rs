@@ -38,16 +38,10 @@ pub(crate) fn shell(script: &str) -> Plan {
 
 pub(crate) fn exec(argv: &[&str]) -> Plan {
     Plan {
-        start: Start::Exec {
-            argv: c_strings(argv),
-            env: c_strings(&["PATH=/usr/bin:/bin", "HOME=/tmp"]),
-        },
+        start: Start::Exec { argv: c_strings(argv), env: c_strings(&["PATH=/usr/bin:/bin", "HOME=/tmp"]) },
         channel: false,
         code: None,
-        limits: Limits {
-            memory_bytes: 512 << 20,
-            ..Limits::default()
-        },
+        limits: Limits { memory_bytes: 512 << 20, ..Limits::default() },
         hostname: "updraft".into(),
     }
 }
@@ -67,13 +61,8 @@ pub(crate) async fn read_all(pipe: OwnedFd) -> String {
 /// Runs a plan to its end: what it printed, and how it ended.
 pub(crate) async fn run(spawner: &Spawner, plan: &Plan) -> (String, Exit) {
     let Spawned { id, output, .. } = spawner.spawn(plan).await.unwrap();
-    let text = tokio::time::timeout(PATIENCE, read_all(output))
-        .await
-        .expect("output ends");
-    let exit = tokio::time::timeout(PATIENCE, spawner.wait(id))
-        .await
-        .expect("it ends")
-        .unwrap();
+    let text = tokio::time::timeout(PATIENCE, read_all(output)).await.expect("output ends");
+    let exit = tokio::time::timeout(PATIENCE, spawner.wait(id)).await.expect("it ends").unwrap();
     spawner.destroy(id).await.unwrap();
     (text, exit)
 }
@@ -138,10 +127,7 @@ async fn a_sandbox_sees_little_and_may_little() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert!(text.contains(&format!("{set}:\t0000000000000000")), "{set} in {text}");
     }
-    assert!(
-        text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"),
-        "{text}"
-    );
+    assert!(text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"), "{text}");
     assert!(text.contains("host updraft"), "{text}");
     assert!(!text.contains("writable"), "{text}");
     assert!(text.contains("tmp ok"), "{text}");
@@ -183,11 +169,7 @@ async fn managed_and_compiled_programs_run() {
             "1\n2\n",
         ),
         (
-            vec![
-                "/usr/bin/node",
-                "-e",
-                "require('child_process').exec('echo 2',(e,o)=>console.log(1+1,o.trim()))",
-            ],
+            vec!["/usr/bin/node", "-e", "require('child_process').exec('echo 2',(e,o)=>console.log(1+1,o.trim()))"],
             "2 2\n",
         ),
     ] {
@@ -220,10 +202,7 @@ async fn code_is_mounted_at_once_or_later() {
     );
     let Spawned { id, output, .. } = home.spawner.spawn(&parked).await.unwrap();
     home.spawner.freeze(id, true).await.unwrap();
-    let limits = Limits {
-        tmp_bytes: 64 << 20,
-        ..parked.limits
-    };
+    let limits = Limits { tmp_bytes: 64 << 20, ..parked.limits };
     home.spawner.attach(id, &code, limits).await.unwrap();
     home.spawner.freeze(id, false).await.unwrap();
     assert_eq!(read_all(output).await, "task65536\n");
@@ -256,18 +235,9 @@ async fn failures_say_the_step_and_leave_nothing() {
         }
         let mut plan = shell("true");
         plan.code = Some(CodeTrees::task("/nowhere"));
-        assert!(matches!(
-            spawner.spawn(&plan).await,
-            Err(Error::System { errno: 2, .. })
-        ));
-        let zygote = Plan {
-            start: Start::Zygote { name: "none".into() },
-            ..plan.clone()
-        };
-        assert!(matches!(
-            spawner.spawn(&zygote).await,
-            Err(Error::System { errno: 2, .. } | Error::NoZygote(_))
-        ));
+        assert!(matches!(spawner.spawn(&plan).await, Err(Error::System { errno: 2, .. })));
+        let zygote = Plan { start: Start::Zygote { name: "none".into() }, ..plan.clone() };
+        assert!(matches!(spawner.spawn(&zygote).await, Err(Error::System { errno: 2, .. } | Error::NoZygote(_))));
     }
     let first = spawner.spawn(&shell("sleep 100")).await.unwrap();
     let second = spawner.spawn(&shell("sleep 100")).await.unwrap();
@@ -286,12 +256,7 @@ async fn failures_say_the_step_and_leave_nothing() {
 #[tokio::test]
 async fn memory_beyond_the_limit_is_told_as_such() {
     let Some(home) = home().await else { return };
-    let mut plan = exec(&[
-        "/usr/bin/python3",
-        "-I",
-        "-c",
-        "x = bytearray(300 << 20); print(len(x))",
-    ]);
+    let mut plan = exec(&["/usr/bin/python3", "-I", "-c", "x = bytearray(300 << 20); print(len(x))"]);
     plan.limits.memory_bytes = 64 << 20;
     let (text, exit) = run(&home.spawner, &plan).await;
     assert_eq!(text, "");
@@ -300,27 +265,17 @@ async fn memory_beyond_the_limit_is_told_as_such() {
     plan.limits.memory_bytes = 512 << 20;
     let (text, exit) = run(&home.spawner, &plan).await;
     assert_eq!(text.trim(), (300 << 20).to_string());
-    assert!(
-        exit.usage.memory_peak_bytes > 300 << 20 && exit.usage.cpu_ns > 0,
-        "{exit:?}"
-    );
+    assert!(exit.usage.memory_peak_bytes > 300 << 20 && exit.usage.cpu_ns > 0, "{exit:?}");
     home.spawner.stop().await;
 }
 
 #[tokio::test]
 async fn two_sandboxes_see_nothing_of_each_other() {
     let Some(home) = home().await else { return };
-    let first = home
-        .spawner
-        .spawn(&shell("echo secret > /tmp/secret; sleep 100"))
-        .await
-        .unwrap();
+    let first = home.spawner.spawn(&shell("echo secret > /tmp/secret; sleep 100")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let (text, _) = run(
-        &home.spawner,
-        &shell("ls /tmp; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; kill -9 -1; echo alive"),
-    )
-    .await;
+    let (text, _) =
+        run(&home.spawner, &shell("ls /tmp; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; kill -9 -1; echo alive")).await;
     assert!(!text.contains("secret"), "{text}");
     assert!(home.spawner.usage(first.id).await.is_ok());
     home.spawner.destroy(first.id).await.unwrap();
@@ -333,10 +288,7 @@ async fn a_dead_spawner_takes_its_sandboxes_along_and_is_replaced() {
     let Spawned { id, pidfd, .. } = home.spawner.spawn(&shell("trap '' TERM; sleep 100")).await.unwrap();
     let watchdog = home.spawner.process_id().unwrap();
     kill(watchdog);
-    let exit = tokio::time::timeout(PATIENCE, home.spawner.wait(id))
-        .await
-        .unwrap()
-        .unwrap();
+    let exit = tokio::time::timeout(PATIENCE, home.spawner.wait(id)).await.unwrap().unwrap();
     assert_eq!(exit.ended, Ended::SpawnerDied);
     wait_for_end(pidfd).await;
     home.spawner.destroy(id).await.unwrap();
@@ -351,10 +303,8 @@ fn kill(pid: u32) {
 
 async fn wait_for_end(pidfd: OwnedFd) {
     let start = Instant::now();
-    let mut ends = [rustix::event::PollFd::from_borrowed_fd(
-        std::os::fd::AsFd::as_fd(&pidfd),
-        rustix::event::PollFlags::IN,
-    )];
+    let mut ends =
+        [rustix::event::PollFd::from_borrowed_fd(std::os::fd::AsFd::as_fd(&pidfd), rustix::event::PollFlags::IN)];
     while start.elapsed() < PATIENCE {
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         if rustix::event::poll(&mut ends, Some(&now)).unwrap() > 0 {
@@ -406,18 +356,9 @@ async fn a_zygote_forks_confined_children() {
         println!("{text}");
         assert_eq!(exit.ended, Ended::Exited(3));
         let none = "0000000000000000";
-        assert!(
-            text.starts_with(&format!(
-                "[\"{none}\", \"{none}\", \"{none}\", \"{none}\", \"1\", \"2\""
-            )),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("[\"{none}\", \"{none}\", \"{none}\", \"{none}\", \"1\", \"2\"")), "{text}");
         assert!(text.contains("\n1 200"), "{text}");
-        let fds = if channel {
-            "['0', '1', '2', '3', '4', '5']"
-        } else {
-            "['0', '1', '2', '3', '4']"
-        };
+        let fds = if channel { "['0', '1', '2', '3', '4', '5']" } else { "['0', '1', '2', '3', '4']" };
         assert!(text.contains(fds), "{text}");
         assert!(text.ends_with("thread\n"), "{text}");
     }
@@ -433,10 +374,7 @@ async fn a_zygote_forks_confined_children() {
 fn leftovers(instance: &str) -> Vec<String> {
     let mut found = Vec::new();
     for controller in ["memory", "cpu", "cpuacct", "pids", "freezer", "unified", ""] {
-        let group = Path::new("/sys/fs/cgroup")
-            .join(controller)
-            .join("updraft")
-            .join(instance);
+        let group = Path::new("/sys/fs/cgroup").join(controller).join("updraft").join(instance);
         if group.exists() {
             found.push(group.display().to_string());
         }
@@ -466,10 +404,7 @@ async fn a_thousand_sandboxes_leave_nothing() {
     tokio::join!(ids(250), ids(250), ids(250), ids(250));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = descriptors_of(worker);
-    assert!(
-        after <= before + 40,
-        "the spawner held {before} descriptors, then {after}"
-    );
+    assert!(after <= before + 40, "the spawner held {before} descriptors, then {after}");
     assert_eq!(children_of(worker), 0);
     let instance = home.spawner.instance();
     home.spawner.stop().await;
@@ -482,10 +417,7 @@ fn worker_of(watchdog: u32) -> u32 {
 }
 
 fn children_of(pid: u32) -> usize {
-    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap()
-        .split_whitespace()
-        .count()
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().split_whitespace().count()
 }
 
 fn descriptors_of(pid: u32) -> usize {
@@ -523,20 +455,13 @@ async fn server_to_be_killed() {
     config.zygotes.push(zygote());
     let spawner = Spawner::start(config).await.unwrap();
     for number in 0..20 {
-        let spawned = spawner
-            .spawn(&shell("trap '' TERM HUP INT; sleep 1000 & sleep 1000"))
-            .await
-            .unwrap();
+        let spawned = spawner.spawn(&shell("trap '' TERM HUP INT; sleep 1000 & sleep 1000")).await.unwrap();
         if number % 2 == 0 {
             spawner.freeze(spawned.id, true).await.unwrap();
         }
         std::mem::forget(spawned);
     }
-    println!(
-        "instance {} worker {}",
-        spawner.instance(),
-        worker_of(spawner.process_id().unwrap())
-    );
+    println!("instance {} worker {}", spawner.instance(), worker_of(spawner.process_id().unwrap()));
     tokio::time::sleep(Duration::from_secs(1000)).await;
 }
 
@@ -555,15 +480,9 @@ fn a_killed_server_leaves_nothing() {
             .spawn()
             .unwrap();
         let lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
-        let line = lines
-            .map_while(Result::ok)
-            .find(|line| line.contains("instance "))
-            .unwrap();
+        let line = lines.map_while(Result::ok).find(|line| line.contains("instance ")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (instance, worker) = (
-            words[words.len() - 3].to_owned(),
-            words[words.len() - 1].parse::<u32>().unwrap(),
-        );
+        let (instance, worker) = (words[words.len() - 3].to_owned(), words[words.len() - 1].parse::<u32>().unwrap());
         let everything = descendants_of(worker);
         assert!(everything.len() >= 40, "{everything:?}");
         if kill_the_worker_too {
@@ -578,10 +497,7 @@ fn a_killed_server_leaves_nothing() {
             if alive.is_empty() && groups.is_empty() {
                 break;
             }
-            assert!(
-                Instant::now() < deadline,
-                "processes {alive:?} and cgroups {groups:?} are left"
-            );
+            assert!(Instant::now() < deadline, "processes {alive:?} and cgroups {groups:?} are left");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -619,17 +535,11 @@ async fn without_root_it_works_and_says_what_is_missing() {
     std::os::unix::fs::chown(&own, Some(65_534), Some(65_534)).unwrap();
     let task = tree(directory.path(), "task", "hello.txt", "task");
     let mut config = config(&own);
-    config.program = [
-        "/usr/bin/setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--inh-caps=-all",
-    ]
-    .map(PathBuf::from)
-    .into_iter()
-    .chain([program])
-    .collect();
+    config.program = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([program])
+        .collect();
     config.zygotes.push(zygote());
     let spawner = Spawner::start(config).await.unwrap();
     let posture = spawner.posture();
@@ -642,16 +552,10 @@ async fn without_root_it_works_and_says_what_is_missing() {
     let (text, exit) = run(&spawner, &plan).await;
     println!("{text}");
     assert_eq!(exit.ended, Ended::Exited(0));
-    assert!(
-        text.starts_with("993\nCapEff:\t0000000000000000\nSeccomp:\t2\ntask"),
-        "{text}"
-    );
+    assert!(text.starts_with("993\nCapEff:\t0000000000000000\nSeccomp:\t2\ntask"), "{text}");
     let parked = shell("while ! [ -e /var/task/hello.txt ]; do sleep 0.02; done; cat /var/task/hello.txt");
     let Spawned { id, output, .. } = spawner.spawn(&parked).await.unwrap();
-    spawner
-        .attach(id, &CodeTrees::task(&task), parked.limits)
-        .await
-        .unwrap();
+    spawner.attach(id, &CodeTrees::task(&task), parked.limits).await.unwrap();
     assert_eq!(read_all(output).await, "task");
     spawner.destroy(id).await.unwrap();
     plan.code = None;

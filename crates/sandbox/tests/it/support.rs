@@ -17,10 +17,7 @@ pub(crate) struct Remember(Mutex<Vec<(i64, String)>>);
 
 impl LogSink for Remember {
     fn line(&self, at_ms: i64, text: Bytes) {
-        self.0
-            .lock()
-            .unwrap()
-            .push((at_ms, String::from_utf8_lossy(&text).into_owned()));
+        self.0.lock().unwrap().push((at_ms, String::from_utf8_lossy(&text).into_owned()));
     }
 }
 
@@ -49,11 +46,7 @@ impl Bed {
         (config.isolation, config.pools, config.search) = (isolation, pools, search());
         config.spawner_program = vec![env!("CARGO_BIN_EXE_updraft-spawner").into()];
         change(&mut config);
-        Bed {
-            engine: Engine::start(config).await.expect("the engine starts"),
-            isolation,
-            directory,
-        }
+        Bed { engine: Engine::start(config).await.expect("the engine starts"), isolation, directory }
     }
 
     /// Writes files into a new code tree.
@@ -71,11 +64,7 @@ impl Bed {
 
     /// A file of the code, as the function sees it.
     pub(crate) fn inside(&self, spec: &Spec, file: &str) -> String {
-        let task = if self.isolation == Isolation::Process {
-            spec.code.clone()
-        } else {
-            "/var/task".into()
-        };
+        let task = if self.isolation == Isolation::Process { spec.code.clone() } else { "/var/task".into() };
         task.join(file).display().to_string()
     }
 
@@ -85,11 +74,7 @@ impl Bed {
 
     pub(crate) async fn launch(&self, spec: Spec) -> (Sandbox, Arc<Remember>) {
         let sink = Arc::new(Remember::default());
-        let sandbox = self
-            .engine
-            .launch(Arc::new(spec), sink.clone())
-            .await
-            .expect("a sandbox starts");
+        let sandbox = self.engine.launch(Arc::new(spec), sink.clone()).await.expect("a sandbox starts");
         (sandbox, sink)
     }
 
@@ -119,10 +104,7 @@ pub(crate) fn spec(runtime: &str, code: PathBuf) -> Spec {
         handler: "app.handler".into(),
         code,
         layers: Vec::new(),
-        env: vec![
-            ("AWS_REGION".into(), "us-east-1".into()),
-            ("GREETING".into(), "hello".into()),
-        ],
+        env: vec![("AWS_REGION".into(), "us-east-1".into()), ("GREETING".into(), "hello".into())],
         memory_mb: 1769,
         tmp_mb: 512,
         timeout: Duration::from_secs(10),
@@ -145,12 +127,7 @@ pub(crate) fn request(payload: &str) -> Request {
 }
 
 pub(crate) fn no_pools() -> PoolTargets {
-    PoolTargets {
-        python: 0,
-        node: 0,
-        java: 0,
-        zygotes: false,
-    }
+    PoolTargets { python: 0, node: 0, java: 0, zygotes: false }
 }
 
 pub(crate) fn text(outcome: &Outcome) -> &str {

@@ -72,10 +72,7 @@ impl Committer {
             let Some(first) = self.next(&waiting) else { break };
             let Ok(disk) = self.open_disk() else { break };
             let mut group = Group::default();
-            for request in std::iter::once(first)
-                .chain(waiting.try_iter())
-                .take(GROUP_TRANSACTIONS_MAX)
-            {
+            for request in std::iter::once(first).chain(waiting.try_iter()).take(GROUP_TRANSACTIONS_MAX) {
                 match request {
                     Request::Run(job) => self.add(&disk, &mut group, job),
                     Request::Close(done) => {
@@ -110,11 +107,7 @@ impl Committer {
     }
 
     fn open_disk(&self) -> Result<Arc<Disk>> {
-        self.disk
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(Error::Closed)
+        self.disk.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
     }
 
     /// Leaves next to nothing to be read by the next opening, unless somebody is reading now.
@@ -152,21 +145,13 @@ impl Committer {
 
     /// Runs one transaction on top of the group's earlier ones.
     fn add(&mut self, disk: &Disk, group: &mut Group, job: Job) {
-        let Job {
-            mut work,
-            durability,
-            done,
-            room,
-        } = job;
+        let Job { mut work, durability, done, room } = job;
         drop(room);
         if let Some(failed) = &self.failed {
             let _ = done.send(Err(failed.clone()));
             return;
         }
-        let base = Overlay {
-            base: disk,
-            writes: &group.writes,
-        };
+        let base = Overlay { base: disk, writes: &group.writes };
         let answer = match driver::run(&mut work, &base, (self.clock)()) {
             Ok(None) => Ok(()),
             Ok(Some(writes)) => {
@@ -186,11 +171,7 @@ impl Committer {
     }
 
     fn commit(&mut self, disk: &Disk, group: Group) {
-        let written = if group.writes.is_empty() {
-            Ok(())
-        } else {
-            self.write(disk, group.writes, group.durable)
-        };
+        let written = if group.writes.is_empty() { Ok(()) } else { self.write(disk, group.writes, group.durable) };
         self.journal_bytes += group.bytes as u64;
         if let Err(error) = &written {
             tracing::error!(%error, "a commit failed; the store refuses writes until it is opened again");
@@ -207,11 +188,7 @@ impl Committer {
     }
 
     fn write(&self, disk: &Disk, writes: Writes, durable: bool) -> Result<()> {
-        let mode = if durable {
-            PersistMode::SyncData
-        } else {
-            PersistMode::Buffer
-        };
+        let mode = if durable { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = disk.database.batch().durability(Some(mode));
         for (key, value) in writes {
             match value {

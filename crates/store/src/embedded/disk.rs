@@ -48,10 +48,7 @@ impl Disk {
 
 /// What the journals take on disk (a new one is a sparse file of 64 MiB).
 pub(super) fn journal_bytes(place: &Path) -> io::Result<u64> {
-    journals(place)?
-        .iter()
-        .map(|(_, path)| Ok(fs::metadata(path)?.blocks() * 512))
-        .sum()
+    journals(place)?.iter().map(|(_, path)| Ok(fs::metadata(path)?.blocks() * 512)).sum()
 }
 
 /// fjall's journals, `<number>.jnl`.
@@ -59,9 +56,7 @@ fn journals(place: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(place)? {
         let path = entry?.path();
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
         found.extend(number.map(|number| (number, path)));
     }
     Ok(found)
@@ -108,11 +103,7 @@ impl View for Frozen {
         if range.is_empty() {
             return Ok(());
         }
-        show(
-            self.snapshot.range::<&[u8], _>(&self.disk.keyspace, range.bounds()),
-            range,
-            visit,
-        )
+        show(self.snapshot.range::<&[u8], _>(&self.disk.keyspace, range.bounds()), range, visit)
     }
 }
 

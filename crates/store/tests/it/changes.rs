@@ -35,10 +35,7 @@ async fn tells_what_changed_in_order(fixture: &Fixture) {
         .unwrap();
     store.transact(|tx| tx.get(THINGS, &key("a"))).await.unwrap(); // reads make no revision
     let (changes, through) = page(store.changes(start, &[]));
-    let told: Vec<_> = changes
-        .iter()
-        .map(|c| (c.revision - start, c.table.as_str(), c.key.clone(), c.kind))
-        .collect();
+    let told: Vec<_> = changes.iter().map(|c| (c.revision - start, c.table.as_str(), c.key.clone(), c.kind)).collect();
     let expected = [
         (1, "test.things", key("a"), ChangeKind::Put),
         (2, "test.others", key("b"), ChangeKind::Put),
@@ -55,10 +52,7 @@ async fn filters_by_table(fixture: &Fixture) {
     let start = store.revision();
     store.transact(|tx| tx.put(THINGS, &key("a"), &thing(1))).await.unwrap();
     store.transact(|tx| tx.put(OTHERS, &key("b"), &thing(1))).await.unwrap();
-    store
-        .transact(|tx| tx.enqueue(&Queue::new("q"), NewMessage::new("x")))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.enqueue(&Queue::new("q"), NewMessage::new("x"))).await.unwrap();
     let (changes, through) = page(store.changes(start, &["test.things"]));
     assert_eq!(changes.len(), 1);
     assert_eq!(through, start + 3, "also what was filtered out has been told");
@@ -92,10 +86,7 @@ async fn says_when_one_is_too_late(fixture: &Fixture) {
     let start = store.revision();
     for _ in 0..3 {
         let half = CHANGES_RETAINED_MAX as u64 / 2;
-        store
-            .transact(move |tx| (0..half).try_for_each(|n| tx.put(THINGS, &Key::of(n), &thing(n))))
-            .await
-            .unwrap();
+        store.transact(move |tx| (0..half).try_for_each(|n| tx.put(THINGS, &Key::of(n), &thing(n)))).await.unwrap();
     }
     assert_eq!(store.changes(start, &[]), Changes::TooOld { oldest: start + 1 });
     assert!(matches!(store.changes(start + 1, &[]), Changes::Page { .. }));
@@ -109,16 +100,10 @@ async fn waits_for_the_next(fixture: &Fixture) {
         async move { page(store.await_changes(start, &["test.things"]).await) }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
-    store
-        .transact(|tx| tx.put(OTHERS, &key("not this"), &thing(1)))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(OTHERS, &key("not this"), &thing(1))).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert!(!waiter.is_finished());
-    store
-        .transact(|tx| tx.put(THINGS, &key("this"), &thing(1)))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(THINGS, &key("this"), &thing(1))).await.unwrap();
     let (changes, through) = waiter.await.unwrap();
     assert_eq!((changes[0].key.clone(), through), (key("this"), start + 2));
 }

@@ -52,11 +52,7 @@ impl Record for Sums {}
 
 fn open(directory: &Path, clock: Clock) -> Result<Store, Error> {
     // A small memtable, so that kills hit flushes and compactions too.
-    Embedded {
-        memtable_bytes: 256 * 1024,
-        ..Embedded::default()
-    }
-    .open(&directory.join("data"), clock)
+    Embedded { memtable_bytes: 256 * 1024, ..Embedded::default() }.open(&directory.join("data"), clock)
 }
 
 /// Not a test: what the child process runs.
@@ -65,19 +61,9 @@ fn child() {
     let Some(directory) = env::var_os(DIRECTORY).map(PathBuf::from) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let log = Arc::new(Mutex::new(
-            File::options()
-                .create(true)
-                .append(true)
-                .open(directory.join("log"))
-                .unwrap(),
-        ));
+        let log = Arc::new(Mutex::new(File::options().create(true).append(true).open(directory.join("log")).unwrap()));
         let store = open(&directory, system_clock()).unwrap();
         let clients = (0..CLIENTS).map(|client| tokio::spawn(work(store.clone(), Arc::clone(&log), client)));
         for client in clients.collect::<Vec<_>>() {
@@ -92,15 +78,8 @@ async fn work(store: Store, log: Arc<Mutex<File>>, client: u64) {
         while system_clock()() / 20 % 3 == 2 {
             tokio::time::sleep(Duration::from_millis(1)).await; // everybody rests, the store settles
         }
-        let durability = if round % 4 == 3 {
-            Durability::Buffered
-        } else {
-            Durability::Durable
-        };
-        let step = store
-            .transact_with(durability, move |tx| step(tx, client))
-            .await
-            .unwrap();
+        let durability = if round % 4 == 3 { Durability::Buffered } else { Durability::Durable };
+        let step = store.transact_with(durability, move |tx| step(tx, client)).await.unwrap();
         write_down(format!("wrote {client} {step}\n"));
         if round % 3 != client % 3 {
             continue;
@@ -126,14 +105,7 @@ async fn work(store: Store, log: Arc<Mutex<File>>, client: u64) {
 
 fn count(tx: &mut Tx<'_>, enqueued: u64, done: u64) -> Result<(), Error> {
     let before = tx.get(SUMS, &Key::of("all"))?.unwrap_or_default();
-    tx.put(
-        SUMS,
-        &Key::of("all"),
-        &Sums {
-            enqueued: before.enqueued + enqueued,
-            done: before.done + done,
-        },
-    )
+    tx.put(SUMS, &Key::of("all"), &Sums { enqueued: before.enqueued + enqueued, done: before.done + done })
 }
 
 /// One transaction over five tables and a queue.
@@ -143,18 +115,9 @@ fn step(tx: &mut Tx<'_>, client: u64) -> Result<u64, Error> {
     let note = "n".repeat((step as usize * 977) % 3_000);
     tx.insert(HISTORY, &Key::of((client, step)), &Thing { count: step, note })?;
     tx.delete(HISTORY, &Key::of((client, step.saturating_sub(HISTORY_KEPT))))?;
-    for (account, amount) in [
-        ((client + step) % ACCOUNTS, 7),
-        ((client * 3 + step * 7) % ACCOUNTS, -7),
-    ] {
+    for (account, amount) in [((client + step) % ACCOUNTS, 7), ((client * 3 + step * 7) % ACCOUNTS, -7)] {
         let before = tx.get(BALANCES, &Key::of(account))?.map_or(0, |balance| balance.amount);
-        tx.put(
-            BALANCES,
-            &Key::of(account),
-            &Balance {
-                amount: before + amount,
-            },
-        )?;
+        tx.put(BALANCES, &Key::of(account), &Balance { amount: before + amount })?;
     }
     tx.enqueue(&JOBS, NewMessage::new(format!("{client}:{step}")))?;
     count(tx, 1, 0)?;
@@ -192,18 +155,11 @@ fn read_log(directory: &Path) -> Log {
 /// Nothing acknowledged is lost.
 async fn check_acknowledged(store: &Store, log: &Log) {
     for (client, step) in &log.wrote {
-        let counter = store
-            .get(COUNTERS, &Key::of(*client))
-            .await
-            .unwrap()
-            .map_or(0, |last| last.count);
+        let counter = store.get(COUNTERS, &Key::of(*client)).await.unwrap().map_or(0, |last| last.count);
         assert!(counter >= *step, "client {client} was told {step}, found {counter}");
     }
     for id in &log.done {
-        assert!(
-            store.get(DONE, &Key::of(*id)).await.unwrap().is_some(),
-            "message {id} was acknowledged"
-        );
+        assert!(store.get(DONE, &Key::of(*id)).await.unwrap().is_some(), "message {id} was acknowledged");
     }
 }
 
@@ -211,16 +167,9 @@ async fn check_acknowledged(store: &Store, log: &Log) {
 async fn check_whole(store: &Store) {
     let mut steps = 0;
     for client in 0..CLIENTS {
-        let counter = store
-            .get(COUNTERS, &Key::of(client))
-            .await
-            .unwrap()
-            .map_or(0, |last| last.count);
+        let counter = store.get(COUNTERS, &Key::of(client)).await.unwrap().map_or(0, |last| last.count);
         let history = store.scan(HISTORY, Scan::under(client)).await.unwrap();
-        let kept: Vec<_> = history
-            .iter()
-            .map(|(key, _)| key.parts::<(u64, u64)>().unwrap().1)
-            .collect();
+        let kept: Vec<_> = history.iter().map(|(key, _)| key.parts::<(u64, u64)>().unwrap().1).collect();
         let expected: Vec<_> = (counter.saturating_sub(HISTORY_KEPT - 1).max(1)..=counter).collect();
         assert_eq!(kept, expected, "history of client {client}");
         steps += counter;
@@ -246,10 +195,7 @@ async fn check_and_drain_queue(store: &Store, log: &Log) {
             assert!(seen.insert(message.payload.clone()), "a message is there twice");
             assert!(!log.done.contains(&id), "message {id} came back after it was done");
             let before = log.leased.get(&id).copied().unwrap_or(0);
-            assert!(
-                message.receipt.epoch > before,
-                "lease {before} of message {id} was forgotten"
-            );
+            assert!(message.receipt.epoch > before, "lease {before} of message {id} was forgotten");
         }
         let receipts: Vec<_> = leased.iter().map(|message| message.receipt).collect();
         let acknowledge = move |tx: &mut Tx<'_>| {
@@ -258,12 +204,7 @@ async fn check_and_drain_queue(store: &Store, log: &Log) {
         };
         store.transact(acknowledge).await.unwrap();
     }
-    while store
-        .transact(|tx| tx.delete_range(DONE, Scan::all().limit(1_000)))
-        .await
-        .unwrap()
-        > 0
-    {}
+    while store.transact(|tx| tx.delete_range(DONE, Scan::all().limit(1_000))).await.unwrap() > 0 {}
     let counts = store.queue_counts(&JOBS).await.unwrap();
     assert_eq!((counts.visible, counts.in_flight, counts.delayed), (0, 0, 0));
 }
@@ -314,10 +255,7 @@ async fn a_killed_process_loses_nothing_it_was_told() {
         let lifetime = Duration::from_micros(draw(&mut chance, 150_000));
         let log = run_and_kill(directory.path(), lifetime, run % 4 > 0);
         acknowledgements += log.lines;
-        println!(
-            "seed {seed}, run {run}: killed after {lifetime:?}, {} acknowledgements",
-            log.lines
-        );
+        println!("seed {seed}, run {run}: killed after {lifetime:?}, {} acknowledgements", log.lines);
         let store = open(directory.path(), a_day_later()).unwrap();
         check_acknowledged(&store, &log).await;
         check_whole(&store).await;
@@ -363,14 +301,6 @@ fn tear_journal(database: &Path, bytes: u64) {
         .max_by_key(|path| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap())
         .unwrap();
     let content = fs::read(&newest).unwrap();
-    let written = content
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last as u64 + 1);
-    File::options()
-        .write(true)
-        .open(newest)
-        .unwrap()
-        .set_len(written.saturating_sub(bytes))
-        .unwrap();
+    let written = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    File::options().write(true).open(newest).unwrap().set_len(written.saturating_sub(bytes)).unwrap();
 }

@@ -14,10 +14,7 @@ async fn a_directory_is_opened_once() {
     assert_eq!(second.err(), Some(Error::InUse(directory.path().to_owned())));
     let snapshot = store.snapshot().unwrap();
     drop(store);
-    assert!(
-        Store::open(directory.path(), system_clock()).is_err(),
-        "a snapshot still reads it"
-    );
+    assert!(Store::open(directory.path(), system_clock()).is_err(), "a snapshot still reads it");
     drop(snapshot);
     Store::open(directory.path(), system_clock()).unwrap();
 }
@@ -35,10 +32,7 @@ async fn a_creation_that_was_cut_short_is_begun_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_the_memtable_survives() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Embedded {
-        memtable_bytes: 256 * 1024,
-        ..Embedded::default()
-    };
+    let settings = Embedded { memtable_bytes: 256 * 1024, ..Embedded::default() };
     {
         let store = settings.open(directory.path(), system_clock()).unwrap();
         for n in 0..60_u64 {
@@ -49,18 +43,12 @@ async fn more_than_the_memtable_survives() {
                 .await
                 .unwrap();
         }
-        store
-            .transact(|tx| tx.delete_range(RAW, Scan::under(7_u64)).map(drop))
-            .await
-            .unwrap();
+        store.transact(|tx| tx.delete_range(RAW, Scan::under(7_u64)).map(drop)).await.unwrap();
     }
     let store = settings.open(directory.path(), system_clock()).unwrap();
     let all = store.scan(RAW, Scan::all()).await.unwrap();
     assert_eq!(all.len(), 199 * 60);
-    assert!(
-        all.iter()
-            .all(|(key, raw)| raw.0 == vec![key.parts::<(u64, u64)>().unwrap().1 as u8; 500])
-    );
+    assert!(all.iter().all(|(key, raw)| raw.0 == vec![key.parts::<(u64, u64)>().unwrap().1 as u8; 500]));
 }
 
 fn journal_bytes(directory: &std::path::Path) -> u64 {
@@ -93,10 +81,7 @@ async fn closing_leaves_an_empty_journal_and_everything_else() {
         let store = Store::open(directory.path(), system_clock()).unwrap();
         assert_eq!(store.revision(), revision + round);
         assert_eq!(store.scan(RAW, Scan::all()).await.unwrap().len(), 3_000);
-        store
-            .transact(move |tx| tx.put(THINGS, &key("round"), &thing(round)))
-            .await
-            .unwrap();
+        store.transact(move |tx| tx.put(THINGS, &key("round"), &thing(round))).await.unwrap();
         assert_eq!(store.get(THINGS, &key("round")).await.unwrap(), Some(thing(round)));
     }
 }
@@ -108,10 +93,7 @@ async fn settles_while_idle_unless_somebody_reads() {
     write_three_mebibytes(&store).await;
     let snapshot = store.snapshot().unwrap();
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert!(
-        journal_bytes(directory.path()) > 3_000_000,
-        "a snapshot reads the database as it was"
-    );
+    assert!(journal_bytes(directory.path()) > 3_000_000, "a snapshot reads the database as it was");
     assert_eq!(snapshot.scan(RAW, Scan::all()).await.unwrap().len(), 3_000);
     drop(snapshot);
     for _ in 0..100 {
@@ -122,10 +104,7 @@ async fn settles_while_idle_unless_somebody_reads() {
     }
     assert_eq!(journal_bytes(directory.path()), 0);
     assert_eq!(store.scan(RAW, Scan::all()).await.unwrap().len(), 3_000);
-    store
-        .transact(|tx| tx.put(THINGS, &key("after"), &thing(1)))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(THINGS, &key("after"), &thing(1))).await.unwrap();
     drop(store);
     let store = Store::open(directory.path(), system_clock()).unwrap();
     assert_eq!(store.get(THINGS, &key("after")).await.unwrap(), Some(thing(1)));

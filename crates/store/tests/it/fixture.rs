@@ -21,10 +21,7 @@ pub(crate) const OTHERS: Table<Thing> = Table::new("test.others");
 pub(crate) const RAW: Table<Raw> = Table::new("test.raw");
 
 pub(crate) fn thing(count: u64) -> Thing {
-    Thing {
-        count,
-        note: String::new(),
-    }
+    Thing { count, note: String::new() }
 }
 
 pub(crate) fn key(name: &str) -> Key {
@@ -63,12 +60,9 @@ impl Fixture {
         match self {
             Self::Memory(memory, _) => memory.open(self.clock()),
             // A small memtable, so that tests reach the files.
-            Self::Embedded(directory, _) => Embedded {
-                memtable_bytes: 64 * 1024,
-                ..Embedded::default()
-            }
-            .open(directory.path(), self.clock())
-            .unwrap(),
+            Self::Embedded(directory, _) => Embedded { memtable_bytes: 64 * 1024, ..Embedded::default() }
+                .open(directory.path(), self.clock())
+                .unwrap(),
         }
     }
 

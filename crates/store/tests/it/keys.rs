@@ -8,11 +8,8 @@ use crate::fixture::{Fixture, Thing, thing};
 /// Texts that like to break encodings.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        proptest::collection::vec(
-            prop_oneof![Just('\0'), Just('a'), Just('\u{1}'), Just('ÿ'), any::<char>()],
-            0..6
-        )
-        .prop_map(String::from_iter),
+        proptest::collection::vec(prop_oneof![Just('\0'), Just('a'), Just('\u{1}'), Just('ÿ'), any::<char>()], 0..6)
+            .prop_map(String::from_iter),
         Just(String::new()),
     ]
 }

@@ -42,25 +42,10 @@ async fn one(store: &Store, from: u64, to: u64, acknowledged: &AtomicU64) -> See
             tx.put(OTHERS, &key("ticket"), &thing(ticket))?;
             let read = (cell(tx, from)?, cell(tx, to)?);
             let sum = tx.scan(THINGS, Scan::all())?.iter().map(|(_, cell)| cell.count).sum();
-            let wrote = (
-                read.0 + ticket,
-                if from == to {
-                    read.0 + ticket
-                } else {
-                    read.1 + read.0 % 7
-                },
-            );
+            let wrote = (read.0 + ticket, if from == to { read.0 + ticket } else { read.1 + read.0 % 7 });
             tx.put(THINGS, &Key::of(from), &thing(wrote.0))?;
             tx.put(THINGS, &Key::of(to), &thing(wrote.1))?;
-            Ok::<_, Error>(Seen {
-                ticket,
-                acknowledged_before,
-                read,
-                sum,
-                wrote,
-                from,
-                to,
-            })
+            Ok::<_, Error>(Seen { ticket, acknowledged_before, read, sum, wrote, from, to })
         })
         .await
         .unwrap();
@@ -114,15 +99,10 @@ async fn live_with_faults(seed: u64) -> Vec<bool> {
     let mut store = memory.open(clock.clone());
     let (mut surely, mut surely_not) = (Vec::new(), Vec::new());
     for n in 0..200_u64 {
-        let durability = if n % 3 == 0 {
-            Durability::Durable
-        } else {
-            Durability::Buffered
-        };
+        let durability = if n % 3 == 0 { Durability::Durable } else { Durability::Buffered };
         let put = store.transact_with(durability, move |tx| {
             tx.put(THINGS, &Key::of(n), &thing(n))?;
-            tx.enqueue(&Queue::new("outbox"), NewMessage::new(n.to_string()))
-                .map(drop)
+            tx.enqueue(&Queue::new("outbox"), NewMessage::new(n.to_string())).map(drop)
         });
         match put.await {
             Ok(()) if durability == Durability::Durable => surely.push(n),
@@ -144,20 +124,13 @@ async fn live_with_faults(seed: u64) -> Vec<bool> {
     assert!(surely_not.iter().all(|n| !outcomes[*n as usize]));
     let there = outcomes.iter().filter(|there| **there).count();
     assert_eq!(store.queue_counts(&queue).await.unwrap().visible, there as u64);
-    assert!(
-        surely_not.len() > 5 && there < 200 - surely_not.len(),
-        "the faults did happen"
-    );
+    assert!(surely_not.len() > 5 && there < 200 - surely_not.len(), "the faults did happen");
     outcomes
 }
 
 #[tokio::test]
 async fn acknowledged_stays_through_injected_faults() {
     for seed in 0..20 {
-        assert_eq!(
-            live_with_faults(seed).await,
-            live_with_faults(seed).await,
-            "a seed repeats itself"
-        );
+        assert_eq!(live_with_faults(seed).await, live_with_faults(seed).await, "a seed repeats itself");
     }
 }

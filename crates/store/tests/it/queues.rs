@@ -41,10 +41,7 @@ async fn take(store: &Store, max: usize) -> Vec<Leased> {
 }
 
 fn texts(leased: &[Leased]) -> Vec<&str> {
-    leased
-        .iter()
-        .map(|message| std::str::from_utf8(&message.payload).unwrap())
-        .collect()
+    leased.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect()
 }
 
 async fn leases_in_order_and_acknowledges(fixture: &Fixture) {
@@ -55,10 +52,7 @@ async fn leases_in_order_and_acknowledges(fixture: &Fixture) {
     }
     let first = take(&store, 2).await;
     assert_eq!(texts(&first), ["a", "b"]);
-    assert_eq!(
-        (first[0].receive_count, first[0].lease_until_ms),
-        (1, fixture.now() + LEASE_MS)
-    );
+    assert_eq!((first[0].receive_count, first[0].lease_until_ms), (1, fixture.now() + LEASE_MS));
     assert_eq!(texts(&take(&store, 10).await), ["c"]);
     assert_eq!(take(&store, 10).await, []);
     store.ack(&Q, first[0].receipt).await.unwrap();
@@ -83,10 +77,7 @@ async fn an_expired_lease_goes_to_the_next(fixture: &Fixture) {
 async fn a_stale_receipt_is_refused(fixture: &Fixture) {
     let store = fixture.open();
     let id = send(&store, "a").await;
-    let stale = Err(Error::StaleReceipt {
-        queue: "test.queue".into(),
-        id,
-    });
+    let stale = Err(Error::StaleReceipt { queue: "test.queue".into(), id });
     assert_eq!(store.ack(&Q, Receipt { id, epoch: 0 }).await, stale, "never leased");
     let old = take(&store, 1).await[0].receipt;
     fixture.advance(LEASE_MS);
@@ -97,13 +88,7 @@ async fn a_stale_receipt_is_refused(fixture: &Fixture) {
     assert_eq!(store.move_message(&Q, old, &Queue::new("dlq")).await.map(drop), stale);
     store.ack(&Q, new).await.unwrap();
     assert_eq!(store.ack(&Q, new).await, stale, "gone");
-    assert_eq!(
-        "5.2".parse(),
-        Ok(Receipt {
-            id: MessageId(5),
-            epoch: 2
-        })
-    );
+    assert_eq!("5.2".parse(), Ok(Receipt { id: MessageId(5), epoch: 2 }));
     assert_eq!("5".parse::<Receipt>(), Err(Error::Malformed("receipt")));
     // An expired lease that nobody else got may still be acknowledged: the work was done.
     send(&store, "b").await;
@@ -136,13 +121,7 @@ async fn extends_only_running_leases(fixture: &Fixture) {
     assert_eq!(take(&store, 1).await, []);
     fixture.advance(1);
     let expired = store.extend(&Q, receipt, LEASE_MS).await;
-    assert_eq!(
-        expired,
-        Err(Error::LeaseExpired {
-            queue: "test.queue".into(),
-            id
-        })
-    );
+    assert_eq!(expired, Err(Error::LeaseExpired { queue: "test.queue".into(), id }));
     assert_eq!(take(&store, 1).await.len(), 1);
 }
 
@@ -151,20 +130,10 @@ async fn delays_and_counts(fixture: &Fixture) {
     assert_eq!(store.queue_counts(&Q).await.unwrap(), QueueCounts::default());
     let sent_at = fixture.now();
     send(&store, "now").await;
-    store
-        .enqueue(&Q, NewMessage::new("later").delayed(5_000))
-        .await
-        .unwrap();
-    store
-        .enqueue(&Q, NewMessage::new("at").visible_at(sent_at + 10_000))
-        .await
-        .unwrap();
-    let counts = |visible, in_flight, delayed| QueueCounts {
-        visible,
-        in_flight,
-        delayed,
-        oldest_enqueued_at_ms: Some(sent_at),
-    };
+    store.enqueue(&Q, NewMessage::new("later").delayed(5_000)).await.unwrap();
+    store.enqueue(&Q, NewMessage::new("at").visible_at(sent_at + 10_000)).await.unwrap();
+    let counts =
+        |visible, in_flight, delayed| QueueCounts { visible, in_flight, delayed, oldest_enqueued_at_ms: Some(sent_at) };
     assert_eq!(store.queue_counts(&Q).await.unwrap(), counts(1, 0, 2));
     let leased = take(&store, 10).await;
     assert_eq!(texts(&leased), ["now"]);
@@ -183,21 +152,10 @@ async fn delays_and_counts(fixture: &Fixture) {
 
 async fn deduplicates_within_the_window(fixture: &Fixture) {
     let store = fixture.open();
-    let send = async |id: &str| {
-        store
-            .enqueue(&Q, NewMessage::new("x").dedup(id, 300_000))
-            .await
-            .unwrap()
-    };
+    let send = async |id: &str| store.enqueue(&Q, NewMessage::new("x").dedup(id, 300_000)).await.unwrap();
     let first = send("one").await;
     assert!(!first.duplicate);
-    assert_eq!(
-        send("one").await,
-        Enqueued {
-            id: first.id,
-            duplicate: true
-        }
-    );
+    assert_eq!(send("one").await, Enqueued { id: first.id, duplicate: true });
     let leased = take(&store, 1).await;
     store.ack(&Q, leased[0].receipt).await.unwrap();
     assert!(send("one").await.duplicate, "also once the first is done");
@@ -291,10 +249,7 @@ async fn moves_to_a_dead_letter_queue_with_the_rest_or_not_at_all(fixture: &Fixt
         .unwrap();
     assert_eq!(store.queue_counts(&Q).await.unwrap(), QueueCounts::default());
     let found = store.lease(&dead, 10, LEASE_MS).await.unwrap();
-    assert_eq!(
-        (texts(&found), found[0].receive_count, found[0].enqueued_at_ms),
-        (vec!["a"], 1, sent_at)
-    );
+    assert_eq!((texts(&found), found[0].receive_count, found[0].enqueued_at_ms), (vec!["a"], 1, sent_at));
 }
 
 async fn waits_for_commit_and_for_time(fixture: &Fixture) {
@@ -307,10 +262,7 @@ async fn waits_for_commit_and_for_time(fixture: &Fixture) {
     let waiter = wait();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert!(!waiter.is_finished());
-    store
-        .enqueue(&Queue::new("another"), NewMessage::new("x"))
-        .await
-        .unwrap();
+    store.enqueue(&Queue::new("another"), NewMessage::new("x")).await.unwrap();
     store.enqueue(&Q, NewMessage::new("later").delayed(30)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(!waiter.is_finished());
@@ -335,10 +287,7 @@ async fn purges(fixture: &Fixture) {
     let store = fixture.open();
     store
         .transact(|tx| {
-            (0..3_000).try_for_each(|n| {
-                tx.enqueue(&Q, NewMessage::new("x").group(format!("g{}", n % 7)))
-                    .map(drop)
-            })
+            (0..3_000).try_for_each(|n| tx.enqueue(&Q, NewMessage::new("x").group(format!("g{}", n % 7))).map(drop))
         })
         .await
         .unwrap();
@@ -391,10 +340,7 @@ async fn a_long_queue_drains_once(fixture: &Fixture) {
     for round in 0..10 {
         store
             .transact(move |tx| {
-                (0..200).try_for_each(|n| {
-                    tx.enqueue(&Q, NewMessage::new(format!("{}", round * 200 + n)))
-                        .map(drop)
-                })
+                (0..200).try_for_each(|n| tx.enqueue(&Q, NewMessage::new(format!("{}", round * 200 + n))).map(drop))
             })
             .await
             .unwrap();

@@ -43,17 +43,11 @@ async fn reads_what_was_written(fixture: &Fixture) {
 
 async fn a_transaction_sees_its_own_writes(fixture: &Fixture) {
     let store = fixture.open();
-    store
-        .transact(|tx| tx.put(THINGS, &key("old"), &thing(1)))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(THINGS, &key("old"), &thing(1))).await.unwrap();
     let seen = store
         .transact(|tx| {
             tx.insert(THINGS, &key("new"), &thing(2))?;
-            assert_eq!(
-                tx.insert(THINGS, &key("new"), &thing(3)),
-                Err(Error::Exists("test.things".into()))
-            );
+            assert_eq!(tx.insert(THINGS, &key("new"), &thing(3)), Err(Error::Exists("test.things".into())));
             tx.delete(THINGS, &key("old"))?;
             assert!(!tx.exists(THINGS, &key("old"))?);
             tx.put(OTHERS, &key("other"), &thing(7))?;
@@ -108,14 +102,7 @@ async fn a_panic_changes_nothing_and_hurts_nobody(fixture: &Fixture) {
 async fn fill(store: &store::Store) {
     store
         .transact(|tx| {
-            for (region, name) in [
-                ("eu", "a"),
-                ("eu", "b"),
-                ("eu", "bc"),
-                ("eu", "c"),
-                ("eu-1", "a"),
-                ("us", "a"),
-            ] {
+            for (region, name) in [("eu", "a"), ("eu", "b"), ("eu", "bc"), ("eu", "c"), ("eu-1", "a"), ("us", "a")] {
                 tx.put(THINGS, &Key::of((region, name)), &thing(0))?;
             }
             tx.put(OTHERS, &Key::of(("eu", "z")), &thing(0))
@@ -133,18 +120,12 @@ async fn scans_ranges(fixture: &Fixture) {
     let store = fixture.open();
     fill(&store).await;
     let scan = async |scan| names(store.scan(THINGS, scan).await.unwrap());
-    assert_eq!(
-        scan(Scan::all()).await,
-        ["eu/a", "eu/b", "eu/bc", "eu/c", "eu-1/a", "us/a"]
-    );
+    assert_eq!(scan(Scan::all()).await, ["eu/a", "eu/b", "eu/bc", "eu/c", "eu-1/a", "us/a"]);
     assert_eq!(scan(Scan::under("eu")).await, ["eu/a", "eu/b", "eu/bc", "eu/c"]);
     assert_eq!(scan(Scan::starting_with("eu", "b")).await, ["eu/b", "eu/bc"]);
     assert_eq!(scan(Scan::under("eu").reverse().limit(2)).await, ["eu/c", "eu/bc"]);
     let (b, c) = (Key::of(("eu", "b")), Key::of(("eu", "c")));
-    assert_eq!(
-        scan(Scan::under("eu").from(b.clone()).until(c.clone())).await,
-        ["eu/b", "eu/bc"]
-    );
+    assert_eq!(scan(Scan::under("eu").from(b.clone()).until(c.clone())).await, ["eu/b", "eu/bc"]);
     assert_eq!(scan(Scan::under("eu").after(b.clone())).await, ["eu/bc", "eu/c"]);
     assert_eq!(scan(Scan::under("eu").reverse().after(b.clone())).await, ["eu/a"]);
     assert_eq!(scan(Scan::under("eu").from(c).until(b)).await, [""; 0]);
@@ -175,10 +156,7 @@ async fn scans_through_own_writes_in_both_directions(fixture: &Fixture) {
 
 async fn pages_through_a_table(fixture: &Fixture) {
     let store = fixture.open();
-    store
-        .transact(|tx| (0..250_u64).try_for_each(|n| tx.put(THINGS, &Key::of(n), &thing(n))))
-        .await
-        .unwrap();
+    store.transact(|tx| (0..250_u64).try_for_each(|n| tx.put(THINGS, &Key::of(n), &thing(n)))).await.unwrap();
     let mut seen = Vec::new();
     let mut scan = Scan::all().limit(100);
     loop {
@@ -195,15 +173,9 @@ async fn pages_through_a_table(fixture: &Fixture) {
 async fn deletes_ranges(fixture: &Fixture) {
     let store = fixture.open();
     fill(&store).await;
-    let count = store
-        .transact(|tx| tx.delete_range(THINGS, Scan::under("eu").limit(3)))
-        .await
-        .unwrap();
+    let count = store.transact(|tx| tx.delete_range(THINGS, Scan::under("eu").limit(3))).await.unwrap();
     assert_eq!(count, 3);
-    assert_eq!(
-        names(store.scan(THINGS, Scan::all()).await.unwrap()),
-        ["eu/c", "eu-1/a", "us/a"]
-    );
+    assert_eq!(names(store.scan(THINGS, Scan::all()).await.unwrap()), ["eu/c", "eu-1/a", "us/a"]);
 }
 
 async fn a_snapshot_stays_as_it_was(fixture: &Fixture) {
@@ -219,10 +191,7 @@ async fn a_snapshot_stays_as_it_was(fixture: &Fixture) {
         .unwrap();
     assert_eq!(before.get(THINGS, &key("a")).await.unwrap(), Some(thing(1)));
     assert_eq!(before.scan(THINGS, Scan::all()).await.unwrap().len(), 1);
-    assert_eq!(
-        before.revision().unwrap() + 1,
-        store.snapshot().unwrap().revision().unwrap()
-    );
+    assert_eq!(before.revision().unwrap() + 1, store.snapshot().unwrap().revision().unwrap());
 }
 
 async fn counts_exactly_under_concurrency(fixture: &Fixture) {
@@ -277,14 +246,8 @@ async fn survives_reopening(fixture: &Fixture) {
         assert_eq!(store.revision(), round * 40);
         assert_eq!(store.scan(THINGS, Scan::all()).await.unwrap().len() as u64, round * 40);
         for n in 0..40 {
-            let record = crate::fixture::Thing {
-                count: n,
-                note: "x".repeat(2_000),
-            };
-            store
-                .transact(move |tx| tx.put(THINGS, &Key::of((round, n)), &record))
-                .await
-                .unwrap();
+            let record = crate::fixture::Thing { count: n, note: "x".repeat(2_000) };
+            store.transact(move |tx| tx.put(THINGS, &Key::of((round, n)), &record)).await.unwrap();
         }
     }
 }
@@ -309,10 +272,7 @@ impl Record for New {
         }
         let old = Old::decode(bytes)?;
         let (first, last) = old.name.split_once(' ').unwrap_or((&old.name, ""));
-        Ok(Self {
-            first: first.into(),
-            last: last.into(),
-        })
+        Ok(Self { first: first.into(), last: last.into() })
     }
 }
 
@@ -320,22 +280,8 @@ async fn migrates_old_records(fixture: &Fixture) {
     const OLD: Table<Old> = Table::new("test.people");
     const NEW: Table<New> = Table::new("test.people");
     let store = fixture.open();
-    store
-        .transact(|tx| {
-            tx.put(
-                OLD,
-                &key("a"),
-                &Old {
-                    name: "Ada Lovelace".into(),
-                },
-            )
-        })
-        .await
-        .unwrap();
-    let ada = New {
-        first: "Ada".into(),
-        last: "Lovelace".into(),
-    };
+    store.transact(|tx| tx.put(OLD, &key("a"), &Old { name: "Ada Lovelace".into() })).await.unwrap();
+    let ada = New { first: "Ada".into(), last: "Lovelace".into() };
     assert_eq!(store.get(NEW, &key("a")).await.unwrap(), Some(ada));
 }
 
@@ -344,24 +290,9 @@ async fn refuses_unknown_versions_and_broken_records(fixture: &Fixture) {
     const NEW: Table<New> = Table::new("test.people");
     const BYTES: Table<Raw> = Table::new("test.people");
     let store = fixture.open();
-    store
-        .transact(|tx| {
-            tx.put(
-                NEW,
-                &key("a"),
-                &New {
-                    first: String::new(),
-                    last: String::new(),
-                },
-            )
-        })
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(NEW, &key("a"), &New { first: String::new(), last: String::new() })).await.unwrap();
     assert!(matches!(store.get(OLD, &key("a")).await, Err(Error::UnknownVersion(2))));
-    store
-        .transact(|tx| tx.put(BYTES, &key("a"), &Raw(b"{".to_vec())))
-        .await
-        .unwrap();
+    store.transact(|tx| tx.put(BYTES, &key("a"), &Raw(b"{".to_vec()))).await.unwrap();
     assert!(matches!(store.get(OLD, &key("a")).await, Err(Error::Corrupt { table, .. }) if table == "test.people"));
     assert!(matches!(store.scan(OLD, Scan::all()).await, Err(Error::Corrupt { .. })));
 }
@@ -372,20 +303,14 @@ async fn closes(fixture: &Fixture) {
     store.close().await.unwrap();
     store.close().await.unwrap();
     assert_eq!(store.get(THINGS, &key("a")).await, Err(Error::Closed));
-    assert_eq!(
-        store.transact(|tx| tx.put(THINGS, &key("a"), &thing(2))).await,
-        Err(Error::Closed)
-    );
+    assert_eq!(store.transact(|tx| tx.put(THINGS, &key("a"), &thing(2))).await, Err(Error::Closed));
     let again = fixture.open();
     assert_eq!(again.get(THINGS, &key("a")).await.unwrap(), Some(thing(1)));
 }
 
 async fn buffered_writes_survive_reopening(fixture: &Fixture) {
     let store = fixture.open();
-    store
-        .transact_with(Durability::Buffered, |tx| tx.put(THINGS, &key("a"), &thing(1)))
-        .await
-        .unwrap();
+    store.transact_with(Durability::Buffered, |tx| tx.put(THINGS, &key("a"), &thing(1))).await.unwrap();
     drop(store);
     assert_eq!(fixture.open().get(THINGS, &key("a")).await.unwrap(), Some(thing(1)));
 }
@@ -394,10 +319,7 @@ async fn erases_everything(fixture: &Fixture) {
     let store = fixture.open();
     fill(&store).await;
     let queue = Queue::new("outbox");
-    store
-        .transact(|tx| (0..6_000_u64).try_for_each(|n| tx.put(RAW, &Key::of(n), &Raw(Vec::new()))))
-        .await
-        .unwrap();
+    store.transact(|tx| (0..6_000_u64).try_for_each(|n| tx.put(RAW, &Key::of(n), &Raw(Vec::new())))).await.unwrap();
     store.enqueue(&queue, NewMessage::new("x")).await.unwrap();
     let revision = store.revision();
     store.erase().await.unwrap();
@@ -406,8 +328,5 @@ async fn erases_everything(fixture: &Fixture) {
     assert_eq!(store.queue_counts(&queue).await.unwrap(), store::QueueCounts::default());
     assert!(store.revision() > revision, "caches hear of it");
     store.transact(|tx| tx.put(THINGS, &key("a"), &thing(1))).await.unwrap();
-    assert_eq!(
-        fixture.open_again(store).get(THINGS, &key("a")).await.unwrap(),
-        Some(thing(1))
-    );
+    assert_eq!(fixture.open_again(store).get(THINGS, &key("a")).await.unwrap(), Some(thing(1)));
 }

@@ -115,10 +115,7 @@ impl Decoder {
     /// The trailing headers, once everything was seen and found right.
     pub fn finish(self) -> Result<Trailers, Error> {
         let whole = self.state == State::Done && self.declared.is_none_or(|declared| declared == self.decoded);
-        whole.then_some(self.trailers).ok_or(Error::Incomplete {
-            decoded: self.decoded,
-            declared: self.declared,
-        })
+        whole.then_some(self.trailers).ok_or(Error::Incomplete { decoded: self.decoded, declared: self.declared })
     }
 
     fn take_data(&mut self, left: u64, input: &mut Bytes) -> Bytes {
@@ -170,20 +167,11 @@ impl Decoder {
     fn read_header(&mut self, line: &str) -> Result<(), Error> {
         let (size, extension) = line.split_once(';').unwrap_or((line, ""));
         let hex = !size.is_empty() && size.bytes().all(|b| b.is_ascii_hexdigit());
-        let size = u64::from_str_radix(size, 16)
-            .ok()
-            .filter(|_| hex)
-            .ok_or(Error::Malformed("chunk size"))?;
+        let size = u64::from_str_radix(size, 16).ok().filter(|_| hex).ok_or(Error::Malformed("chunk size"))?;
         if self.declared.is_some_and(|declared| size > declared - self.decoded) {
-            return Err(Error::Incomplete {
-                decoded: self.decoded.saturating_add(size),
-                declared: self.declared,
-            });
+            return Err(Error::Incomplete { decoded: self.decoded.saturating_add(size), declared: self.declared });
         }
-        self.chunk_signature = extension
-            .strip_prefix("chunk-signature=")
-            .unwrap_or_default()
-            .to_owned();
+        self.chunk_signature = extension.strip_prefix("chunk-signature=").unwrap_or_default().to_owned();
         if size > 0 {
             self.state = State::Data { left: size };
             return Ok(());
@@ -224,8 +212,7 @@ impl Decoder {
             // Trailers that no signature covers could be anybody's.
             Some(_) if !expects_trailer => return Err(Error::Signature),
             _ => {
-                self.trailer_lines
-                    .extend_from_slice(format!("{name}:{value}\n").as_bytes());
+                self.trailer_lines.extend_from_slice(format!("{name}:{value}\n").as_bytes());
                 self.trailers.push((name, value));
             }
         }
@@ -238,11 +225,7 @@ pub fn decode(mut decoder: Decoder, body: Bytes) -> Result<(Bytes, Trailers), Er
     let mut data = Vec::new();
     decoder.push(body, &mut data)?;
     let trailers = decoder.finish()?;
-    let whole = if data.len() == 1 {
-        data.remove(0)
-    } else {
-        data.concat().into()
-    };
+    let whole = if data.len() == 1 { data.remove(0) } else { data.concat().into() };
     Ok((whole, trailers))
 }
 
@@ -318,10 +301,7 @@ mod tests {
         assert_eq!(refused(b"3\r\nabc\r\n0\r\n", None), incomplete(3, None));
         assert_eq!(refused(b"3\r\nabc\r\n0\r\n\r\n", Some(4)), incomplete(3, Some(4)));
         assert_eq!(refused(b"3\r\nabc\r\n0\r\n\r\n", Some(2)), incomplete(3, Some(2)));
-        assert_eq!(
-            refused(b"3\r\nabc\r\nffffffffffffffff\r\n", Some(4)),
-            incomplete(u64::MAX, Some(4))
-        );
+        assert_eq!(refused(b"3\r\nabc\r\nffffffffffffffff\r\n", Some(4)), incomplete(u64::MAX, Some(4)));
         for bad in [
             &b"3\r\nabcd\r\n0\r\n\r\n"[..],
             b"x\r\n",
@@ -330,15 +310,8 @@ mod tests {
             b"0\r\nnocolon\r\n\r\n",
             b"0\r\n\r\nx",
         ] {
-            assert!(
-                matches!(refused(bad, None), Error::Malformed(_)),
-                "{}",
-                String::from_utf8_lossy(bad)
-            );
+            assert!(matches!(refused(bad, None), Error::Malformed(_)), "{}", String::from_utf8_lossy(bad));
         }
-        assert!(matches!(
-            refused(&[b'1'; 5000], None),
-            Error::Malformed("line too long")
-        ));
+        assert!(matches!(refused(&[b'1'; 5000], None), Error::Malformed("line too long")));
     }
 }

@@ -55,15 +55,8 @@ impl Write for Sink {
 impl Decoder {
     /// A decoder that gives out `limit_bytes` at most.
     pub fn new(limit_bytes: usize) -> Decoder {
-        let sink = Sink {
-            ready: BytesMut::new(),
-            room_bytes: limit_bytes,
-            overflowed: false,
-        };
-        Decoder {
-            inflater: MultiGzDecoder::new(sink),
-            limit_bytes,
-        }
+        let sink = Sink { ready: BytesMut::new(), room_bytes: limit_bytes, overflowed: false };
+        Decoder { inflater: MultiGzDecoder::new(sink), limit_bytes }
     }
 
     /// Takes the next bytes and gives what they inflate to, perhaps nothing yet.
@@ -84,9 +77,7 @@ impl Decoder {
 
     fn fault(&self) -> Error {
         if self.inflater.get_ref().overflowed {
-            Error::TooLarge {
-                limit_bytes: self.limit_bytes,
-            }
+            Error::TooLarge { limit_bytes: self.limit_bytes }
         } else {
             Error::Malformed
         }
@@ -131,10 +122,7 @@ mod tests {
     #[test]
     fn stops_a_bomb_and_refuses_fragments() {
         let bomb = gzip(&vec![0; 10_000_000]);
-        assert_eq!(
-            decode(&bomb, 1_000_000),
-            Err(Error::TooLarge { limit_bytes: 1_000_000 })
-        );
+        assert_eq!(decode(&bomb, 1_000_000), Err(Error::TooLarge { limit_bytes: 1_000_000 }));
         assert_eq!(decode(&bomb, 10_000_000).map(|b| b.len()), Ok(10_000_000));
         assert_eq!(decode(&bomb[..bomb.len() - 1], 10_000_000), Err(Error::Malformed));
         assert_eq!(decode(b"plain text", 100), Err(Error::Malformed));

@@ -23,9 +23,7 @@ struct Node<'a> {
 
 pub(super) fn decode(input: &'static Schema, query: Option<&str>, body: &[u8]) -> Result<Value, Error> {
     let form = std::str::from_utf8(body).map_err(|_| malformed("the form is not UTF-8"))?;
-    let pairs = percent::pairs(query.unwrap_or_default())
-        .into_iter()
-        .chain(percent::pairs(form));
+    let pairs = percent::pairs(query.unwrap_or_default()).into_iter().chain(percent::pairs(form));
     let mut root = Node::default();
     for (count, (key, value)) in pairs.enumerate() {
         if count == PARAMETERS_MAX {
@@ -65,23 +63,15 @@ impl<'a> Node<'a> {
 
     /// The numbered nodes, in the order of their numbers.
     fn numbered(&self) -> Vec<&Node<'a>> {
-        let mut found: Vec<(u64, &Node<'a>)> = self
-            .below
-            .iter()
-            .filter_map(|(key, node)| Some((key.parse().ok()?, node)))
-            .collect();
+        let mut found: Vec<(u64, &Node<'a>)> =
+            self.below.iter().filter_map(|(key, node)| Some((key.parse().ok()?, node))).collect();
         found.sort_by_key(|(number, _)| *number);
         found.into_iter().map(|(_, node)| node).collect()
     }
 }
 
 fn structure(members: &'static [Member], node: &Node<'_>) -> Result<Value, Error> {
-    let slot = |member: &'static Member| {
-        node.below
-            .get(name_of(member))
-            .map(|node| read(member, node))
-            .transpose()
-    };
+    let slot = |member: &'static Member| node.below.get(name_of(member)).map(|node| read(member, node)).transpose();
     members.iter().map(slot).collect::<Result<_, _>>().map(Value::Struct)
 }
 
@@ -104,25 +94,15 @@ fn any(schema: &'static Schema, node: &Node<'_>, style: Style) -> Result<Value, 
         Kind::Struct(members) => structure(members, node),
         Kind::Union(members) => union(schema, members, node),
         // `Names=` alone, without numbers, is an empty list; so is a list whose wrapper has nothing inside.
-        Kind::List(item) => node
-            .below
-            .get(style.item)
-            .map_or(Ok(Value::List(Vec::new())), |n| list(item(), n, style)),
-        Kind::Map(item) => node
-            .below
-            .get("entry")
-            .map_or(Ok(Value::Map(Vec::new())), |n| map(item(), n, style)),
+        Kind::List(item) => node.below.get(style.item).map_or(Ok(Value::List(Vec::new())), |n| list(item(), n, style)),
+        Kind::Map(item) => node.below.get("entry").map_or(Ok(Value::Map(Vec::new())), |n| map(item(), n, style)),
         _ if !node.below.is_empty() => Err(malformed("Start of structure or map found where not expected.")),
         _ => text::parse(schema, node.text.as_deref().unwrap_or_default(), style.timestamp),
     }
 }
 
 fn list(item: &'static Schema, node: &Node<'_>, style: Style) -> Result<Value, Error> {
-    node.numbered()
-        .into_iter()
-        .map(|node| any(item, node, style.inside()))
-        .collect::<Result<_, _>>()
-        .map(Value::List)
+    node.numbered().into_iter().map(|node| any(item, node, style.inside())).collect::<Result<_, _>>().map(Value::List)
 }
 
 fn map(item: &'static Schema, node: &Node<'_>, style: Style) -> Result<Value, Error> {
@@ -139,27 +119,15 @@ fn map(item: &'static Schema, node: &Node<'_>, style: Style) -> Result<Value, Er
 }
 
 fn union(schema: &'static Schema, members: &'static [Member], node: &Node<'_>) -> Result<Value, Error> {
-    let mut set = members
-        .iter()
-        .enumerate()
-        .filter_map(|(at, m)| Some((at, m, node.below.get(name_of(m))?)));
+    let mut set = members.iter().enumerate().filter_map(|(at, m)| Some((at, m, node.below.get(name_of(m))?)));
     match (set.next(), set.next()) {
         (Some((at, member, node)), None) => Ok(Value::Union(at, Box::new(read(member, node)?))),
-        _ => Err(malformed(format!(
-            "Exactly one member of the union {} must be set",
-            schema.name
-        ))),
+        _ => Err(malformed(format!("Exactly one member of the union {} must be set", schema.name))),
     }
 }
 
 pub(super) fn encode(reply: &Reply<'_>, value: &Value) -> Answer {
-    let Reply {
-        operation,
-        output,
-        xml_namespace,
-        request_id,
-        ..
-    } = *reply;
+    let Reply { operation, output, xml_namespace, request_id, .. } = *reply;
     let mut xml = Xml::default();
     xml.element(&format!("{operation}Response"), xml_namespace, |xml| {
         // AWS sends no result at all for operations that have no output shape, and an empty one for an empty shape.

@@ -20,18 +20,13 @@ pub(super) fn read(
     head: &http::request::Parts,
     slots: &mut [Option<Value>],
 ) -> Result<(), Error> {
-    let asks_query = input
-        .members()
-        .iter()
-        .any(|m| matches!(m.place, Place::Query(_) | Place::QueryMap));
+    let asks_query = input.members().iter().any(|m| matches!(m.place, Place::Query(_) | Place::QueryMap));
     let query = head.uri.query().filter(|_| asks_query).map(percent::pairs);
     for (member, slot) in input.members().iter().zip(slots) {
         match (member.place, &query) {
             (Place::Label, _) => {
                 let found = labels.iter().find(|(name, _)| *name == member.name);
-                *slot = found
-                    .map(|(_, found)| text::parse(member.target(), found, path_format(member)))
-                    .transpose()?;
+                *slot = found.map(|(_, found)| text::parse(member.target(), found, path_format(member))).transpose()?;
             }
             (Place::Query(key), Some(pairs)) => *slot = from_query(member, key, pairs)?,
             (Place::QueryMap, Some(pairs)) => *slot = Some(unbound_query(input, member, pairs)),
@@ -54,38 +49,22 @@ fn header_format(member: &Member) -> TimestampFormat {
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 fn from_query(member: &'static Member, key: &str, pairs: &[Pair<'_>]) -> Result<Option<Value>, Error> {
-    let mut values = pairs
-        .iter()
-        .filter(|(found, _)| found == key)
-        .map(|(_, value)| value.as_ref());
+    let mut values = pairs.iter().filter(|(found, _)| found == key).map(|(_, value)| value.as_ref());
     let format = path_format(member);
     match member.target().kind {
         Kind::List(item) => {
-            let items: Vec<Value> = values
-                .map(|value| text::parse(item(), value, format))
-                .collect::<Result<_, _>>()?;
+            let items: Vec<Value> = values.map(|value| text::parse(item(), value, format)).collect::<Result<_, _>>()?;
             Ok((!items.is_empty()).then_some(Value::List(items)))
         }
         // `?Marker=` is an empty string, but an empty number is an absent one.
-        Kind::String | Kind::Enum(_) => values
-            .next()
-            .map(|v| text::parse(member.target(), v, format))
-            .transpose(),
-        _ => values
-            .find(|v| !v.is_empty())
-            .map(|v| text::parse(member.target(), v, format))
-            .transpose(),
+        Kind::String | Kind::Enum(_) => values.next().map(|v| text::parse(member.target(), v, format)).transpose(),
+        _ => values.find(|v| !v.is_empty()).map(|v| text::parse(member.target(), v, format)).transpose(),
     }
 }
 
 /// All parameters that no other member claims; a key given twice makes a list where the map holds lists.
 fn unbound_query(input: &Schema, member: &'static Member, pairs: &[Pair<'_>]) -> Value {
-    let bound = |key: &str| {
-        input
-            .members()
-            .iter()
-            .any(|m| matches!(m.place, Place::Query(name) if name == key))
-    };
+    let bound = |key: &str| input.members().iter().any(|m| matches!(m.place, Place::Query(name) if name == key));
     let lists = matches!(member.target().kind, Kind::Map(item) if matches!(item().kind, Kind::List(_)));
     let mut entries: BTreeMap<String, Value> = BTreeMap::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !bound(key)) {
@@ -100,18 +79,13 @@ fn unbound_query(input: &Schema, member: &'static Member, pairs: &[Pair<'_>]) ->
 }
 
 fn from_headers(member: &'static Member, name: &str, headers: &HeaderMap) -> Result<Option<Value>, Error> {
-    let mut values = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let format = header_format(member);
     let Some(first) = values.next() else { return Ok(None) };
     let Kind::List(item) = member.target().kind else {
         // An empty header is an absent one, as for AWS's own clients, but for text.
         let keep = !first.is_empty() || matches!(member.target().kind, Kind::String | Kind::Enum(_));
-        return keep
-            .then(|| text::parse(member.target(), first.trim(), format))
-            .transpose();
+        return keep.then(|| text::parse(member.target(), first.trim(), format)).transpose();
     };
     let dates = matches!(item().kind, Kind::Timestamp) && format == TimestampFormat::HttpDate;
     let mut items = Vec::new();
@@ -167,13 +141,8 @@ fn prefixed(prefix: &str, headers: &HeaderMap) -> Option<Value> {
         .iter()
         .filter_map(|(name, value)| {
             let name = name.as_str();
-            let rest = name
-                .get(prefix.len()..)
-                .filter(|_| name[..prefix.len()].eq_ignore_ascii_case(prefix))?;
-            Some((
-                rest.to_owned(),
-                Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned()),
-            ))
+            let rest = name.get(prefix.len()..).filter(|_| name[..prefix.len()].eq_ignore_ascii_case(prefix))?;
+            Some((rest.to_owned(), Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned())))
         })
         .collect();
     (!entries.is_empty()).then_some(Value::Map(entries))
@@ -186,9 +155,7 @@ pub(super) fn write(output: &Schema, value: &Value, answer: &mut Answer) {
         let Some(value) = slot else { continue };
         match (member.place, value) {
             (Place::StatusCode, Value::Int(code)) => {
-                let code = u16::try_from(*code)
-                    .ok()
-                    .and_then(|code| http::StatusCode::from_u16(code).ok());
+                let code = u16::try_from(*code).ok().and_then(|code| http::StatusCode::from_u16(code).ok());
                 answer.status = code.unwrap_or(answer.status);
             }
             (Place::Header(name), Value::List(items)) => {

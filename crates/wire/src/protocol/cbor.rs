@@ -267,11 +267,7 @@ fn put(cbor: &mut Writer, schema: &Schema, value: &Value) -> Written {
         (Kind::Nullable(inner), value) => put(cbor, inner(), value),
         (Kind::Struct(members), Value::Struct(slots)) => {
             cbor.map(slots.iter().flatten().count() as u64)?;
-            for (member, value) in members
-                .iter()
-                .zip(slots)
-                .filter_map(|(m, slot)| Some((m, slot.as_ref()?)))
-            {
+            for (member, value) in members.iter().zip(slots).filter_map(|(m, slot)| Some((m, slot.as_ref()?))) {
                 cbor.str(member.name)?;
                 put(cbor, member.target(), value)?;
             }

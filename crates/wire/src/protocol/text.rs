@@ -102,10 +102,7 @@ pub(super) fn parse_timestamp(text: &str, format: TimestampFormat) -> Option<Tim
         TimestampFormat::DateTime => Timestamp::parse_date_time(text),
         TimestampFormat::HttpDate => Timestamp::parse_http_date(text),
     };
-    found
-        .or_else(|| Timestamp::parse_date_time(text))
-        .or_else(|| Timestamp::parse_http_date(text))
-        .or_else(seconds)
+    found.or_else(|| Timestamp::parse_date_time(text)).or_else(|| Timestamp::parse_http_date(text)).or_else(seconds)
 }
 
 /// The latest second a timestamp may name: the end of the year 9999, as in `date-time`.
@@ -140,22 +137,16 @@ mod tests {
 
     #[test]
     fn floats_and_instants_have_their_words() {
-        for (text, number) in [
-            ("Infinity", f64::INFINITY),
-            ("-Infinity", f64::NEG_INFINITY),
-            ("1.5", 1.5),
-            ("1e3", 1e3),
-        ] {
+        for (text, number) in
+            [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("1.5", 1.5), ("1e3", 1e3)]
+        {
             assert_eq!(parse_float(text), Some(number));
         }
         assert!(parse_float("NaN").is_some_and(f64::is_nan));
         for bad in ["inf", "nan", "", "x", "1,5"] {
             assert_eq!(parse_float(bad), None, "{bad}");
         }
-        assert_eq!(
-            epoch_seconds(Timestamp::from_millis(1_795_359_124_120)),
-            "1795359124.120"
-        );
+        assert_eq!(epoch_seconds(Timestamp::from_millis(1_795_359_124_120)), "1795359124.120");
         assert_eq!(epoch_seconds(Timestamp::from_millis(-1500)), "-1.500");
         assert_eq!(parse_timestamp("1e300", TimestampFormat::EpochSeconds), None);
     }

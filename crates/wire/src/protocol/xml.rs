@@ -131,10 +131,6 @@ impl Style {
 
     /// For a list inside a list: only the timestamp format goes on.
     pub(super) fn inside(self) -> Style {
-        Style {
-            item: "member",
-            entry: ("key", "value"),
-            timestamp: self.timestamp,
-        }
+        Style { item: "member", entry: ("key", "value"), timestamp: self.timestamp }
     }
 }

@@ -64,13 +64,8 @@ enum Segment {
 impl RestRouter {
     /// A router over these operations; those without a binding have no route.
     pub fn new(bindings: impl IntoIterator<Item = Option<HttpBinding>>) -> RestRouter {
-        let bound = bindings
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, binding)| Some((at, binding?)));
-        let mut routes: Vec<Route> = bound
-            .map(|(operation, binding)| Route::new(operation, &binding))
-            .collect();
+        let bound = bindings.into_iter().enumerate().filter_map(|(at, binding)| Some((at, binding?)));
+        let mut routes: Vec<Route> = bound.map(|(operation, binding)| Route::new(operation, &binding)).collect();
         routes.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.query.len().cmp(&a.query.len())));
         RestRouter { routes }
     }
@@ -85,20 +80,13 @@ impl RestRouter {
                 continue;
             }
             if route.method == method {
-                return Ok(Found {
-                    operation: route.operation,
-                    labels: route.labels(&path),
-                });
+                return Ok(Found { operation: route.operation, labels: route.labels(&path) });
             }
             if !methods.contains(&route.method) {
                 methods.push(route.method);
             }
         }
-        Err(if methods.is_empty() {
-            Miss::Path
-        } else {
-            Miss::Method(methods)
-        })
+        Err(if methods.is_empty() { Miss::Path } else { Miss::Method(methods) })
     }
 }
 
@@ -116,32 +104,18 @@ fn rank(route: &Route) -> Vec<u8> {
 impl Route {
     fn new(operation: usize, binding: &HttpBinding) -> Route {
         let (path, query) = binding.uri.split_once('?').unwrap_or((binding.uri, ""));
-        let segments = path
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(segment)
-            .collect();
+        let segments = path.split('/').filter(|segment| !segment.is_empty()).map(segment).collect();
         let query = query.split('&').filter(|part| !part.is_empty());
-        let query = query
-            .map(|part| part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v))))
-            .collect();
-        Route {
-            method: binding.method,
-            segments,
-            query,
-            operation,
-        }
+        let query = query.map(|part| part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v)))).collect();
+        Route { method: binding.method, segments, query, operation }
     }
 
     fn accepts(&self, path: &[&str], query: &str) -> bool {
         self.accepts_path(path)
-            && self
-                .query
-                .iter()
-                .all(|(key, value)| match (percent::find(query, key), value) {
-                    (Some(found), Some(value)) => found == *value,
-                    (found, _) => found.is_some(),
-                })
+            && self.query.iter().all(|(key, value)| match (percent::find(query, key), value) {
+                (Some(found), Some(value)) => found == *value,
+                (found, _) => found.is_some(),
+            })
     }
 
     fn accepts_path(&self, path: &[&str]) -> bool {
@@ -172,10 +146,7 @@ impl Route {
                 }
                 Segment::Greedy(name) => {
                     let until = path.len() - (self.segments.len() - at - 1);
-                    let parts: Vec<_> = path[from..until]
-                        .iter()
-                        .map(|part| percent::decode(part, false))
-                        .collect();
+                    let parts: Vec<_> = path[from..until].iter().map(|part| percent::decode(part, false)).collect();
                     labels.push((*name, parts.join("/")));
                     from = until;
                 }
@@ -216,19 +187,11 @@ mod tests {
     ];
 
     fn router() -> RestRouter {
-        RestRouter::new(ROUTES.iter().map(|(method, uri)| {
-            Some(HttpBinding {
-                method,
-                uri,
-                status: 200,
-            })
-        }))
+        RestRouter::new(ROUTES.iter().map(|(method, uri)| Some(HttpBinding { method, uri, status: 200 })))
     }
 
     fn found(method: &str, path: &str, query: Option<&str>) -> Result<(usize, Vec<String>), Miss> {
-        router()
-            .find(method, path, query)
-            .map(|f| (f.operation, f.labels.into_iter().map(|(_, v)| v).collect()))
+        router().find(method, path, query).map(|f| (f.operation, f.labels.into_iter().map(|(_, v)| v).collect()))
     }
 
     #[test]
@@ -239,23 +202,11 @@ mod tests {
         assert_eq!(found("GET", "/2015-03-31/functions/special", None), Ok((4, vec![])));
         let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af%2Fx";
         let decoded = "arn:aws:lambda:us-east-1:000000000000:function:f/x".to_owned();
-        assert_eq!(
-            found("GET", &format!("/2015-03-31/functions/{arn}/"), None),
-            Ok((2, vec![decoded]))
-        );
+        assert_eq!(found("GET", &format!("/2015-03-31/functions/{arn}/"), None), Ok((2, vec![decoded])));
         assert_eq!(found("GET", "/tags/a/b%20c/", None), Ok((5, vec!["a/b c/".to_owned()])));
-        assert_eq!(
-            found("GET", "/bucket/a/b/tail", Some("x=1")),
-            Ok((6, vec!["a/b".to_owned()]))
-        );
-        assert_eq!(
-            found("GET", "/bucket/a/b/tail", Some("acl")),
-            Ok((7, vec!["a/b".to_owned()]))
-        );
-        assert_eq!(
-            found("GET", "/bucket/a/tail", Some("kind=x")),
-            Ok((8, vec!["a".to_owned()]))
-        );
+        assert_eq!(found("GET", "/bucket/a/b/tail", Some("x=1")), Ok((6, vec!["a/b".to_owned()])));
+        assert_eq!(found("GET", "/bucket/a/b/tail", Some("acl")), Ok((7, vec!["a/b".to_owned()])));
+        assert_eq!(found("GET", "/bucket/a/tail", Some("kind=x")), Ok((8, vec!["a".to_owned()])));
     }
 
     #[test]

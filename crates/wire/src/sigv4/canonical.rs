@@ -14,11 +14,7 @@ pub(super) fn string_to_sign(date: &str, scope: &Scope, canonical_request: &[u8]
 /// `None` if a header that is said to be signed is not there.
 pub(super) fn request(parts: &Parts, path: &str, signed_headers: &[String], payload_hash: &str) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(512);
-    for line in [
-        parts.method.as_str(),
-        path,
-        &query(parts.uri.query().unwrap_or_default()),
-    ] {
+    for line in [parts.method.as_str(), path, &query(parts.uri.query().unwrap_or_default())] {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
@@ -37,12 +33,7 @@ pub(super) fn request(parts: &Parts, path: &str, signed_headers: &[String], payl
 
 /// All values of a header, trimmed, inner runs of spaces made one, joined by commas.
 fn header(parts: &Parts, name: &str) -> Option<Vec<u8>> {
-    let values: Vec<Vec<u8>> = parts
-        .headers
-        .get_all(name)
-        .iter()
-        .map(|v| squeeze(v.as_bytes()))
-        .collect();
+    let values: Vec<Vec<u8>> = parts.headers.get_all(name).iter().map(|v| squeeze(v.as_bytes())).collect();
     if values.is_empty() {
         // HTTP/2 carries the host in the URI's authority.
         return (name == "host").then(|| parts.uri.authority().map(|a| a.as_str().into()))?;
@@ -66,11 +57,7 @@ pub(super) fn paths(scope: &Scope, raw: &str) -> Vec<String> {
     }
     let normal = encode(remove_dot_segments(raw).as_bytes(), true);
     let as_sent = encode(raw.as_bytes(), true);
-    if normal == as_sent {
-        vec![normal]
-    } else {
-        vec![normal, as_sent]
-    }
+    if normal == as_sent { vec![normal] } else { vec![normal, as_sent] }
 }
 
 fn remove_dot_segments(path: &str) -> String {
@@ -92,20 +79,11 @@ pub(super) fn query(raw: &str) -> String {
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| {
-            (
-                encode(&percent_decode(name, true), false),
-                encode(&percent_decode(value, true), false),
-            )
-        })
+        .map(|(name, value)| (encode(&percent_decode(name, true), false), encode(&percent_decode(value, true), false)))
         .filter(|(name, _)| name != "X-Amz-Signature")
         .collect();
     pairs.sort();
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&")
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 /// Undoes percent-encoding, and `+` for a space in queries; a stray `%` stands for itself.

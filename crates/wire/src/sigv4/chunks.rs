@@ -19,14 +19,7 @@ pub struct ChunkSignatures {
 
 impl ChunkSignatures {
     pub(super) fn new(key: SigningKey, date: String, scope: &Scope, seed: String, trailer: bool) -> ChunkSignatures {
-        ChunkSignatures {
-            key,
-            date,
-            scope: scope.to_string(),
-            previous: seed,
-            chunk: Sha256::new(),
-            trailer,
-        }
+        ChunkSignatures { key, date, scope: scope.to_string(), previous: seed, chunk: Sha256::new(), trailer }
     }
 
     /// True if signed trailing headers must follow the last chunk.
@@ -62,12 +55,8 @@ impl ChunkSignatures {
     }
 
     fn link(&mut self, kind: &str, content: &str) -> String {
-        let ChunkSignatures {
-            date, scope, previous, ..
-        } = self;
-        self.previous = self
-            .key
-            .sign_hex(format!("{kind}\n{date}\n{scope}\n{previous}\n{content}").as_bytes());
+        let ChunkSignatures { date, scope, previous, .. } = self;
+        self.previous = self.key.sign_hex(format!("{kind}\n{date}\n{scope}\n{previous}\n{content}").as_bytes());
         self.previous.clone()
     }
 }

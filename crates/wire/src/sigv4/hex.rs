@@ -19,9 +19,6 @@ pub(super) fn is_sha256(text: &str) -> bool {
 
 /// Compares in a time that depends on the lengths alone.
 pub(super) fn equal_constant_time(a: &str, b: &str) -> bool {
-    let differing = a
-        .bytes()
-        .zip(b.bytes())
-        .fold(0u8, |seen, (x, y)| std::hint::black_box(seen | (x ^ y)));
+    let differing = a.bytes().zip(b.bytes()).fold(0u8, |seen, (x, y)| std::hint::black_box(seen | (x ^ y)));
     a.len() == b.len() && differing == 0
 }

@@ -63,9 +63,7 @@ impl SigningKeys {
         if keys.len() >= KEYS_MAX && !keys.contains_key(&name) {
             keys.clear();
         }
-        keys.entry(name)
-            .or_insert_with(|| SigningKey::derive(secret_access_key, scope))
-            .clone()
+        keys.entry(name).or_insert_with(|| SigningKey::derive(secret_access_key, scope)).clone()
     }
 }
 

@@ -13,11 +13,7 @@ use super::{
 /// Reads the signature of a request; `None` if it carries none of AWS's (no `Authorization`, or another scheme such as
 /// `Bearer`, which is the application's affair).
 pub fn parse(parts: &Parts) -> Result<Option<Presented>, Refusal> {
-    let mut headers = parts
-        .headers
-        .get_all("authorization")
-        .iter()
-        .filter(|v| v.as_bytes().starts_with(b"AWS"));
+    let mut headers = parts.headers.get_all("authorization").iter().filter(|v| v.as_bytes().starts_with(b"AWS"));
     let authorization = headers.next();
     let query = presigned_query(parts);
     match (authorization, query) {
@@ -41,39 +37,23 @@ fn presigned_query(parts: &Parts) -> Option<HashMap<String, String>> {
         .map(|(name, value)| (decode(name), decode(value)))
         .filter(|(name, _)| name.starts_with("X-Amz-"))
         .collect();
-    ["X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"]
-        .iter()
-        .any(|n| query.contains_key(*n))
-        .then_some(query)
+    ["X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"].iter().any(|n| query.contains_key(*n)).then_some(query)
 }
 
 fn from_header(parts: &Parts, authorization: &str) -> Result<Presented, Refusal> {
     let (algorithm, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
     if algorithm != ALGORITHM {
-        return Err(Refusal::Algorithm {
-            given: algorithm.to_owned(),
-            presigned: false,
-        });
+        return Err(Refusal::Algorithm { given: algorithm.to_owned(), presigned: false });
     }
-    let fields: HashMap<&str, &str> = rest
-        .split(',')
-        .filter_map(|field| field.trim().split_once('='))
-        .collect();
+    let fields: HashMap<&str, &str> = rest.split(',').filter_map(|field| field.trim().split_once('=')).collect();
     let date = header(parts, "x-amz-date").or_else(|| header(parts, "date"));
     let signed_at = date.and_then(|d| Timestamp::parse_basic(d).or_else(|| Timestamp::parse_http_date(d)));
-    let (Some(credential), Some(signature), Some(signed_headers), Some(signed_at)) = (
-        fields.get("Credential"),
-        fields.get("Signature"),
-        fields.get("SignedHeaders"),
-        signed_at,
-    ) else {
+    let (Some(credential), Some(signature), Some(signed_headers), Some(signed_at)) =
+        (fields.get("Credential"), fields.get("Signature"), fields.get("SignedHeaders"), signed_at)
+    else {
         return Err(incomplete_header(&fields, signed_at.is_some(), authorization));
     };
-    let scope = Claim {
-        credential,
-        date: signed_at,
-        presigned: false,
-    };
+    let scope = Claim { credential, date: signed_at, presigned: false };
     let (access_key_id, scope) = scope.read()?;
     let payload = match header(parts, "x-amz-content-sha256") {
         None if scope.is_s3() => return Err(Refusal::ContentHashMissing),
@@ -96,33 +76,21 @@ fn from_header(parts: &Parts, authorization: &str) -> Result<Presented, Refusal>
 
 /// AWS lists all that is missing, each with its own sentence.
 fn incomplete_header(fields: &HashMap<&str, &str>, has_date: bool, authorization: &str) -> Refusal {
-    let missing = ["Credential", "Signature", "SignedHeaders"]
-        .into_iter()
-        .filter(|name| !fields.contains_key(name));
-    let mut words: Vec<String> = missing
-        .map(|name| format!("Authorization header requires '{name}' parameter."))
-        .collect();
+    let missing = ["Credential", "Signature", "SignedHeaders"].into_iter().filter(|name| !fields.contains_key(name));
+    let mut words: Vec<String> =
+        missing.map(|name| format!("Authorization header requires '{name}' parameter.")).collect();
     if !has_date {
         words.push("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".to_owned());
     }
     // AWS echoes the header's hash only, since a broken header may hold a secret in the wrong place.
-    words.push(format!(
-        "(Hashed with SHA-256) Authorization={}",
-        hex::sha256(authorization.as_bytes())
-    ));
-    Refusal::Incomplete {
-        words: words.join(" "),
-        presigned: false,
-    }
+    words.push(format!("(Hashed with SHA-256) Authorization={}", hex::sha256(authorization.as_bytes())));
+    Refusal::Incomplete { words: words.join(" "), presigned: false }
 }
 
 fn from_query(parts: &Parts, query: &HashMap<String, String>) -> Result<Presented, Refusal> {
     let get = |name: &str| query.get(name).map(String::as_str);
     if let Some(given) = get("X-Amz-Algorithm").filter(|a| *a != ALGORITHM) {
-        return Err(Refusal::Algorithm {
-            given: given.to_owned(),
-            presigned: true,
-        });
+        return Err(Refusal::Algorithm { given: given.to_owned(), presigned: true });
     }
     let (Some(_), Some(credential), Some(signature), Some(date), Some(signed_headers)) = (
         get("X-Amz-Algorithm"),
@@ -139,12 +107,7 @@ fn from_query(parts: &Parts, query: &HashMap<String, String>) -> Result<Presente
             presigned: true,
         });
     };
-    let (access_key_id, scope) = Claim {
-        credential,
-        date: signed_at,
-        presigned: true,
-    }
-    .read()?;
+    let (access_key_id, scope) = Claim { credential, date: signed_at, presigned: true }.read()?;
     let expires_s = match get("X-Amz-Expires") {
         Some(text) => read_expires(text)?,
         // Outside S3 a URL without a life of its own has that of any signed request.
@@ -171,33 +134,19 @@ fn from_query(parts: &Parts, query: &HashMap<String, String>) -> Result<Presente
 }
 
 fn incomplete_query(query: &HashMap<String, String>) -> Refusal {
-    let needed = [
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Signature",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Date",
-    ];
+    let needed = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"];
     let missing = needed.into_iter().filter(|name| !query.contains_key(*name));
-    let mut words: Vec<String> = missing
-        .map(|name| format!("AWS query-string parameters must include '{name}'."))
-        .collect();
+    let mut words: Vec<String> =
+        missing.map(|name| format!("AWS query-string parameters must include '{name}'.")).collect();
     words.push("Re-examine the query-string parameters.".to_owned());
-    Refusal::Incomplete {
-        words: words.join(" "),
-        presigned: true,
-    }
+    Refusal::Incomplete { words: words.join(" "), presigned: true }
 }
 
 fn read_expires(text: &str) -> Result<u32, Refusal> {
-    let seconds: i64 = text.parse().map_err(|_| Refusal::Expires {
-        words: "X-Amz-Expires should be a number",
-    })?;
+    let seconds: i64 = text.parse().map_err(|_| Refusal::Expires { words: "X-Amz-Expires should be a number" })?;
     match u32::try_from(seconds) {
         Ok(seconds) if seconds <= EXPIRES_MAX_S => Ok(seconds),
-        Err(_) if seconds < 0 => Err(Refusal::Expires {
-            words: "X-Amz-Expires must be non-negative",
-        }),
+        Err(_) if seconds < 0 => Err(Refusal::Expires { words: "X-Amz-Expires must be non-negative" }),
         _ => Err(Refusal::Expires {
             words: "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be \
                     less than 604800 seconds",
@@ -220,28 +169,16 @@ impl Claim<'_> {
         let (Some(terminator), Some(service), Some(region), Some(date), Some(key)) =
             (next(), next(), next(), next(), next())
         else {
-            return Err(Refusal::Credential {
-                given: self.credential.to_owned(),
-                presigned: self.presigned,
-            });
+            return Err(Refusal::Credential { given: self.credential.to_owned(), presigned: self.presigned });
         };
         if terminator != "aws4_request" {
-            return Err(Refusal::Terminator {
-                given: terminator.to_owned(),
-            });
+            return Err(Refusal::Terminator { given: terminator.to_owned() });
         }
         let signed_at = self.date.to_basic();
         if date != &signed_at[..8] {
-            return Err(Refusal::ScopeDate {
-                given: date.to_owned(),
-                signed_at,
-            });
+            return Err(Refusal::ScopeDate { given: date.to_owned(), signed_at });
         }
-        let scope = Scope {
-            date: date.to_owned(),
-            region: region.to_owned(),
-            service: service.to_owned(),
-        };
+        let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
         Ok((key.to_owned(), scope))
     }
 }
@@ -254,9 +191,7 @@ fn payload_hash(text: &str) -> Result<PayloadHash, Refusal> {
         STREAMING_UNSIGNED_TRAILER => PayloadHash::UnsignedChunks,
         hash if hex::is_sha256(hash) => PayloadHash::Declared(hash.to_owned()),
         other => {
-            return Err(Refusal::ContentHashMalformed {
-                given: other.to_owned(),
-            });
+            return Err(Refusal::ContentHashMalformed { given: other.to_owned() });
         }
     })
 }
@@ -275,9 +210,7 @@ fn check_signed_headers(parts: &Parts, signed: &[String]) -> Result<(), Refusal>
         return Ok(());
     }
     unsigned.sort_unstable();
-    Err(Refusal::HeadersNotSigned {
-        names: unsigned.join(", "),
-    })
+    Err(Refusal::HeadersNotSigned { names: unsigned.join(", ") })
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {

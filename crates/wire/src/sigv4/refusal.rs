@@ -197,10 +197,7 @@ const TOKEN_EXPIRED: &str = "The security token included in the request is expir
 
 impl Refusal {
     pub(super) fn content_hash(declared: &str, computed: String) -> Refusal {
-        Refusal::ContentHash(Box::new(ContentHash {
-            declared: declared.to_owned(),
-            computed,
-        }))
+        Refusal::ContentHash(Box::new(ContentHash { declared: declared.to_owned(), computed }))
     }
 
     /// AWS's error as a service of `family` sends it.
@@ -218,34 +215,20 @@ impl Refusal {
         let named = |status: u16, name: &str, words: &str| Error::new(status, format!("{name}{ending}"), words);
         let query = ending.is_empty();
         match self {
-            Refusal::MissingToken if query || status == 400 => named(
-                status,
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token",
-            ),
+            Refusal::MissingToken if query || status == 400 => {
+                named(status, "MissingAuthenticationToken", "Request is missing Authentication Token")
+            }
             Refusal::MissingToken => named(status, "MissingAuthenticationToken", "Missing Authentication Token"),
-            Refusal::UnknownKey { .. } | Refusal::InvalidToken => named(
-                status,
-                if query {
-                    "InvalidClientTokenId"
-                } else {
-                    "UnrecognizedClient"
-                },
-                TOKEN_INVALID,
-            ),
+            Refusal::UnknownKey { .. } | Refusal::InvalidToken => {
+                named(status, if query { "InvalidClientTokenId" } else { "UnrecognizedClient" }, TOKEN_INVALID)
+            }
             Refusal::ExpiredToken => named(status, "ExpiredToken", TOKEN_EXPIRED),
             incomplete if incomplete.is_incomplete() => {
                 named(incomplete_status, "IncompleteSignature", &incomplete.common_words())
             }
-            other => named(
-                status,
-                if query {
-                    "SignatureDoesNotMatch"
-                } else {
-                    "InvalidSignature"
-                },
-                &other.common_words(),
-            ),
+            other => {
+                named(status, if query { "SignatureDoesNotMatch" } else { "InvalidSignature" }, &other.common_words())
+            }
         }
     }
 
@@ -375,11 +358,7 @@ impl Refusal {
     fn to_s3_malformed(&self) -> Error {
         let query = |words: &str| Error::new(400, "AuthorizationQueryParametersError", words);
         let header = |words: String| {
-            Error::new(
-                400,
-                "AuthorizationHeaderMalformed",
-                format!("The authorization header is malformed; {words}"),
-            )
+            Error::new(400, "AuthorizationHeaderMalformed", format!("The authorization header is malformed; {words}"))
         };
         match self {
             Refusal::Incomplete { presigned: true, .. } => query(
@@ -403,12 +382,12 @@ impl Refusal {
             Refusal::Region { given, expected } => {
                 header(format!("the region '{given}' is wrong; expecting '{expected}'")).with("Region", expected)
             }
-            Refusal::Service { given, expected } => header(format!(
-                "incorrect service \"{given}\". This endpoint belongs to \"{expected}\"."
-            )),
-            Refusal::Terminator { given } => header(format!(
-                "incorrect terminal \"{given}\". This endpoint uses \"aws4_request\"."
-            )),
+            Refusal::Service { given, expected } => {
+                header(format!("incorrect service \"{given}\". This endpoint belongs to \"{expected}\"."))
+            }
+            Refusal::Terminator { given } => {
+                header(format!("incorrect terminal \"{given}\". This endpoint uses \"aws4_request\"."))
+            }
             Refusal::ScopeDate { given, signed_at } => header(format!(
                 "Invalid credential date \"{given}\". This date is not the same as X-Amz-Date: \"{}\".",
                 &signed_at[..8]

@@ -70,9 +70,7 @@ impl Signer<'_> {
             self.credentials.access_key_id,
             signed.join(";"),
         );
-        parts
-            .headers
-            .insert("authorization", HeaderValue::from_str(&authorization)?);
+        parts.headers.insert("authorization", HeaderValue::from_str(&authorization)?);
         let trailer = matches!(payload, SignedPayload::SignedChunks { trailer: true });
         Ok(ChunkSignatures::new(key, date, &scope, signature, trailer))
     }
@@ -84,10 +82,7 @@ impl Signer<'_> {
         let (date, scope) = (now.to_basic(), self.scope(now));
         let encode = |text: &str| canonical::encode(text.as_bytes(), false);
         let credential = encode(&format!("{}/{scope}", self.credentials.access_key_id));
-        let token = self
-            .credentials
-            .session_token
-            .map(|t| format!("&X-Amz-Security-Token={}", encode(t)));
+        let token = self.credentials.session_token.map(|t| format!("&X-Amz-Security-Token={}", encode(t)));
         let query = format!(
             "X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={date}&X-Amz-Expires={expires_s}{}\
              &X-Amz-SignedHeaders=host",
@@ -100,11 +95,7 @@ impl Signer<'_> {
         let mut uri = whole.uri.clone().into_parts();
         uri.path_and_query = path_and_query.parse().ok();
         whole.uri = uri.try_into().unwrap_or_default();
-        let hash = if scope.is_s3() {
-            UNSIGNED_PAYLOAD
-        } else {
-            super::EMPTY_SHA256
-        };
+        let hash = if scope.is_s3() { UNSIGNED_PAYLOAD } else { super::EMPTY_SHA256 };
         let canonical = canonical::request(&whole, &path, &["host".to_owned()], hash).unwrap_or_default();
         let key = SigningKey::derive(self.credentials.secret_access_key, &scope);
         let signature = key.sign_hex(canonical::string_to_sign(&date, &scope, &canonical).as_bytes());
@@ -113,11 +104,7 @@ impl Signer<'_> {
 
     fn scope(&self, now: Timestamp) -> Scope {
         let date = now.to_basic()[..8].to_owned();
-        Scope {
-            date,
-            region: self.region.to_owned(),
-            service: self.service.to_owned(),
-        }
+        Scope { date, region: self.region.to_owned(), service: self.service.to_owned() }
     }
 
     fn add_headers(&self, parts: &mut Parts, date: &str, hash: &str, scope: &Scope) -> Result<(), InvalidHeaderValue> {
@@ -144,19 +131,9 @@ fn hash_text(payload: SignedPayload<'_>) -> String {
 }
 
 fn signed_names(parts: &Parts) -> Vec<String> {
-    const CHANGED_ON_THE_WAY: [&str; 6] = [
-        "authorization",
-        "connection",
-        "expect",
-        "transfer-encoding",
-        "user-agent",
-        "x-amzn-trace-id",
-    ];
-    let keys = parts
-        .headers
-        .keys()
-        .map(HeaderName::as_str)
-        .filter(|n| !CHANGED_ON_THE_WAY.contains(n));
+    const CHANGED_ON_THE_WAY: [&str; 6] =
+        ["authorization", "connection", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"];
+    let keys = parts.headers.keys().map(HeaderName::as_str).filter(|n| !CHANGED_ON_THE_WAY.contains(n));
     let mut names: Vec<String> = keys.map(str::to_owned).collect();
     if !parts.headers.contains_key("host") {
         names.push("host".to_owned());

@@ -13,13 +13,7 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
     let builder = Request::builder().method(method).uri(uri);
-    headers
-        .iter()
-        .fold(builder, |b, (name, value)| b.header(*name, *value))
-        .body(())
-        .unwrap()
-        .into_parts()
-        .0
+    headers.iter().fold(builder, |b, (name, value)| b.header(*name, *value)).body(()).unwrap().into_parts().0
 }
 
 fn at(date: &str) -> Timestamp {
@@ -29,31 +23,16 @@ fn at(date: &str) -> Timestamp {
 fn check(parts: &Parts, payload: Payload<'_>, now: Timestamp) -> Result<Verified, Refusal> {
     let presented = parse(parts)?.ok_or(Refusal::MissingToken)?;
     if !["AKIDEXAMPLE", "AKIAIOSFODNN7EXAMPLE"].contains(&presented.access_key_id.as_str()) {
-        return Err(Refusal::UnknownKey {
-            access_key_id: presented.access_key_id,
-        });
+        return Err(Refusal::UnknownKey { access_key_id: presented.access_key_id });
     }
-    verify(
-        &presented,
-        parts,
-        payload,
-        &SigningKey::derive(SECRET, &presented.scope),
-        now,
-    )
+    verify(&presented, parts, payload, &SigningKey::derive(SECRET, &presented.scope), now)
 }
 
 fn s3_example(method: &str, uri: &str, more: &[(&str, &str)], hash: &str, signature: &str) -> Parts {
-    let mut headers = vec![
-        ("host", "examplebucket.s3.amazonaws.com"),
-        ("x-amz-content-sha256", hash),
-    ];
+    let mut headers = vec![("host", "examplebucket.s3.amazonaws.com"), ("x-amz-content-sha256", hash)];
     headers.extend([("x-amz-date", "20130524T000000Z")]);
     headers.extend_from_slice(more);
-    let mut names: Vec<&str> = headers
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|n| *n != "content-length")
-        .collect();
+    let mut names: Vec<&str> = headers.iter().map(|(name, _)| *name).filter(|n| *n != "content-length").collect();
     names.sort_unstable();
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders={},\
@@ -78,10 +57,7 @@ fn aws_documented_s3_examples_pass() {
     let put = s3_example(
         "PUT",
         "/test$file.text",
-        &[
-            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
-            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
-        ],
+        &[("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")],
         "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072",
         "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
     );
@@ -102,10 +78,7 @@ fn aws_documented_s3_examples_pass() {
         &[("host", "examplebucket.s3.amazonaws.com")],
     );
     assert!(check(&presigned, Payload::Unread, now).is_ok());
-    assert!(matches!(
-        check(&presigned, Payload::Unread, at("20130525T000001Z")),
-        Err(Refusal::UrlExpired(_))
-    ));
+    assert!(matches!(check(&presigned, Payload::Unread, at("20130525T000001Z")), Err(Refusal::UrlExpired(_))));
 }
 
 #[test]
@@ -135,10 +108,7 @@ fn aws_documented_iam_example_passes() {
 fn aws_documented_chunked_uploads_pass() {
     let data = vec![b'a'; 66_560];
     let seeds = [
-        (
-            false,
-            "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
-        ),
+        (false, "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"),
         (true, "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"),
     ];
     let chains = [
@@ -162,19 +132,13 @@ fn aws_documented_chunked_uploads_pass() {
         if trailer {
             headers.push(("x-amz-trailer", "x-amz-checksum-crc32c"));
         }
-        let hash = if trailer {
-            STREAMING_SIGNED_TRAILER
-        } else {
-            STREAMING_SIGNED
-        };
+        let hash = if trailer { STREAMING_SIGNED_TRAILER } else { STREAMING_SIGNED };
         let mut request = s3_example("PUT", "/examplebucket/chunkObject.txt", &headers, hash, seed);
         request.headers.insert("host", "s3.amazonaws.com".parse().unwrap());
         if !trailer {
             request.headers.insert("content-length", "66824".parse().unwrap());
-            let value = request.headers["authorization"]
-                .to_str()
-                .unwrap()
-                .replace("encoding;", "encoding;content-length;");
+            let value =
+                request.headers["authorization"].to_str().unwrap().replace("encoding;", "encoding;content-length;");
             request.headers.insert("authorization", value.parse().unwrap());
         }
         let body = || match check(&request, Payload::Unread, at("20130524T000000Z")).unwrap().body {
@@ -195,17 +159,10 @@ fn aws_documented_chunked_uploads_pass() {
         let (decoded, trailers) = aws_chunked::decode(Decoder::signed(body(), Some(66_560)), good.clone()).unwrap();
         assert_eq!(decoded, data);
         assert_eq!(trailers.len(), usize::from(trailer));
-        let trailers: &[_] = if trailer {
-            &[("x-amz-checksum-crc32c", "sOO8/Q==")]
-        } else {
-            &[]
-        };
+        let trailers: &[_] = if trailer { &[("x-amz-checksum-crc32c", "sOO8/Q==")] } else { &[] };
         assert_eq!(aws_chunked::encode(&data, 65_536, Some(body()), trailers), good);
         // Stolen, forged and left-out trailers.
-        for bad in [
-            "x-amz-checksum-crc32c:sOO8/Q==\r\n",
-            &trailer_signature.replace("sOO8", "sOO9"),
-        ] {
+        for bad in ["x-amz-checksum-crc32c:sOO8/Q==\r\n", &trailer_signature.replace("sOO8", "sOO9")] {
             let refused = aws_chunked::decode(Decoder::signed(body(), None), framed(bad));
             assert_eq!(refused, Err(aws_chunked::Error::Signature));
         }
@@ -238,54 +195,29 @@ fn botocore_is_believed() {
         let now = at(&vector.now);
         check(&request, payload, now).unwrap_or_else(|refusal| panic!("{}: {refusal:?}", vector.name));
         request.headers.insert("host", "elsewhere.example".parse().unwrap());
-        assert!(
-            matches!(check(&request, payload, now), Err(Refusal::Mismatch(_))),
-            "{}",
-            vector.name
-        );
+        assert!(matches!(check(&request, payload, now), Err(Refusal::Mismatch(_))), "{}", vector.name);
     }
 }
 
 fn signer<'a>(service: &'a str, session_token: Option<&'a str>) -> Signer<'a> {
-    let credentials = Credentials {
-        access_key_id: "AKIDEXAMPLE",
-        secret_access_key: SECRET,
-        session_token,
-    };
-    Signer {
-        credentials,
-        region: "eu-central-1",
-        service,
-    }
+    let credentials = Credentials { access_key_id: "AKIDEXAMPLE", secret_access_key: SECRET, session_token };
+    Signer { credentials, region: "eu-central-1", service }
 }
 
 #[test]
 fn what_we_sign_we_believe() {
     let now = at("20261122T163000Z");
     for service in ["lambda", "s3"] {
-        for uri in [
-            "/",
-            "/a//b/../c%20d/%C3%BC?z=1&a=%2F&a&b=x+y",
-            "http://localhost:4566/2015-03-31/functions",
-        ] {
-            let mut request = parts(
-                "POST",
-                uri,
-                &[("host", "localhost:4566"), ("x-amz-meta-a", "  two   words ")],
-            );
-            signer(service, Some("token/+="))
-                .sign(&mut request, SignedPayload::Bytes(b"{}"), now)
-                .unwrap();
+        for uri in ["/", "/a//b/../c%20d/%C3%BC?z=1&a=%2F&a&b=x+y", "http://localhost:4566/2015-03-31/functions"] {
+            let mut request = parts("POST", uri, &[("host", "localhost:4566"), ("x-amz-meta-a", "  two   words ")]);
+            signer(service, Some("token/+=")).sign(&mut request, SignedPayload::Bytes(b"{}"), now).unwrap();
             assert!(check(&request, Payload::Bytes(b"{}"), now).is_ok(), "{service} {uri}");
             assert!(check(&request, Payload::Bytes(b"{ }"), now).is_err(), "{service} {uri}");
             let unsigned = parts("GET", "/k%20ey?a=b", &[("host", "localhost:4566")]);
             let query = signer(service, Some("t/+=")).presign(&unsigned, 60, now);
             let url = format!("/k%20ey?a=b&{query}");
             let url = parts("GET", &url, &[("host", "localhost:4566")]);
-            assert!(
-                check(&url, Payload::Bytes(b""), now.plus_millis(60_000)).is_ok(),
-                "{service}"
-            );
+            assert!(check(&url, Payload::Bytes(b""), now.plus_millis(60_000)).is_ok(), "{service}");
             let late = check(&url, Payload::Bytes(b""), now.plus_millis(60_001));
             assert!(matches!(late, Err(Refusal::UrlExpired(_))), "{service}");
         }
@@ -294,14 +226,8 @@ fn what_we_sign_we_believe() {
 
 fn signed() -> (Parts, Timestamp) {
     let now = at("20261122T163000Z");
-    let mut request = parts(
-        "POST",
-        "/a/b?c=d",
-        &[("host", "localhost:4566"), ("x-amz-target", "T.Op")],
-    );
-    signer("dynamodb", Some("token"))
-        .sign(&mut request, SignedPayload::Bytes(b"{}"), now)
-        .unwrap();
+    let mut request = parts("POST", "/a/b?c=d", &[("host", "localhost:4566"), ("x-amz-target", "T.Op")]);
+    signer("dynamodb", Some("token")).sign(&mut request, SignedPayload::Bytes(b"{}"), now).unwrap();
     (request, now)
 }
 
@@ -326,12 +252,7 @@ fn an_unsigned_amz_header_is_refused() {
     let (mut request, now) = signed();
     request.headers.insert("x-amz-acl", "public-read".parse().unwrap());
     let refusal = check(&request, Payload::Bytes(b"{}"), now).unwrap_err();
-    assert_eq!(
-        refusal,
-        Refusal::HeadersNotSigned {
-            names: "x-amz-acl".to_owned()
-        }
-    );
+    assert_eq!(refusal, Refusal::HeadersNotSigned { names: "x-amz-acl".to_owned() });
     assert_eq!(refusal.to_error(Family::S3).code, "AccessDenied");
 }
 
@@ -340,14 +261,8 @@ fn scopes_are_for_one_region_service_and_day() {
     let (request, _) = signed();
     let presented = parse(&request).unwrap().unwrap();
     assert!(presented.expect(Some("eu-central-1"), Some("dynamodb")).is_ok());
-    assert!(matches!(
-        presented.expect(Some("us-east-1"), None),
-        Err(Refusal::Region { .. })
-    ));
-    assert!(matches!(
-        presented.expect(None, Some("s3")),
-        Err(Refusal::Service { .. })
-    ));
+    assert!(matches!(presented.expect(Some("us-east-1"), None), Err(Refusal::Region { .. })));
+    assert!(matches!(presented.expect(None, Some("s3")), Err(Refusal::Service { .. })));
     let with = |from: &str, to: &str| {
         let (mut request, _) = signed();
         let value = request.headers["authorization"].to_str().unwrap().replace(from, to);
@@ -357,10 +272,7 @@ fn scopes_are_for_one_region_service_and_day() {
     assert!(matches!(with("/20261122/", "/20261121/"), Refusal::ScopeDate { .. }));
     assert!(matches!(with("aws4_request", "aws4_reply"), Refusal::Terminator { .. }));
     assert!(matches!(with("/eu-central-1/", "/"), Refusal::Credential { .. }));
-    assert!(matches!(
-        with("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
-        Refusal::Algorithm { .. }
-    ));
+    assert!(matches!(with("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), Refusal::Algorithm { .. }));
     assert!(matches!(with("host;", ""), Refusal::HostNotSigned));
     assert!(matches!(with("Signature=", "Sign="), Refusal::Incomplete { .. }));
 }
@@ -370,19 +282,13 @@ fn presigned_urls_live_a_week_at_most() {
     let now = at("20261122T163000Z");
     let request = parts("GET", "/key", &[("host", "h")]);
     let with = |expires: &str| {
-        let query = signer("s3", None)
-            .presign(&request, 60, now)
-            .replace("Expires=60", &format!("Expires={expires}"));
+        let query = signer("s3", None).presign(&request, 60, now).replace("Expires=60", &format!("Expires={expires}"));
         parse(&parts("GET", &format!("/key?{query}"), &[("host", "h")])).map(|p| p.unwrap().expires_s)
     };
     assert_eq!(with("604800"), Ok(Some(604_800)));
     for bad in ["604801", "-1", "x", "", "99999999999999"] {
         let error = with(bad).unwrap_err().to_error(Family::S3);
-        assert_eq!(
-            (error.status, error.code.as_ref()),
-            (400, "AuthorizationQueryParametersError"),
-            "{bad}"
-        );
+        assert_eq!((error.status, error.code.as_ref()), (400, "AuthorizationQueryParametersError"), "{bad}");
     }
 }
 
@@ -399,14 +305,10 @@ fn two_signatures_are_one_too_many_and_other_schemes_are_not_ours() {
 fn s3_compares_the_declared_hash_with_the_body() {
     let now = at("20261122T163000Z");
     let mut request = parts("PUT", "/b/k", &[("host", "h")]);
-    signer("s3", None)
-        .sign(&mut request, SignedPayload::Bytes(b"good"), now)
-        .unwrap();
+    signer("s3", None).sign(&mut request, SignedPayload::Bytes(b"good"), now).unwrap();
     let refusal = check(&request, Payload::Bytes(b"evil"), now).unwrap_err();
     assert_eq!(refusal.to_error(Family::S3).code, "XAmzContentSHA256Mismatch");
-    let BodyCheck::Sha256(mut hash) = check(&request, Payload::Unread, now).unwrap().body else {
-        panic!()
-    };
+    let BodyCheck::Sha256(mut hash) = check(&request, Payload::Unread, now).unwrap().body else { panic!() };
     hash.update(b"go");
     let mut bent = hash.clone();
     hash.update(b"od");
@@ -417,9 +319,7 @@ fn s3_compares_the_declared_hash_with_the_body() {
 
 #[test]
 fn each_family_has_its_names() {
-    let unknown = Refusal::UnknownKey {
-        access_key_id: "AKIA".to_owned(),
-    };
+    let unknown = Refusal::UnknownKey { access_key_id: "AKIA".to_owned() };
     let wrong = Refusal::Mismatch(Box::default());
     let names = |refusal: &Refusal| {
         [Family::RestJson, Family::AwsJson, Family::Query, Family::S3].map(|family| {
@@ -456,12 +356,7 @@ fn each_family_has_its_names() {
     );
     assert_eq!(
         names(&Refusal::ExpiredToken),
-        [
-            "403 ExpiredTokenException",
-            "400 ExpiredTokenException",
-            "403 ExpiredToken",
-            "400 ExpiredToken"
-        ]
+        ["403 ExpiredTokenException", "400 ExpiredTokenException", "403 ExpiredToken", "400 ExpiredToken"]
     );
 }
 
@@ -469,11 +364,7 @@ fn each_family_has_its_names() {
 fn the_cache_gives_the_derived_key_and_stays_bounded() {
     let keys = SigningKeys::default();
     for day in 0..3000 {
-        let scope = Scope {
-            date: day.to_string(),
-            region: "r".to_owned(),
-            service: "s".to_owned(),
-        };
+        let scope = Scope { date: day.to_string(), region: "r".to_owned(), service: "s".to_owned() };
         assert_eq!(keys.get(SECRET, &scope), SigningKey::derive(SECRET, &scope));
         assert_ne!(keys.get("other", &scope), keys.get(SECRET, &scope));
     }

@@ -82,11 +82,9 @@ fn check_time(presented: &Presented, now: Timestamp) -> Result<(), Refusal> {
     }
     match presented.expires_s {
         None if age_ms > SKEW_MAX_MS => Err(Refusal::Expired { signed_at, now }),
-        Some(expires_s) if age_ms > i64::from(expires_s) * 1000 => Err(Refusal::UrlExpired(UrlExpired {
-            signed_at,
-            now,
-            expires_s,
-        })),
+        Some(expires_s) if age_ms > i64::from(expires_s) * 1000 => {
+            Err(Refusal::UrlExpired(UrlExpired { signed_at, now, expires_s }))
+        }
         _ => Ok(()),
     }
 }
@@ -101,11 +99,7 @@ fn signed_hash(presented: &Presented, payload: Payload<'_>) -> Result<String, Re
         (PayloadHash::Declared(declared), Payload::Bytes(_)) if presented.scope.is_s3() => {
             let computed = actual();
             let agrees = computed == *declared;
-            if agrees {
-                Ok(computed)
-            } else {
-                Err(Refusal::content_hash(declared, computed))
-            }
+            if agrees { Ok(computed) } else { Err(Refusal::content_hash(declared, computed)) }
         }
         // Elsewhere AWS trusts its own hash only, so that a wrong declaration is a wrong signature.
         (PayloadHash::Declared(_), Payload::Bytes(_)) => Ok(actual()),
@@ -114,13 +108,8 @@ fn signed_hash(presented: &Presented, payload: Payload<'_>) -> Result<String, Re
 }
 
 fn absent_header(presented: &Presented, parts: &Parts) -> Refusal {
-    let absent = presented
-        .signed_headers
-        .iter()
-        .find(|n| !parts.headers.contains_key(n.as_str()));
-    Refusal::SignedHeaderAbsent {
-        name: absent.cloned().unwrap_or_default(),
-    }
+    let absent = presented.signed_headers.iter().find(|n| !parts.headers.contains_key(n.as_str()));
+    Refusal::SignedHeaderAbsent { name: absent.cloned().unwrap_or_default() }
 }
 
 fn verified(presented: &Presented, payload: Payload<'_>, key: &SigningKey, date: String) -> Verified {
@@ -136,11 +125,7 @@ fn verified(presented: &Presented, payload: Payload<'_>, key: &SigningKey, date:
         (PayloadHash::UnsignedChunks, _) => BodyCheck::UnsignedChunks,
         _ => BodyCheck::Done,
     };
-    Verified {
-        access_key_id: presented.access_key_id.clone(),
-        scope: presented.scope.clone(),
-        body,
-    }
+    Verified { access_key_id: presented.access_key_id.clone(), scope: presented.scope.clone(), body }
 }
 
 /// Hashes a body as it streams past and compares at its end.
@@ -152,10 +137,7 @@ pub struct BodySha256 {
 
 impl BodySha256 {
     fn new(declared: String) -> BodySha256 {
-        BodySha256 {
-            declared,
-            seen: Sha256::new(),
-        }
+        BodySha256 { declared, seen: Sha256::new() }
     }
 
     /// Takes the next bytes of the body.
@@ -166,10 +148,6 @@ impl BodySha256 {
     /// The verdict at the body's end; until then whatever was read is provisional.
     pub fn finish(self) -> Result<(), Refusal> {
         let computed = hex::encode(&self.seen.finalize());
-        if computed == self.declared {
-            Ok(())
-        } else {
-            Err(Refusal::content_hash(&self.declared, computed))
-        }
+        if computed == self.declared { Ok(()) } else { Err(Refusal::content_hash(&self.declared, computed)) }
     }
 }

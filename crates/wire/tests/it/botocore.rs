@@ -19,13 +19,8 @@ use crate::model::{EventsOutput, OPERATIONS, Operation};
 use crate::tagged;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/vectors.py");
-const PROTOCOLS: &[Protocol] = &[
-    Protocol::RestJson1,
-    Protocol::AwsJson10,
-    Protocol::AwsJson11,
-    Protocol::AwsQuery,
-    Protocol::RpcV2Cbor,
-];
+const PROTOCOLS: &[Protocol] =
+    &[Protocol::RestJson1, Protocol::AwsJson10, Protocol::AwsJson11, Protocol::AwsQuery, Protocol::RpcV2Cbor];
 
 #[derive(serde::Deserialize)]
 struct Vector {
@@ -50,17 +45,11 @@ fn vectors() -> Vec<Vector> {
 
 impl Vector {
     fn protocol(&self) -> Protocol {
-        *PROTOCOLS
-            .iter()
-            .find(|p| format!("{p:?}") == self.protocol)
-            .expect("a protocol")
+        *PROTOCOLS.iter().find(|p| format!("{p:?}") == self.protocol).expect("a protocol")
     }
 
     fn operation(&self) -> &'static Operation {
-        OPERATIONS
-            .iter()
-            .find(|o| o.name == self.operation)
-            .expect("an operation")
+        OPERATIONS.iter().find(|o| o.name == self.operation).expect("an operation")
     }
 }
 
@@ -74,27 +63,16 @@ fn receive(sent: &Sent) -> (Protocol, &'static Operation, Value) {
     let body = Bytes::from(STANDARD.decode(&sent.body).expect("base64"));
     let call = route::call(&head, &body);
     let (at, labels) = match call.operation {
-        Some(name) => (
-            OPERATIONS.iter().position(|o| o.name == name).expect("an operation"),
-            Vec::new(),
-        ),
+        Some(name) => (OPERATIONS.iter().position(|o| o.name == name).expect("an operation"), Vec::new()),
         None => {
             let router = RestRouter::new(OPERATIONS.iter().map(|o| Some(o.http)));
-            let found = router
-                .find(head.method.as_str(), head.uri.path(), head.uri.query())
-                .expect("a route");
+            let found = router.find(head.method.as_str(), head.uri.path(), head.uri.query()).expect("a route");
             (found.operation, found.labels)
         }
     };
     let operation = &OPERATIONS[at];
-    let input = call
-        .protocol
-        .decode(operation.input, &labels, &head, Body::Whole(body.clone()));
-    (
-        call.protocol,
-        operation,
-        input.unwrap_or_else(|e| panic!("{} {}: {e}", operation.name, sent.uri)),
-    )
+    let input = call.protocol.decode(operation.input, &labels, &head, Body::Whole(body.clone()));
+    (call.protocol, operation, input.unwrap_or_else(|e| panic!("{} {}: {e}", operation.name, sent.uri)))
 }
 
 #[test]
@@ -108,11 +86,7 @@ fn requests_are_read_as_botocore_meant_them() {
             // The template's constant is a query parameter that no member claims.
             let rest = found["Rest"].as_object_mut().expect("the query map");
             rest.remove("fixed");
-            meant
-                .as_object_mut()
-                .expect("an object")
-                .entry("Rest")
-                .or_insert(json!({}));
+            meant.as_object_mut().expect("an object").entry("Rest").or_insert(json!({}));
         }
         for (name, empty) in [("Payload", json!({"b64": ""})), ("Inner", json!({}))] {
             // An empty payload and an absent one look the same; botocore writes `{}` for an absent structure.
@@ -121,21 +95,13 @@ fn requests_are_read_as_botocore_meant_them() {
                 (found[name], meant[name]) = (empty.clone(), empty);
             }
         }
-        assert_eq!(
-            found, meant,
-            "{} {} {}",
-            vector.protocol, vector.operation, vector.request.uri
-        );
+        assert_eq!(found, meant, "{} {} {}", vector.protocol, vector.operation, vector.request.uri);
     }
 }
 
 #[test]
 fn botocore_reads_our_answers_as_they_were_meant() {
-    if !Command::new("python3")
-        .args(["-c", "import botocore"])
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
+    if !Command::new("python3").args(["-c", "import botocore"]).output().is_ok_and(|o| o.status.success()) {
         eprintln!("skipped: there is no botocore here to ask");
         return;
     }
@@ -154,19 +120,9 @@ fn botocore_reads_our_answers_as_they_were_meant() {
     }
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("answers.json");
     std::fs::write(&path, serde_json::to_vec(&answers).expect("JSON")).expect("a file");
-    let verdict = Command::new("python3")
-        .arg(SCRIPT)
-        .arg("check")
-        .arg(path)
-        .output()
-        .expect("python3");
+    let verdict = Command::new("python3").arg(SCRIPT).arg("check").arg(path).output().expect("python3");
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        verdict.status.success(),
-        "{}{}",
-        words(&verdict.stdout),
-        words(&verdict.stderr)
-    );
+    assert!(verdict.status.success(), "{}{}", words(&verdict.stdout), words(&verdict.stderr));
 }
 
 /// Botocore's answer to a script command, unless there is no botocore.
@@ -187,26 +143,16 @@ fn every_binding_of_a_rest_service_finds_its_operation() {
     let mut lost = Vec::new();
     for (service, bindings) in &services {
         let router = RestRouter::new(bindings.iter().map(|(_, method, uri, _)| {
-            Some(wire::route::HttpBinding {
-                method: leak(method),
-                uri: leak(uri),
-                status: 200,
-            })
+            Some(wire::route::HttpBinding { method: leak(method), uri: leak(uri), status: 200 })
         }));
         for (at, (name, method, uri, sent)) in bindings.iter().enumerate() {
             let (path, query) = sent.split_once('?').unwrap_or((sent, ""));
             let found = router.find(method, path, Some(query)).map(|found| found.operation);
-            if found
-                .as_ref()
-                .is_ok_and(|other| bindings[*other].1 == *method && bindings[*other].2 == *uri)
-            {
+            if found.as_ref().is_ok_and(|other| bindings[*other].1 == *method && bindings[*other].2 == *uri) {
                 continue; // Some services have two operations under one binding.
             }
             if found != Ok(at) {
-                lost.push(format!(
-                    "{service} {name} {method} {uri}: {:?}",
-                    found.map(|at| &bindings[at].2)
-                ));
+                lost.push(format!("{service} {name} {method} {uri}: {:?}", found.map(|at| &bindings[at].2)));
             }
         }
     }
@@ -225,9 +171,7 @@ fn reply(operation: &'static Operation) -> Reply<'static> {
 }
 
 fn errors(protocol: Protocol) -> Vec<Json> {
-    let plain = Error::new(404, "NotFoundException", "no <such> \"thing\" ☃")
-        .with("Type", "User")
-        .capital();
+    let plain = Error::new(404, "NotFoundException", "no <such> \"thing\" ☃").with("Type", "User").capital();
     let small = Error::new(400, "ValidationException", "1 validation error detected: x");
     let server = Error::internal();
     [plain, small, server]
@@ -246,29 +190,14 @@ fn events(protocol: Protocol) -> Json {
     let chunk = Value::Struct(vec![Some(Value::Blob(Bytes::from_static(b"\x00\xffhello")))]);
     let done = Value::Struct(vec![Some(Value::String("fine".to_owned())), Some(Value::Int(7))]);
     let stream = futures_util::stream::iter([
-        Ok(Event {
-            name: "Chunk",
-            value: chunk,
-        }),
-        Ok(Event {
-            name: "Done",
-            value: done,
-        }),
+        Ok(Event { name: "Chunk", value: chunk }),
+        Ok(Event { name: "Done", value: done }),
         Err(Error::new(500, "Broken", "it broke")),
-        Ok(Event {
-            name: "Done",
-            value: Value::Struct(vec![None, None]),
-        }),
+        Ok(Event { name: "Done", value: Value::Struct(vec![None, None]) }),
     ]);
-    let value = Value::Struct(vec![
-        Some(Value::String("w".to_owned())),
-        Some(Value::Events(EventStream(Box::pin(stream)))),
-    ]);
-    let reply = Reply {
-        operation: "Stream",
-        output: EventsOutput::SCHEMA,
-        ..reply(&OPERATIONS[0])
-    };
+    let value =
+        Value::Struct(vec![Some(Value::String("w".to_owned())), Some(Value::Events(EventStream(Box::pin(stream))))]);
+    let reply = Reply { operation: "Stream", output: EventsOutput::SCHEMA, ..reply(&OPERATIONS[0]) };
     let mut meant = vec![
         json!({"Chunk": {"Payload": {"b64": STANDARD.encode(b"\x00\xffhello")}}}),
         json!({"Done": {"Code": "fine", "Size": 7}}),
@@ -277,21 +206,12 @@ fn events(protocol: Protocol) -> Json {
     if protocol != Protocol::RestJson1 {
         meant.insert(0, json!({"initial": true}));
     }
-    exported(
-        protocol,
-        "Stream",
-        "events",
-        protocol.encode(&reply, value),
-        &Json::Array(meant),
-    )
+    exported(protocol, "Stream", "events", protocol.encode(&reply, value), &Json::Array(meant))
 }
 
 fn exported(protocol: Protocol, operation: &str, kind: &str, answer: Answer, meant: &Json) -> Json {
-    let headers: Vec<(&str, &str)> = answer
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")))
-        .collect();
+    let headers: Vec<(&str, &str)> =
+        answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII"))).collect();
     let bytes = match answer.body {
         Body::Whole(bytes) => bytes,
         Body::Stream(stream) => {

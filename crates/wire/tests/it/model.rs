@@ -174,11 +174,7 @@ pub(crate) struct Operation {
 }
 
 const fn http(method: &'static str, uri: &'static str) -> HttpBinding {
-    HttpBinding {
-        method,
-        uri,
-        status: 200,
-    }
+    HttpBinding { method, uri, status: 200 }
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[

@@ -17,12 +17,7 @@ fn head(uri: &str, headers: &[(&str, String)]) -> Option<http::request::Parts> {
 
 fn read_with_all(body: &[u8]) {
     let head = head("/", &[]).expect("a request");
-    for protocol in [
-        Protocol::RestJson1,
-        Protocol::AwsJson11,
-        Protocol::AwsQuery,
-        Protocol::RpcV2Cbor,
-    ] {
+    for protocol in [Protocol::RestJson1, Protocol::AwsJson11, Protocol::AwsQuery, Protocol::RpcV2Cbor] {
         let body = Body::Whole(bytes::Bytes::copy_from_slice(body));
         match protocol.decode(Everything::SCHEMA, &Vec::new(), &head, body) {
             // What was read can be written, and what was refused can be told.
@@ -84,12 +79,5 @@ fn depth_is_refused_not_followed() {
     read_with_all(format!("{}x=1", "Nested.".repeat(100_000)).as_bytes());
     read_with_all(&[[0xa1, 0x66].as_slice(), b"Nested"].concat().repeat(100_000));
     // An array that claims 2^63 items must not be believed.
-    read_with_all(
-        &[
-            [0xa1, 0x65].as_slice(),
-            b"Names",
-            &[0x9b, 0x7f, 255, 255, 255, 255, 255, 255, 255],
-        ]
-        .concat(),
-    );
+    read_with_all(&[[0xa1, 0x65].as_slice(), b"Names", &[0x9b, 0x7f, 255, 255, 255, 255, 255, 255, 255]].concat());
 }

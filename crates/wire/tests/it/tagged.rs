@@ -9,27 +9,15 @@ use shape::{Kind, Schema, Value};
 /// From JSON under a schema.
 pub(crate) fn read(schema: &'static Schema, json: &Json) -> Value {
     match schema.kind {
-        Kind::Struct(members) => Value::Struct(
-            members
-                .iter()
-                .map(|m| Some(read(m.target(), json.get(m.name)?)))
-                .collect(),
-        ),
+        Kind::Struct(members) => {
+            Value::Struct(members.iter().map(|m| Some(read(m.target(), json.get(m.name)?))).collect())
+        }
         Kind::Union(members) => {
-            let (at, inner) = members
-                .iter()
-                .enumerate()
-                .find_map(|(at, m)| Some((at, json.get(m.name)?)))
-                .expect("a member");
+            let (at, inner) =
+                members.iter().enumerate().find_map(|(at, m)| Some((at, json.get(m.name)?))).expect("a member");
             Value::Union(at, Box::new(read(members[at].target(), inner)))
         }
-        Kind::List(item) => Value::List(
-            json.as_array()
-                .expect("a list")
-                .iter()
-                .map(|j| read(item(), j))
-                .collect(),
-        ),
+        Kind::List(item) => Value::List(json.as_array().expect("a list").iter().map(|j| read(item(), j)).collect()),
         Kind::Map(item) => {
             let entries = json.as_object().expect("a map").iter();
             Value::Map(entries.map(|(k, j)| (k.clone(), read(item(), j))).collect())
@@ -43,12 +31,7 @@ pub(crate) fn read(schema: &'static Schema, json: &Json) -> Value {
             None => json.as_f64().expect("a number"),
         }),
         Kind::String | Kind::Enum(_) => Value::String(json.as_str().expect("text").to_owned()),
-        Kind::Blob => Value::Blob(
-            STANDARD
-                .decode(json["b64"].as_str().expect("base64"))
-                .expect("base64")
-                .into(),
-        ),
+        Kind::Blob => Value::Blob(STANDARD.decode(json["b64"].as_str().expect("base64")).expect("base64").into()),
         Kind::Timestamp => Value::Timestamp(Timestamp::from_millis(json["ms"].as_i64().expect("milliseconds"))),
         Kind::Document => Value::Document(json.clone()),
         Kind::Nullable(_) | Kind::Body | Kind::Events(_) => unreachable!("not in the test model"),
@@ -59,14 +42,8 @@ pub(crate) fn read(schema: &'static Schema, json: &Json) -> Value {
 pub(crate) fn write(schema: &Schema, value: &Value) -> Json {
     match (schema.kind, value) {
         (Kind::Struct(members), Value::Struct(slots)) => {
-            let set = members
-                .iter()
-                .zip(slots)
-                .filter_map(|(m, slot)| Some((m, slot.as_ref()?)));
-            Json::Object(
-                set.map(|(m, value)| (m.name.to_owned(), write(m.target(), value)))
-                    .collect(),
-            )
+            let set = members.iter().zip(slots).filter_map(|(m, slot)| Some((m, slot.as_ref()?)));
+            Json::Object(set.map(|(m, value)| (m.name.to_owned(), write(m.target(), value))).collect())
         }
         (Kind::Union(members), Value::Union(at, value)) => {
             json!({ members[*at].name: write(members[*at].target(), value) })

@@ -21,11 +21,7 @@ impl LinkKey {
     /// A link to a zip, on the host by which the caller reached us.
     pub(crate) fn link(&self, cx: &Cx, id: BlobId) -> String {
         let scheme = if cx.origin.tls { "https" } else { "http" };
-        let host = if cx.origin.host.is_empty() {
-            "localhost:4566"
-        } else {
-            cx.origin.host.as_str()
-        };
+        let host = if cx.origin.host.is_empty() { "localhost:4566" } else { cx.origin.host.as_str() };
         let expires = cx.now().secs() + LIFETIME_SECS;
         let signature = hex(&self.sign(id, expires).finalize().into_bytes());
         format!("{scheme}://{host}{PATH}{id}?expires={expires}&sig={signature}")
@@ -34,11 +30,7 @@ impl LinkKey {
     /// The zip a link means, if we made it and it is still good.
     pub(crate) fn check(&self, path: &str, query: &str, now: Timestamp) -> Option<BlobId> {
         let id: BlobId = path.strip_prefix(PATH)?.parse().ok()?;
-        let parameter = |name: &str| {
-            query
-                .split('&')
-                .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-        };
+        let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let expires: i64 = parameter("expires")?.parse().ok()?;
         let signature = unhex(parameter("sig")?)?;
         self.sign(id, expires).verify_slice(&signature).ok()?;
@@ -59,10 +51,5 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    digits.len().is_multiple_of(2).then(|| {
-        digits
-            .chunks_exact(2)
-            .map(|pair| (pair[0] * 16 + pair[1]) as u8)
-            .collect()
-    })
+    digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }

@@ -110,10 +110,7 @@ fn inspect(archive: &mut Archive<'_>) -> Result<Vec<Entry>, Refused> {
         return Err(Refused::Empty);
     }
     if archive.len() > ENTRIES_MAX {
-        return Err(Refused::unreadable(format!(
-            "{} entries, limit {ENTRIES_MAX}",
-            archive.len()
-        )));
+        return Err(Refused::unreadable(format!("{} entries, limit {ENTRIES_MAX}", archive.len())));
     }
     if archive.has_duplicate_names() {
         return Err(Refused::unreadable("two entries of one name"));
@@ -172,20 +169,15 @@ fn entry_kind(directory_by_name: bool, mode: u32, name: &str) -> Result<Kind, Re
     match mode & KIND_MASK {
         _ if directory_by_name => Ok(Kind::Directory),
         // 0: made by an archiver that knows no modes.
-        0 | KIND_FILE => Ok(Kind::File {
-            executable: mode & 0o111 != 0,
-        }),
+        0 | KIND_FILE => Ok(Kind::File { executable: mode & 0o111 != 0 }),
         KIND_DIRECTORY => Ok(Kind::Directory),
         KIND_LINK => Ok(Kind::Link),
-        other => Err(Refused::unreadable(format!(
-            "{name:?} is a device, socket or pipe (mode {other:o})"
-        ))),
+        other => Err(Refused::unreadable(format!("{name:?} is a device, socket or pipe (mode {other:o})"))),
     }
 }
 
 fn make_parents(root: &Path, path: &Path, made: &mut HashSet<PathBuf>) -> Result<(), Refused> {
-    path.parent()
-        .map_or(Ok(()), |parent| make_directories(root, parent, made))
+    path.parent().map_or(Ok(()), |parent| make_directories(root, parent, made))
 }
 
 fn make_directories(root: &Path, path: &Path, made: &mut HashSet<PathBuf>) -> Result<(), Refused> {
@@ -245,10 +237,7 @@ fn write_file(archive: &mut Archive<'_>, index: usize, target: &Path, executable
 fn link_target(archive: &mut Archive<'_>, index: usize) -> Result<PathBuf, Refused> {
     let entry = archive.by_index(index).map_err(Refused::unreadable)?;
     let mut target = String::new();
-    entry
-        .take(LINK_BYTES_MAX + 1)
-        .read_to_string(&mut target)
-        .map_err(Refused::unreadable)?;
+    entry.take(LINK_BYTES_MAX + 1).read_to_string(&mut target).map_err(Refused::unreadable)?;
     if target.is_empty() || target.len() as u64 > LINK_BYTES_MAX || target.contains('\0') {
         return Err(Refused::unreadable("a symbolic link without a usable target"));
     }
@@ -284,10 +273,7 @@ fn check_stays_inside(links: &HashMap<PathBuf, PathBuf>, link: &Path) -> Result<
 
 /// The parts of a path, the last first.
 fn parts(path: &Path) -> Vec<PathBuf> {
-    path.components()
-        .rev()
-        .map(|part| PathBuf::from(part.as_os_str()))
-        .collect()
+    path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
 #[cfg(test)]
@@ -323,10 +309,6 @@ mod tests {
                 super::super::remove_tree(&tree).expect("it can be removed");
             }
         }
-        assert_eq!(
-            std::fs::read_dir(root.path()).expect("the root").count(),
-            0,
-            "nothing left the trees"
-        );
+        assert_eq!(std::fs::read_dir(root.path()).expect("the root").count(), 0, "nothing left the trees");
     }
 }

@@ -70,9 +70,8 @@ pub struct AddPermissionResponse {
 }
 
 impl Operation<Lambda> for AddPermission {
-    const META: Meta = Meta::write("AddPermission")
-        .http("POST", "/2015-03-31/functions/{FunctionName}/policy")
-        .status(201);
+    const META: Meta =
+        Meta::write("AddPermission").http("POST", "/2015-03-31/functions/{FunctionName}/policy").status(201);
     type Output = AddPermissionResponse;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -87,13 +86,9 @@ impl Operation<Lambda> for AddPermission {
         let statement = self.statement(&target)?;
         let (shown, function, revision_id) = (statement.document(), target.clone(), base::id::uuid());
         let added = lambda.store.transact(move |tx| {
-            change_policy(
-                tx,
-                &function,
-                self.revision_id.as_deref(),
-                &revision_id,
-                |record, qualifier| Ok(record.policies.entry(qualifier).or_default().add(statement.clone())?),
-            )
+            change_policy(tx, &function, self.revision_id.as_deref(), &revision_id, |record, qualifier| {
+                Ok(record.policies.entry(qualifier).or_default().add(statement.clone())?)
+            })
         });
         let added = added.await;
         lambda.forget(&target);
@@ -105,9 +100,7 @@ impl Operation<Lambda> for AddPermission {
 impl AddPermission {
     fn statement(&self, target: &Target) -> Result<Statement, Error> {
         if self.function_url_auth_type.is_some() && self.action != "lambda:InvokeFunctionUrl" {
-            return Err(invalid(
-                "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
-            ));
+            return Err(invalid("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"));
         }
         let statement = Statement {
             sid: self.statement_id.clone(),
@@ -125,17 +118,9 @@ impl AddPermission {
             .when("StringEquals", "lambda:FunctionUrlAuthType", auth_type)
             .when("StringEquals", "aws:PrincipalOrgID", self.principal_org_id.clone())
             .when("StringEquals", "AWS:SourceAccount", self.source_account.clone())
-            .when(
-                "StringEquals",
-                "lambda:EventSourceToken",
-                self.event_source_token.clone(),
-            )
+            .when("StringEquals", "lambda:EventSourceToken", self.event_source_token.clone())
             .when("ArnLike", "AWS:SourceArn", self.source_arn.clone())
-            .when(
-                "Bool",
-                "lambda:InvokedViaFunctionUrl",
-                self.invoked_via_function_url.map(|via| via.to_string()),
-            ))
+            .when("Bool", "lambda:InvokedViaFunctionUrl", self.invoked_via_function_url.map(|via| via.to_string())))
     }
 }
 

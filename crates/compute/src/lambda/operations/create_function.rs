@@ -116,9 +116,7 @@ pub struct FunctionCode {
 }
 
 impl Operation<Lambda> for CreateFunction {
-    const META: Meta = Meta::write("CreateFunction")
-        .http("POST", "/2015-03-31/functions")
-        .status(201);
+    const META: Meta = Meta::write("CreateFunction").http("POST", "/2015-03-31/functions").status(201);
     type Output = FunctionConfiguration;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -156,11 +154,7 @@ impl Operation<Lambda> for CreateFunction {
             lambda.settle_later(&target, version.number);
         }
         // AWS shows the published version here, and yet the ARN without it.
-        Ok(FunctionConfiguration::of(
-            &target,
-            None,
-            published.as_ref().unwrap_or(&latest),
-        ))
+        Ok(FunctionConfiguration::of(&target, None, published.as_ref().unwrap_or(&latest)))
     }
 }
 
@@ -246,19 +240,12 @@ impl New {
             state: State::Pending,
             update: Update::None,
         };
-        let mut function = FunctionRecord {
-            latest,
-            changes: 1,
-            published: None,
-            tags: self.tags.clone(),
-            policies: BTreeMap::new(),
-        };
+        let mut function =
+            FunctionRecord { latest, changes: 1, published: None, tags: self.tags.clone(), policies: BTreeMap::new() };
         use_code(tx, &self.target, 0, None, &self.code)?;
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
-        let publication = self
-            .publish
-            .then(|| publish(tx, &self.target, &mut function, None, &self.stamp))
-            .transpose()?;
+        let publication =
+            self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;
         tx.put(FUNCTIONS, &key, &function)?;
         Ok((function.latest, publication))
     }

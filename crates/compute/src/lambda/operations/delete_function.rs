@@ -29,9 +29,7 @@ pub struct DeleteFunctionResponse {
 }
 
 impl Operation<Lambda> for DeleteFunction {
-    const META: Meta = Meta::write("DeleteFunction")
-        .http("DELETE", "/2015-03-31/functions/{FunctionName}")
-        .status(204);
+    const META: Meta = Meta::write("DeleteFunction").http("DELETE", "/2015-03-31/functions/{FunctionName}").status(204);
     type Output = DeleteFunctionResponse;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -44,9 +42,7 @@ impl Operation<Lambda> for DeleteFunction {
             None => None,
             Some(Qualifier::Version(number)) => Some(*number),
             Some(Qualifier::Latest) => {
-                return Err(invalid(
-                    "$LATEST version cannot be deleted without deleting the function.",
-                ));
+                return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
             }
             Some(Qualifier::Alias(_)) => return Err(invalid("Deletion of aliases is not currently supported.")),
         };

@@ -63,9 +63,7 @@ impl Operation<Lambda> for GetAccountSettings {
         let functions = snapshot.scan(FUNCTIONS, scan()).await.map_err(Failure::from)?;
         let versions = snapshot.scan(VERSIONS, scan()).await.map_err(Failure::from)?;
         let latest = functions.iter().map(|(_, function)| function.latest.code.bytes());
-        let bytes: u64 = latest
-            .chain(versions.iter().map(|(_, version)| version.code.bytes()))
-            .sum();
+        let bytes: u64 = latest.chain(versions.iter().map(|(_, version)| version.code.bytes())).sum();
         Ok(GetAccountSettingsResponse {
             account_limit: Some(AccountLimit {
                 total_code_size: Some(TOTAL_CODE_BYTES_MAX),

@@ -60,10 +60,7 @@ impl Operation<Lambda> for GetFunction {
         };
         Ok(GetFunctionResponse {
             configuration: Some(FunctionConfiguration::of(&target, target.qualifier.as_ref(), &version)),
-            code: Some(FunctionCodeLocation {
-                repository_type: Some("S3".to_owned()),
-                location: Some(location),
-            }),
+            code: Some(FunctionCodeLocation { repository_type: Some("S3".to_owned()), location: Some(location) }),
             tags: Some(function.tags).filter(|tags| !tags.is_empty()),
         })
     }

@@ -43,9 +43,6 @@ impl Operation<Lambda> for GetPolicy {
         let qualifier = target.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
         let policy = function.policies.get(&qualifier);
         let policy = policy.ok_or_else(|| not_found("The resource you requested does not exist."))?;
-        Ok(GetPolicyResponse {
-            policy: Some(policy.document()),
-            revision_id: Some(version.revision_id),
-        })
+        Ok(GetPolicyResponse { policy: Some(policy.document()), revision_id: Some(version.revision_id) })
     }
 }

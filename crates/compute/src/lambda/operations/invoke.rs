@@ -96,9 +96,8 @@ pub struct InvocationResponse {
 }
 
 impl Operation<Lambda> for Invoke {
-    const META: Meta = Meta::write("Invoke")
-        .http("POST", "/2015-03-31/functions/{FunctionName}/invocations")
-        .action("InvokeFunction");
+    const META: Meta =
+        Meta::write("Invoke").http("POST", "/2015-03-31/functions/{FunctionName}/invocations").action("InvokeFunction");
     type Output = InvocationResponse;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {

@@ -60,10 +60,7 @@ impl Operation<Lambda> for ListFunctions {
             Some(FunctionVersion::All) => all(&snapshot, cx, marker, size + 1).await?,
         };
         let (functions, next_marker) = cut(items, size);
-        Ok(ListFunctionsResponse {
-            next_marker,
-            functions: Some(functions),
-        })
+        Ok(ListFunctionsResponse { next_marker, functions: Some(functions) })
     }
 }
 
@@ -92,10 +89,7 @@ async fn all(snapshot: &Snapshot, cx: &Cx, marker: Option<Key>, count: usize) ->
     let mut items = Vec::new();
     for (key, function) in snapshot.scan(FUNCTIONS, scan).await? {
         let Some(target) = target_of(&key) else { continue };
-        let seen = after
-            .as_ref()
-            .filter(|(_, _, name, _)| *name == target.name)
-            .map(|(_, _, _, number)| *number);
+        let seen = after.as_ref().filter(|(_, _, name, _)| *name == target.name).map(|(_, _, _, number)| *number);
         if seen.is_none() {
             items.push(item(&target, &function.latest));
         }
@@ -118,8 +112,5 @@ fn item(target: &Target, version: &VersionRecord) -> (Key, FunctionConfiguration
         0 => Qualifier::Latest,
         number => Qualifier::Version(number),
     };
-    (
-        target.version_key(version.number),
-        FunctionConfiguration::listed(target, Some(&qualifier), version),
-    )
+    (target.version_key(version.number), FunctionConfiguration::listed(target, Some(&qualifier), version))
 }

@@ -37,8 +37,6 @@ impl Operation<Lambda> for ListTags {
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<ListTagsResponse, Error> {
         let target = tagged_function(cx, &self.resource)?;
-        Ok(ListTagsResponse {
-            tags: Some(lambda.function(&target).await?.tags),
-        })
+        Ok(ListTagsResponse { tags: Some(lambda.function(&target).await?.tags) })
     }
 }

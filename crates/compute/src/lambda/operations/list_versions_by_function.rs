@@ -65,9 +65,6 @@ impl Operation<Lambda> for ListVersionsByFunction {
             let qualifier = Qualifier::parse(&version.version());
             FunctionConfiguration::listed(&target, Some(&qualifier), version)
         });
-        Ok(ListVersionsByFunctionResponse {
-            next_marker,
-            versions: Some(shown.collect()),
-        })
+        Ok(ListVersionsByFunctionResponse { next_marker, versions: Some(shown.collect()) })
     }
 }

@@ -31,9 +31,8 @@ pub struct PublishVersion {
 }
 
 impl Operation<Lambda> for PublishVersion {
-    const META: Meta = Meta::write("PublishVersion")
-        .http("POST", "/2015-03-31/functions/{FunctionName}/versions")
-        .status(201);
+    const META: Meta =
+        Meta::write("PublishVersion").http("POST", "/2015-03-31/functions/{FunctionName}/versions").status(201);
     type Output = FunctionConfiguration;
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -52,11 +51,7 @@ impl Operation<Lambda> for PublishVersion {
         if version.is_settling() {
             lambda.settle_later(&target, version.number);
         }
-        Ok(FunctionConfiguration::of(
-            &target,
-            Some(&Qualifier::Version(version.number)),
-            &version,
-        ))
+        Ok(FunctionConfiguration::of(&target, Some(&Qualifier::Version(version.number)), &version))
     }
 }
 

@@ -42,22 +42,16 @@ impl Operation<Lambda> for RemovePermission {
         let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
         let (function, revision_id) = (target.clone(), base::id::uuid());
         let removed = lambda.store.transact(move |tx| {
-            change_policy(
-                tx,
-                &function,
-                self.revision_id.as_deref(),
-                &revision_id,
-                |record, qualifier| {
-                    let Some(policy) = record.policies.get_mut(&qualifier) else {
-                        return Err(not_found("No policy is associated with the given resource.").into());
-                    };
-                    policy.remove(&self.statement_id)?;
-                    if policy.is_empty() {
-                        record.policies.remove(&qualifier);
-                    }
-                    Ok(())
-                },
-            )
+            change_policy(tx, &function, self.revision_id.as_deref(), &revision_id, |record, qualifier| {
+                let Some(policy) = record.policies.get_mut(&qualifier) else {
+                    return Err(not_found("No policy is associated with the given resource.").into());
+                };
+                policy.remove(&self.statement_id)?;
+                if policy.is_empty() {
+                    record.policies.remove(&qualifier);
+                }
+                Ok(())
+            })
         });
         let removed = removed.await;
         lambda.forget(&target);

@@ -29,9 +29,7 @@ pub struct TagResource {
 }
 
 impl Operation<Lambda> for TagResource {
-    const META: Meta = Meta::write("TagResource")
-        .http("POST", "/2017-03-31/tags/{Resource}")
-        .status(204);
+    const META: Meta = Meta::write("TagResource").http("POST", "/2017-03-31/tags/{Resource}").status(204);
     type Output = ();
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -71,9 +69,7 @@ pub(crate) fn tagged_function(cx: &Cx, resource: &TaggableResource) -> Result<Ta
     }
     let target = Target::own(cx, resource, None)?;
     if target.qualifier.is_some() {
-        return Err(invalid(
-            "Tags on function aliases and versions are not supported. Please specify a function ARN.",
-        ));
+        return Err(invalid("Tags on function aliases and versions are not supported. Please specify a function ARN."));
     }
     Ok(target)
 }
@@ -95,9 +91,7 @@ pub(crate) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
         )));
     }
     if let Some(key) = tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        return Err(invalid(format!(
-            "System tags cannot be added or changed by a caller: {key}"
-        )));
+        return Err(invalid(format!("System tags cannot be added or changed by a caller: {key}")));
     }
     Ok(())
 }

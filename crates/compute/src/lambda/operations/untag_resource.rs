@@ -22,9 +22,7 @@ pub struct UntagResource {
 }
 
 impl Operation<Lambda> for UntagResource {
-    const META: Meta = Meta::write("UntagResource")
-        .http("DELETE", "/2017-03-31/tags/{Resource}")
-        .status(204);
+    const META: Meta = Meta::write("UntagResource").http("DELETE", "/2017-03-31/tags/{Resource}").status(204);
     type Output = ();
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
@@ -33,9 +31,6 @@ impl Operation<Lambda> for UntagResource {
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<(), Error> {
         let target = tagged_function(cx, &self.resource)?;
-        change_tags(lambda, &target, move |tags| {
-            tags.retain(|key, _| !self.tag_keys.contains(key))
-        })
-        .await
+        change_tags(lambda, &target, move |tags| tags.retain(|key, _| !self.tag_keys.contains(key))).await
     }
 }

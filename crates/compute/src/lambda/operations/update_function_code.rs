@@ -93,11 +93,7 @@ impl Operation<Lambda> for UpdateFunctionCode {
             return Ok(FunctionConfiguration::of(&target, None, &latest));
         };
         lambda.settle_later(&target, version.number);
-        Ok(FunctionConfiguration::of(
-            &target,
-            Some(&Qualifier::Version(version.number)),
-            &version,
-        ))
+        Ok(FunctionConfiguration::of(&target, Some(&Qualifier::Version(version.number)), &version))
     }
 }
 
@@ -136,10 +132,8 @@ impl CodeUpdate {
         }
         function.latest = new;
         begin_update(tx, &self.target, &mut function, &self.stamp)?;
-        let published = self
-            .publish
-            .then(|| publish(tx, &self.target, &mut function, None, &self.stamp))
-            .transpose()?;
+        let published =
+            self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;
         tx.put(FUNCTIONS, &self.target.key(), &function)?;
         Ok((function.latest, published))
     }

@@ -86,9 +86,8 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
         self.refuse_not_built()?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let (change, revision_id) = (self.change(), self.revision_id);
-        let updated = lambda
-            .store
-            .transact(move |tx| update(tx, &function, change.clone(), revision_id.as_deref(), &stamp));
+        let updated =
+            lambda.store.transact(move |tx| update(tx, &function, change.clone(), revision_id.as_deref(), &stamp));
         let updated = updated.await;
         lambda.forget(&target);
         let latest = updated?;

@@ -91,7 +91,8 @@ impl Operation<Logs> for PutLogEvents {
                 return Ok(Err(groups::no_stream()));
             };
             let (taken, rejected) = sort_out(&self.log_events, &group, now_ms);
-            let token = sequence_token(&Stream { next_number: stream.next_number + taken.len() as u64, ..stream.clone() });
+            let token =
+                sequence_token(&Stream { next_number: stream.next_number + taken.len() as u64, ..stream.clone() });
             let events = taken.iter().map(|e| (e.timestamp, e.message.clone()));
             put_events(tx, &group, &name, stream, events, now_ms)?;
             Ok(Ok(PutLogEventsResponse { next_sequence_token: Some(token), rejected_log_events_info: rejected }))
@@ -223,8 +224,7 @@ impl Operation<Logs> for GetLogEvents {
         let snapshot = logs.store.snapshot().map_err(store_failed)?;
         let stream = self.log_stream_name.0.as_str();
         let portion = Portion { events_max: limit, bytes_max: ANSWER_BYTES_MAX };
-        let found =
-            read::stream(&snapshot, &group.id, stream, span, portion, reverse).await.map_err(store_failed)?;
+        let found = read::stream(&snapshot, &group.id, stream, span, portion, reverse).await.map_err(store_failed)?;
         Ok(page(found, from, span))
     }
 }

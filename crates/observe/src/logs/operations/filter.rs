@@ -191,7 +191,8 @@ fn show(found: Found) -> FilteredLogEvent {
 /// Twenty digits of time, sixteen of the stream's name, twenty of the number within the stream.
 fn event_id(found: &Found) -> String {
     // FNV-1a: only to tell streams apart.
-    let hash = found.stream.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        found.stream.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     format!("{:020}{:016}{:020}", found.at.time_ms.max(0), hash % 10_000_000_000_000_000, found.at.number)
 }
 

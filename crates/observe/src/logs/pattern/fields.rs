@@ -106,7 +106,11 @@ impl Fields {
         let tail = values.len() - self.after.len();
         let mut found = BTreeMap::new();
         for (at, value) in values.iter().enumerate() {
-            let field = if at < self.before.len() { self.before.get(at) } else { at.checked_sub(tail).and_then(|i| self.after.get(i)) };
+            let field = if at < self.before.len() {
+                self.before.get(at)
+            } else {
+                at.checked_sub(tail).and_then(|i| self.after.get(i))
+            };
             if field.is_some_and(|f| !f.passes(value)) {
                 return None;
             }

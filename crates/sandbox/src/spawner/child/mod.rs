@@ -36,10 +36,7 @@ trait At<T> {
 
 impl<T> At<T> for Result<T, i32> {
     fn at(self, step: Step) -> Result<T, Failure> {
-        self.map_err(|errno| Failure {
-            step: step as u32,
-            errno,
-        })
+        self.map_err(|errno| Failure { step: step as u32, errno })
     }
 }
 
@@ -54,22 +51,10 @@ pub fn confine(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     }
     enter_mounts(fixed, orders)?;
     if descriptors.network >= 0 {
-        plain(
-            number::SETNS,
-            [descriptors.network as usize, sys::clone::NEWNET as usize, 0],
-        )
-        .at(Step::EnterNetwork)?;
+        plain(number::SETNS, [descriptors.network as usize, sys::clone::NEWNET as usize, 0]).at(Step::EnterNetwork)?;
     }
-    let hostname_length = orders
-        .hostname
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(orders.hostname.len());
-    plain(
-        number::SETHOSTNAME,
-        [orders.hostname.as_ptr() as usize, hostname_length, 0],
-    )
-    .at(Step::SetHostname)?;
+    let hostname_length = orders.hostname.iter().position(|byte| *byte == 0).unwrap_or(orders.hostname.len());
+    plain(number::SETHOSTNAME, [orders.hostname.as_ptr() as usize, hostname_length, 0]).at(Step::SetHostname)?;
     place_descriptors(orders).at(Step::Descriptors)?;
     limit_resources(orders).at(Step::ResourceLimits)?;
     give_up_privileges(fixed, orders)?;
@@ -87,11 +72,7 @@ pub fn close_report() {
 /// Writes what failed to the report of a zygote's child. `placed`: the descriptors may have been moved already.
 pub fn report(orders: &Orders, failure: Failure) {
     let after_placing = failure.step > Step::Descriptors as u32;
-    let descriptor = if after_placing {
-        REPORT
-    } else {
-        orders.descriptors.report
-    };
+    let descriptor = if after_placing { REPORT } else { orders.descriptors.report };
     // SAFETY: a Failure is eight plain bytes.
     let bytes = unsafe { core::slice::from_raw_parts((&raw const failure).cast::<u8>(), size_of::<Failure>()) };
     let _ = write(descriptor, bytes);
@@ -100,46 +81,23 @@ pub fn report(orders: &Orders, failure: Failure) {
 fn enter_mounts(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     let descriptors = &orders.descriptors;
     if descriptors.template >= 0 {
-        plain(
-            number::SETNS,
-            [descriptors.template as usize, sys::clone::NEWNS as usize, 0],
-        )
-        .at(Step::EnterTemplate)?;
+        plain(number::SETNS, [descriptors.template as usize, sys::clone::NEWNS as usize, 0]).at(Step::EnterTemplate)?;
     }
     // The cgroup namespace too: its root must be the cgroup just joined.
     let flags = sys::clone::NEWNS | sys::clone::NEWCGROUP;
     plain(number::UNSHARE, [flags as usize, 0, 0]).at(Step::UnshareMounts)?;
-    mount(
-        c"proc",
-        c"/proc",
-        c"proc",
-        MS_NOSUID | MS_NODEV | MS_NOEXEC,
-        c"hidepid=2".as_ptr().cast(),
-    )
-    .at(Step::MountProc)?;
+    mount(c"proc", c"/proc", c"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, c"hidepid=2".as_ptr().cast())
+        .at(Step::MountProc)?;
     for mask in &fixed.masks[..fixed.masks_length as usize] {
         let cover = if mask.directory { EMPTY_DIRECTORY } else { c"/dev/null" };
         // SAFETY: `path` is NUL-terminated, `cover` is a literal.
-        unsafe {
-            call(
-                number::MOUNT,
-                [cover.as_ptr() as usize, mask.path.as_ptr() as usize, 0, MS_BIND, 0, 0],
-            )
-        }
-        .at(Step::MaskProc)?;
+        unsafe { call(number::MOUNT, [cover.as_ptr() as usize, mask.path.as_ptr() as usize, 0, MS_BIND, 0, 0]) }
+            .at(Step::MaskProc)?;
     }
-    mount(
-        c"tmp",
-        c"/tmp",
-        c"tmpfs",
-        MS_NOSUID | MS_NODEV,
-        orders.tmp_options.as_ptr(),
-    )
-    .at(Step::MountTmp)?;
-    for (tree, path, step) in [
-        (descriptors.task, c"/var/task", Step::MountTask),
-        (descriptors.opt, c"/opt", Step::MountOpt),
-    ] {
+    mount(c"tmp", c"/tmp", c"tmpfs", MS_NOSUID | MS_NODEV, orders.tmp_options.as_ptr()).at(Step::MountTmp)?;
+    for (tree, path, step) in
+        [(descriptors.task, c"/var/task", Step::MountTask), (descriptors.opt, c"/opt", Step::MountOpt)]
+    {
         if tree >= 0 {
             move_mount(tree, path).at(step)?;
         }
@@ -154,14 +112,7 @@ pub fn move_mount(tree: i32, path: &core::ffi::CStr) -> Answer {
     unsafe {
         call(
             newer::MOVE_MOUNT,
-            [
-                tree as usize,
-                empty.as_ptr() as usize,
-                AT_FDCWD,
-                path.as_ptr() as usize,
-                MOVE_MOUNT_F_EMPTY_PATH,
-                0,
-            ],
+            [tree as usize, empty.as_ptr() as usize, AT_FDCWD, path.as_ptr() as usize, MOVE_MOUNT_F_EMPTY_PATH, 0],
         )
     }
 }
@@ -218,13 +169,8 @@ fn give_up_privileges(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     let header = [CAPABILITY_VERSION_3, 0];
     let none = [0u32; 6];
     // SAFETY: a header of two words and two triples of sets, as version 3 asks.
-    unsafe {
-        call(
-            number::CAPSET,
-            [header.as_ptr() as usize, none.as_ptr() as usize, 0, 0, 0, 0],
-        )
-    }
-    .at(Step::DropCapabilities)?;
+    unsafe { call(number::CAPSET, [header.as_ptr() as usize, none.as_ptr() as usize, 0, 0, 0, 0]) }
+        .at(Step::DropCapabilities)?;
     // After the switch of users, which clears it.
     plain(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0]).at(Step::DeathSignal)?;
     plain(number::PRCTL, [PR_SET_NO_NEW_PRIVS, 1, 0]).at(Step::NoNewPrivileges)?;
@@ -244,18 +190,9 @@ fn install_filter(fixed: &Fixed) -> Result<(), i32> {
         instructions: *const orders::Instruction,
     }
     const SECCOMP_SET_MODE_FILTER: usize = 1;
-    let program = Program {
-        length: fixed.filter_length as u16,
-        instructions: fixed.filter.as_ptr(),
-    };
+    let program = Program { length: fixed.filter_length as u16, instructions: fixed.filter.as_ptr() };
     // SAFETY: a struct sock_fprog over the filter's own instructions.
-    unsafe {
-        call(
-            number::SECCOMP,
-            [SECCOMP_SET_MODE_FILTER, 0, &raw const program as usize, 0, 0, 0],
-        )
-    }
-    .map(|_| ())
+    unsafe { call(number::SECCOMP, [SECCOMP_SET_MODE_FILTER, 0, &raw const program as usize, 0, 0, 0]) }.map(|_| ())
 }
 
 /// File system rights of Landlock, by bit.
@@ -284,20 +221,12 @@ fn landlock(version: u32) -> Result<(), i32> {
         _ => 24,
     };
     // SAFETY: `size` bytes of `attributes` are there.
-    let ruleset = unsafe {
-        call(
-            newer::LANDLOCK_CREATE_RULESET,
-            [attributes.as_ptr() as usize, size, 0, 0, 0, 0],
-        )?
-    };
+    let ruleset = unsafe { call(newer::LANDLOCK_CREATE_RULESET, [attributes.as_ptr() as usize, size, 0, 0, 0, 0])? };
     // `/tmp` has a rule of its own because it is a mount of its own: a rule on the mount point below it is not seen.
     for (path, rights) in [
         (c"/", right::READ | right::EXECUTE),
         (c"/tmp", !right::MAKE_DEVICES),
-        (
-            c"/dev",
-            right::READ | right::WRITE_FILE | right::TRUNCATE | right::IOCTL_DEVICE,
-        ),
+        (c"/dev", right::READ | right::WRITE_FILE | right::TRUNCATE | right::IOCTL_DEVICE),
         (c"/proc", right::READ | right::WRITE_FILE | right::TRUNCATE),
     ] {
         allow_beneath(ruleset, path, rights & handled)?;
@@ -314,22 +243,11 @@ fn allow_beneath(ruleset: usize, path: &core::ffi::CStr, rights: u64) -> Result<
     }
     const LANDLOCK_RULE_PATH_BENEATH: usize = 1;
     // SAFETY: a NUL-terminated path.
-    let parent = unsafe {
-        call(
-            number::OPENAT,
-            [AT_FDCWD, path.as_ptr() as usize, O_PATH_CLOEXEC, 0, 0, 0],
-        )?
-    };
-    let rule = PathBeneath {
-        rights,
-        parent: parent as i32,
-    };
+    let parent = unsafe { call(number::OPENAT, [AT_FDCWD, path.as_ptr() as usize, O_PATH_CLOEXEC, 0, 0, 0])? };
+    let rule = PathBeneath { rights, parent: parent as i32 };
     // SAFETY: a struct landlock_path_beneath_attr.
     unsafe {
-        call(
-            newer::LANDLOCK_ADD_RULE,
-            [ruleset, LANDLOCK_RULE_PATH_BENEATH, &raw const rule as usize, 0, 0, 0],
-        )?
+        call(newer::LANDLOCK_ADD_RULE, [ruleset, LANDLOCK_RULE_PATH_BENEATH, &raw const rule as usize, 0, 0, 0])?
     };
     plain(number::CLOSE, [parent, 0, 0]).map(|_| ())
 }
@@ -341,10 +259,7 @@ fn allow_beneath(ruleset: usize, path: &core::ffi::CStr, rights: u64) -> Result<
 pub unsafe fn execute(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> Failure {
     // SAFETY: the caller vouches for the three.
     let answer = unsafe { call(number::EXECVE, [path as usize, argv as usize, envp as usize, 0, 0, 0]) };
-    Failure {
-        step: Step::Execute as u32,
-        errno: answer.err().unwrap_or(0),
-    }
+    Failure { step: Step::Execute as u32, errno: answer.err().unwrap_or(0) }
 }
 
 /// A call whose arguments are numbers, or pointers the caller has checked.
@@ -358,10 +273,7 @@ fn path_call(number: usize, path: &core::ffi::CStr) -> Answer {
 }
 
 fn write(descriptor: i32, bytes: &[u8]) -> Answer {
-    plain(
-        number::WRITE,
-        [descriptor as usize, bytes.as_ptr() as usize, bytes.len()],
-    )
+    plain(number::WRITE, [descriptor as usize, bytes.as_ptr() as usize, bytes.len()])
 }
 
 fn mount(
@@ -375,14 +287,7 @@ fn mount(
     unsafe {
         call(
             number::MOUNT,
-            [
-                source.as_ptr() as usize,
-                target.as_ptr() as usize,
-                kind.as_ptr() as usize,
-                flags,
-                options as usize,
-                0,
-            ],
+            [source.as_ptr() as usize, target.as_ptr() as usize, kind.as_ptr() as usize, flags, options as usize, 0],
         )
     }
 }

@@ -99,11 +99,7 @@ pub unsafe fn call(number: usize, args: [usize; 6]) -> Answer {
         asm!("ecall", in("a7") number, inlateout("a0") args[0] => answer, in("a1") args[1], in("a2") args[2],
              in("a3") args[3], in("a4") args[4], in("a5") args[5], options(nostack));
     }
-    if answer < 0 {
-        Err(-answer as i32)
-    } else {
-        Ok(answer as usize)
-    }
+    if answer < 0 { Err(-answer as i32) } else { Ok(answer as usize) }
 }
 
 /// Arguments of `clone3`, as the kernel lays them out.
@@ -185,11 +181,7 @@ pub unsafe fn spawn(mut args: CloneArgs, entry: unsafe extern "C" fn(*mut u8) ->
             Err(errno) => answer = -(errno as isize),
         }
     }
-    if answer < 0 {
-        Err(-answer as i32)
-    } else {
-        Ok(answer as usize)
-    }
+    if answer < 0 { Err(-answer as i32) } else { Ok(answer as usize) }
 }
 
 /// Ends the process.

@@ -19,22 +19,12 @@ use crate::protocol::text;
 pub(in crate::protocol) fn read(schema: &'static Schema, json: &[u8], members: Members) -> Result<Value, Error> {
     let refusal = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let seed = Seed {
-        schema,
-        members,
-        format: TimestampFormat::EpochSeconds,
-        refusal: &refusal,
-    };
-    match seed
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-    {
+    let seed = Seed { schema, members, format: TimestampFormat::EpochSeconds, refusal: &refusal };
+    match seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)) {
         Ok(Value::Null) if matches!(schema.kind, Kind::Struct(_)) => Ok(Value::empty(schema)),
         Ok(Value::Null) => Err(Error::serialization("Expected a value, found null")),
         Ok(value) => Ok(value),
-        Err(error) => Err(Error::serialization(
-            refusal.take().unwrap_or_else(|| error.to_string()),
-        )),
+        Err(error) => Err(Error::serialization(refusal.take().unwrap_or_else(|| error.to_string()))),
     }
 }
 
@@ -49,11 +39,7 @@ struct Seed<'a> {
 
 impl Seed<'_> {
     fn inside(self, schema: &'static Schema) -> Self {
-        Seed {
-            schema,
-            members: Members::All,
-            ..self
-        }
+        Seed { schema, members: Members::All, ..self }
     }
 
     fn refuse<T, E: de::Error>(self, words: impl Into<String>) -> Result<T, E> {
@@ -116,10 +102,7 @@ impl Seed<'_> {
         }
         match set {
             Some((at, value)) => Ok(Value::Union(at, Box::new(value))),
-            None => self.refuse(format!(
-                "Exactly one member of the union {} must be set",
-                self.schema.name
-            )),
+            None => self.refuse(format!("Exactly one member of the union {} must be set", self.schema.name)),
         }
     }
 
@@ -133,12 +116,7 @@ impl Seed<'_> {
 
     fn member(self, member: &'static Member) -> Self {
         let format = member.timestamp.unwrap_or(TimestampFormat::EpochSeconds);
-        Seed {
-            schema: member.target(),
-            members: Members::All,
-            format,
-            refusal: self.refusal,
-        }
+        Seed { schema: member.target(), members: Members::All, format, refusal: self.refusal }
     }
 }
 
@@ -150,11 +128,7 @@ fn present(value: Value) -> Option<Value> {
 }
 
 fn last_of_each(mut entries: Vec<(String, Value)>) -> Vec<(String, Value)> {
-    let distinct = entries
-        .iter()
-        .map(|(key, _)| key.as_str())
-        .collect::<HashSet<_>>()
-        .len();
+    let distinct = entries.iter().map(|(key, _)| key.as_str()).collect::<HashSet<_>>().len();
     if distinct == entries.len() {
         return entries;
     }

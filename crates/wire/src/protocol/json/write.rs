@@ -31,9 +31,7 @@ fn any(out: &mut Vec<u8>, schema: &Schema, value: &Value, members: Members, form
         }
         (Kind::Map(item), Value::Map(entries)) => {
             let entries = entries.iter().map(|(key, value)| (key.as_str(), item, value));
-            object(out, entries, |out, item, value| {
-                any(out, item(), value, Members::All, format)
-            });
+            object(out, entries, |out, item, value| any(out, item(), value, Members::All, format));
         }
         (Kind::List(item), Value::List(items)) => {
             out.push(b'[');
