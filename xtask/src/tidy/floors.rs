@@ -33,7 +33,6 @@ const FLOORS: &[(&str, Floor)] = &[
     ("node", Floor::Top),
     ("console", Floor::Top),
     ("updraft", Floor::Top),
-    ("testkit", Floor::Aside),
     ("xtask", Floor::Aside),
     ("bench", Floor::Aside),
 ];
