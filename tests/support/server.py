@@ -98,7 +98,13 @@ class Server:
         ]
 
     def start(self):
-        env = environment(UPDRAFT_ASYNC_RETRY_DELAY_SECS="1", UPDRAFT_INIT_DIRS=str(self.data_dir / "init"), **self.env)
+        settings = {
+            "UPDRAFT_ASYNC_RETRY_DELAY_SECS": "1",
+            "UPDRAFT_INIT_DIRS": str(self.data_dir / "init"),
+            # NAT is tested between hosts in namespaces of the tests' own; here the machine's network is left alone.
+            "UPDRAFT_EGRESS": "none",
+        }
+        env = environment(**settings | self.env)
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             self.command(), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True
