@@ -61,6 +61,10 @@ impl Connection {
         Ok(Connection { stream, buffer: vec![0; 64 * 1024] })
     }
 
+    pub(crate) fn close(&self) {
+        _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         self.stream.write_all(request)?;
         let mut filled = 0;

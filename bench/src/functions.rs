@@ -16,7 +16,7 @@ const JAVA: &str = "import java.util.Map;\n\
     public class Bench { public Map<String, Object> handle(Map<String, Object> event) { return event; } }\n";
 /// Amazon's own client of the Runtime API for Python.
 const OFFICIAL: &str =
-    "#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec PYTHON -m awslambdaric app.handler\n";
+    "#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec {python} -m awslambdaric app.handler\n";
 
 /// A function to be created.
 pub(crate) struct Function {
@@ -134,7 +134,7 @@ fn official(packages: &Path, python: &Path) -> Option<Vec<u8>> {
             Command::new(python).args(pip).arg(packages).arg("awslambdaric==4.2.2").stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success()).then_some(())?;
     }
-    let bootstrap = OFFICIAL.replace("PYTHON", &python.display().to_string());
+    let bootstrap = OFFICIAL.replace("{python}", &python.display().to_string());
     let mut files =
         vec![("bootstrap".to_owned(), bootstrap.into_bytes()), ("app.py".to_owned(), PYTHON.as_bytes().to_vec())];
     add_tree(packages, "packages", &mut files).ok()?;

@@ -25,16 +25,15 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
             "java" => ("Java", 8, Some(17.5)),
             _ => continue,
         };
-        // One first: what all share is not to be counted.
+        // One first, and then what all of them together have more: what they share is not to be counted.
         invoke_new(&mut server, &format!("{name}-first"), function)?;
         std::thread::sleep(SETTLE);
-        let (available, processes) = (available_mb(), descendants(server.id()));
+        let (available, held) = (available_mb(), proportional_mb_below(server.id()));
         for number in 0..count {
             invoke_new(&mut server, &format!("{name}-{number}"), function)?;
         }
         std::thread::sleep(SETTLE);
-        let new = descendants(server.id()).into_iter().filter(|id| !processes.contains(id));
-        let share = new.map(proportional_mb).sum::<f64>() / f64::from(count);
+        let share = (proportional_mb_below(server.id()) - held) / f64::from(count);
         let host = (available - available_mb()) / f64::from(count);
         let row = Row::new(format!("memory of an idle sandbox, {what} (PSS)"), Figure::Megabytes(share));
         table.add(goal.map(|mb| Goal::AtMost(Figure::Megabytes(mb))).into_iter().fold(row, Row::goal));
@@ -48,8 +47,13 @@ fn invoke_new(server: &mut Server, name: &str, function: &crate::functions::Func
     Connection::open(server.address)?.send(&server.invocation(name)?)?.good().map(drop)
 }
 
+/// Resident memory of all processes below this one, shared pages counted once, in MiB.
+pub(crate) fn proportional_mb_below(process: u32) -> f64 {
+    descendants(process).into_iter().map(proportional_mb).sum()
+}
+
 /// All processes below this one.
-pub(crate) fn descendants(of: u32) -> Vec<u32> {
+fn descendants(of: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
     let other_tasks = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
     let others = other_tasks.filter(|task| task.file_name().to_string_lossy() != of.to_string());
@@ -70,7 +74,7 @@ pub(crate) fn resident_mb(process: u32) -> f64 {
 }
 
 /// Resident memory with shared pages divided among those who share them, in MiB.
-pub(crate) fn proportional_mb(process: u32) -> f64 {
+fn proportional_mb(process: u32) -> f64 {
     kilobytes(&format!("/proc/{process}/smaps_rollup"), "Pss:") / 1024.0
 }
 

@@ -160,6 +160,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.control.close();
         let stopped = Command::new("kill").arg(self.process.id().to_string()).status();
         if !stopped.is_ok_and(|status| status.success()) {
             _ = self.process.kill();

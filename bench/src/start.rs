@@ -21,7 +21,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
         ready.add(server.ready_in);
         std::thread::sleep(SETTLE);
         own.push(memory::resident_mb(server.id()));
-        spawner.push(memory::descendants(server.id()).into_iter().map(memory::proportional_mb).sum::<f64>());
+        spawner.push(memory::proportional_mb_below(server.id()));
     }
     own.sort_by(f64::total_cmp);
     spawner.sort_by(f64::total_cmp);
