@@ -72,7 +72,7 @@ impl Firewall {
 add table inet {table}
 delete table inet {table}
 table inet {table} {{
-    set refused {{ type ipv4_addr; flags interval; elements = {{ {refused}, {block} }} }}
+    set refused {{ type ipv4_addr; flags interval; auto-merge; elements = {{ {refused}, {block} }} }}
     chain arrive {{
         type filter hook prerouting priority -300; policy accept;
         iifname {ours} jump outbound

@@ -95,12 +95,11 @@ impl World {
     }
 
     fn pool(&self, egress: Egress) -> NetPool {
-        let config = Config {
-            egress,
-            endpoint_port: 4566,
-            instance: format!("test-{}", std::process::id()),
-            links: LinkRange::default(),
-        };
+        self.pool_with(egress, LinkRange::default())
+    }
+
+    fn pool_with(&self, egress: Egress, links: LinkRange) -> NetPool {
+        let config = Config { egress, endpoint_port: 4566, instance: format!("test-{}", std::process::id()), links };
         within(self.host.0.as_fd(), || NetPool::new(&config))
     }
 
@@ -197,6 +196,18 @@ fn without_egress_nothing_is_in_reach() {
     assert_eq!(ask(&world.internet.0, (HOST, PORT)).unwrap(), INTERNET.to_string());
     assert_eq!(ask(&world.host.0, (INTERNET, PORT)).unwrap(), HOST.to_string());
     assert_eq!(ask(&other.netns, (Ipv4Addr::LOCALHOST, PORT)).unwrap(), "127.0.0.1");
+}
+
+#[test]
+fn links_may_lie_around_a_refused_address() {
+    if !privilege::root_for("links_may_lie_around_a_refused_address") {
+        return;
+    }
+    let world = World::new();
+    // One of the metadata addresses lies in the range of the links: every block of that range holds it.
+    let pool = world.pool_with(Egress::Nat, "100.100.100.0/24".parse().unwrap());
+    assert!(pool.has_outside(), "{:?}", pool.layers());
+    world.end(pool);
 }
 
 #[test]
