@@ -23,7 +23,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How long refilling waits at a time while launches are under way, and at most.
 const GIVE_WAY: Duration = Duration::from_millis(1);
-const GIVE_WAY_MAX: Duration = Duration::from_millis(50);
+const GIVE_WAY_MAX: Duration = Duration::from_millis(100);
+/// How long after a launch it still waits: the init and the first request come then, and want the processor.
+const AFTER_LAUNCH: Duration = Duration::from_millis(20);
 
 /// Share of the host's memory that parked sandboxes may take.
 const MEMORY_SHARE: u64 = 8;
@@ -35,6 +37,8 @@ pub(crate) struct Pools {
     memory_mb_max: u64,
     wake: Notify,
     launching: AtomicUsize,
+    /// When the last launch was over.
+    launched: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -57,6 +61,7 @@ impl Pools {
             memory_mb_max: memory_mb / MEMORY_SHARE,
             wake: Notify::new(),
             launching: AtomicUsize::new(0),
+            launched: Mutex::new(None),
         })
     }
 
@@ -117,7 +122,7 @@ impl Pools {
     /// While the answer is held, refilling gives way.
     pub(crate) fn launching(&self) -> Launching<'_> {
         self.launching.fetch_add(1, Ordering::Relaxed);
-        Launching(&self.launching)
+        Launching(self)
     }
 
     /// Gives up all parked sandboxes and keeps none from now on.
@@ -224,9 +229,14 @@ impl Pools {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        let launched = *self.launched.lock().unwrap_or_else(PoisonError::into_inner);
+        self.launching.load(Ordering::Relaxed) > 0 || launched.is_some_and(|at| at.elapsed() < AFTER_LAUNCH)
+    }
+
     async fn give_way(&self) {
         let mut left = GIVE_WAY_MAX;
-        while self.launching.load(Ordering::Relaxed) > 0 && left > Duration::ZERO {
+        while self.is_busy() && left > Duration::ZERO {
             tokio::time::sleep(GIVE_WAY).await;
             left -= GIVE_WAY;
         }
@@ -234,11 +244,12 @@ impl Pools {
 }
 
 /// See [`Pools::launching`].
-pub(crate) struct Launching<'a>(&'a AtomicUsize);
+pub(crate) struct Launching<'a>(&'a Pools);
 
 impl Drop for Launching<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.launching.fetch_sub(1, Ordering::Relaxed);
+        *self.0.launched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
