@@ -41,7 +41,7 @@ const UID_ROOTLESS: u32 = 993;
 /// How long the worker may take to end when the server has.
 const WORKER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a former spawner of this instance may take to end.
-const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_ATTEMPTS: u32 = 400;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Parts of `/proc` that tell about the host or reach into it.
 const MASKED: [(&str, bool); 16] = [
