@@ -74,6 +74,9 @@ pub trait LogSink: Send + Sync {
 
     /// As `append`, for the service's own lines: a few short ones for each request, never dropped.
     fn append_own(&self, to: &LogDestination, events: Vec<LogEvent>);
+
+    /// Waits until everything appended so far survives the end of the process.
+    fn flushed(&self) -> BoxFuture<'_, ()>;
 }
 
 /// A log stream.

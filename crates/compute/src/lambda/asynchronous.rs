@@ -152,6 +152,8 @@ impl Lambda {
             verdict = self.run_event(&header, payload.clone()) => verdict,
             () = renewal => return,
         };
+        // What is done with must not have left less in the log than it wrote, whatever happens to us next.
+        self.fleet.logs_flushed().await;
         match verdict {
             Verdict::Done => self.conclude_event(event, None).await,
             Verdict::Again(header, delay_ms) => {

@@ -146,6 +146,11 @@ impl Fleet {
         });
     }
 
+    /// Waits until what functions have logged so far survives the end of the process.
+    pub(crate) async fn logs_flushed(&self) {
+        self.ports.logs.flushed().await;
+    }
+
     /// Whether it is being stopped.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)

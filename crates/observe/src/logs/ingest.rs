@@ -137,6 +137,10 @@ impl LogSink for Ingest {
     fn append_own(&self, to: &LogDestination, events: Vec<LogEvent>) {
         self.push(to, events, false);
     }
+
+    fn flushed(&self) -> cloud::BoxFuture<'_, ()> {
+        Box::pin(self.flush())
+    }
 }
 
 /// The writer: one task, ends with the last handle.
