@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// A new execution environment for one function version: claims a parked one, forks the zygote, or starts from
-    /// nothing, in that order. Init runs in the first [`Sandbox::invoke`].
+    /// nothing, in that order. Init runs in the first [`Sandbox::invoke`], or before it in [`Sandbox::initialise`].
     pub async fn launch(&self, spec: Arc<Spec>, sink: Arc<dyn LogSink>) -> Result<Sandbox, LaunchError> {
         let launched = Instant::now();
         let number = self.inner.factory.numbers.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,6 @@
 //! One execution environment and the route of a request through it: thaw, init (twice, as AWS does), invoke, report.
+//!
+//! Init may also be run ahead of any request ([`Sandbox::initialise`]); requests then find it done.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +11,7 @@ use super::{
     cell::Exit,
     channel::{Event, FromRuntime},
     life::{Heard, Life, Say},
-    spec::{Failure, InitReport, InitStatus, LogSink, Outcome, Request, SandboxIdentity},
+    spec::{Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, Request, SandboxIdentity},
 };
 
 /// One execution environment of one function version. Dropping it destroys it, in the background.
@@ -95,10 +97,31 @@ impl Sandbox {
         self.life.as_ref().is_some_and(Life::is_alive)
     }
 
+    /// Runs the init phase ahead of any request, once, within [`Spec::init_timeout`](super::Spec::init_timeout); after it
+    /// the sandbox idles like one that has answered, and [`Sandbox::invoke`] reports no init. A failure ends it: AWS
+    /// tries again inside of an invocation only, and there is none. If the returned future is dropped the sandbox is killed.
+    ///
+    /// It is an error to ask for it when it was done before, or when the sandbox is gone.
+    pub async fn initialise(&mut self) -> Result<InitReport, InitFailure> {
+        if self.initialised {
+            return Err(InitFailure::internal("the sandbox is initialised"));
+        }
+        let Some(life) = self.life.take() else {
+            return Err(InitFailure::internal("the sandbox is gone"));
+        };
+        life.rest.wake().await;
+        let (mut life, report) = self.first_init(life).await.map_err(|(failure, _)| failure)?;
+        self.init_ended(&life);
+        life.drain_logs();
+        self.engine.freezer.idle(&life.rest);
+        self.life = Some(life);
+        Ok(report)
+    }
+
     /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
     ///
-    /// Init has [`Spec::init_timeout`]. If it fails or takes longer, it is tried once more in a fresh environment, as
-    /// AWS does, and that attempt counts in the invocation and its [`Spec::timeout`].
+    /// Init has [`Spec::init_timeout`](super::Spec::init_timeout). If it fails or takes longer, it is tried once more in a
+    /// fresh environment, as AWS does, and that attempt counts in the invocation and its [`Spec::timeout`](super::Spec::timeout).
     pub async fn invoke(&mut self, request: Request) -> Outcome {
         let mut reports = Reports::default();
         let Some(mut life) = self.life.take() else {
@@ -107,9 +130,13 @@ impl Sandbox {
         life.rest.wake().await;
         let mut retried = None;
         if !self.initialised {
-            life = match self.first_init(life, &mut reports).await {
-                Ok(life) => life,
-                Err(peak) => {
+            life = match self.first_init(life).await {
+                Ok((life, report)) => {
+                    reports.init = Some(report);
+                    life
+                }
+                Err((failed, peak)) => {
+                    reports.init = Some(failed.report);
                     let started = Instant::now();
                     retried = Some(started);
                     match self.second_init(&mut reports, peak).await {
@@ -118,8 +145,7 @@ impl Sandbox {
                     }
                 }
             };
-            self.initialised = true;
-            self.engine.factory.end_of_init(&life, &self.identity.spec);
+            self.init_ended(&life);
         }
         life.drain_logs();
         self.sink.invoke_begins();
@@ -141,23 +167,25 @@ impl Sandbox {
         }
     }
 
-    /// The init phase. On failure the life is over; answers its peak memory.
-    async fn first_init(&mut self, mut life: Life, reports: &mut Reports) -> Result<Life, u64> {
+    /// The init phase. On failure the life is over; answers its peak memory, too.
+    async fn first_init(&self, mut life: Life) -> Result<(Life, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
-        let settings = self.settings.clone();
-        let done = init(&mut life, settings.as_deref(), deadline).await;
+        let done = init(&mut life, self.settings.as_deref(), deadline).await;
         let duration = self.launched.elapsed();
         match done {
-            Ok(()) => {
-                reports.init = Some(InitReport { duration, status: InitStatus::Done });
-                Ok(life)
-            }
+            Ok(()) => Ok((life, InitReport { duration, status: InitStatus::Done })),
             Err(broken) => {
                 let (failure, peak) = life.end(broken.failure, broken.exit).await;
-                reports.init = Some(InitReport { duration, status: status_of(&failure) });
-                Err(peak)
+                let report = InitReport { duration, status: status_of(&failure) };
+                Err((InitFailure { report, failure }, peak))
             }
         }
+    }
+
+    /// It has no more init to do, and no more of the processor than its function's share.
+    fn init_ended(&mut self, life: &Life) {
+        self.initialised = true;
+        self.engine.factory.end_of_init(life, &self.identity.spec);
     }
 
     /// Init within the invocation, in a fresh environment.

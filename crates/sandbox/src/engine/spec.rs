@@ -13,6 +13,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 6_291_556;
 /// Time AWS gives the init phase before it starts over inside the invocation.
 pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time AWS gives an init that runs ahead of any request (provisioned concurrency, SnapStart): this, or the function's own
+/// timeout where that is longer.
+pub const INIT_AHEAD_TIMEOUT: Duration = Duration::from_secs(130);
+
 /// Instruction set a function was built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Architecture {
@@ -45,7 +49,7 @@ pub struct Spec {
     pub tmp_mb: u32,
     /// Time for one invocation, counted from the end of a successful init.
     pub timeout: Duration,
-    /// Time for the first attempt at init; [`INIT_TIMEOUT`] on AWS.
+    /// Time for the first attempt at init; on AWS [`INIT_TIMEOUT`], or [`INIT_AHEAD_TIMEOUT`] ahead of any request.
     pub init_timeout: Duration,
     /// Function name, told to the runtime.
     pub function_name: String,
@@ -121,12 +125,30 @@ pub struct InitReport {
     pub status: InitStatus,
 }
 
+/// An init ahead of any request that failed; the sandbox is gone.
+#[derive(Debug, Clone)]
+pub struct InitFailure {
+    /// The attempt.
+    pub report: InitReport,
+    /// Why, as an invocation would have told it.
+    pub failure: Failure,
+}
+
+impl InitFailure {
+    pub(crate) fn internal(what: &str) -> InitFailure {
+        let status = InitStatus::Failed { error_type: "Runtime.Unknown".into() };
+        let report = InitReport { duration: Duration::ZERO, status };
+        InitFailure { report, failure: Failure::Internal(what.into()) }
+    }
+}
+
 /// What became of one request.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The function's answer, or why there is none.
     pub result: Result<Bytes, Failure>,
-    /// Present in the first invocation of an environment: its init phase. It is not part of `duration`.
+    /// Present in the first invocation of an environment, unless it was initialised ahead: its init phase. It is not part
+    /// of `duration`.
     pub init: Option<InitReport>,
     /// Present when the init phase failed: as AWS does, init is tried once more, in a fresh environment, within the
     /// invocation and its timeout (it *is* part of `duration`).

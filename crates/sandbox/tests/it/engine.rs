@@ -41,6 +41,8 @@ twice! {
         a_handler_that_raises_keeps_its_sandbox
         exit_hang_and_a_huge_response_end_the_sandbox
         a_failed_init_is_tried_again_within_the_invocation
+        init_can_run_ahead_of_any_request
+        a_failed_init_ahead_is_told_and_ends_the_sandbox
         a_flooded_log_arrives_whole_and_in_order
         payloads_of_six_megabytes_pass
         a_custom_runtime_speaks_http
@@ -148,6 +150,55 @@ async fn a_failed_init_is_tried_again_within_the_invocation(bed: Bed) {
     let spec = sandbox::Spec { code: endless.code, timeout: Duration::from_millis(500), ..spec };
     let (outcome, _) = bed.run(spec, "1").await;
     assert_eq!(outcome.result, Err(Failure::Timeout));
+}
+
+async fn init_can_run_ahead_of_any_request(bed: Bed) {
+    let code = "import os\nprint('loading')\nCOUNT = [0]\ndef handler(event, context):\n    COUNT[0] += 1\n    return [COUNT[0], os.environ['GREETING']]\n";
+    let (mut sandbox, sink) = bed.launch(bed.spec(PYTHON, &[("app.py", code)])).await;
+    let report = sandbox.initialise().await.expect("init succeeds");
+    assert_eq!(report.status, InitStatus::Done);
+    assert_eq!(sink.texts(), ["loading"], "init has really run, and its log is here");
+    assert_eq!(sink.begun(), 0, "no request has begun");
+    assert!(sandbox.is_alive());
+    tokio::time::sleep(Duration::from_millis(250)).await; // long enough to be frozen
+    for count in 1..=2 {
+        let outcome = sandbox.invoke(request("{}")).await;
+        assert_eq!(text(&outcome), format!("[{count}, \"hello\"]"));
+        assert!(outcome.init.is_none() && outcome.init_retry.is_none(), "{outcome:?}");
+    }
+    assert_eq!(sink.texts(), ["loading"], "and it has run once");
+    let again = sandbox.initialise().await.expect_err("it is initialised");
+    assert!(matches!(again.failure, Failure::Internal(_)), "{again:?}");
+    assert_eq!(text(&sandbox.invoke(request("{}")).await), "[3, \"hello\"]", "asking again did no harm");
+
+    let bootstrap = custom(
+        "print('boot', flush=True)\nwhile True:\n    id = call('GET', '/invocation/next')[2]['Lambda-Runtime-Aws-Request-Id']\n    call('POST', f'/invocation/{id}/response', b'1')",
+    );
+    let (mut sandbox, sink) = bed.launch(bed.spec("provided.al2023", &[("bootstrap", &bootstrap)])).await;
+    assert_eq!(sandbox.initialise().await.expect("init succeeds").status, InitStatus::Done);
+    assert_eq!(sink.texts(), ["boot"]);
+    let outcome = sandbox.invoke(request("{}")).await;
+    assert_eq!((text(&outcome), outcome.init.is_none()), ("1", true));
+}
+
+async fn a_failed_init_ahead_is_told_and_ends_the_sandbox(bed: Bed) {
+    let broken = bed.spec(PYTHON, &[("app.py", "print('once')\nimport nothing_like_it\n")]);
+    let (mut sandbox, sink) = bed.launch(broken).await;
+    let failed = sandbox.initialise().await.expect_err("it cannot be loaded");
+    assert!(
+        matches!(&failed.failure, Failure::InitError { error_type, .. } if error_type == "Runtime.ImportModuleError"),
+        "{failed:?}"
+    );
+    assert_eq!(failed.report.status, InitStatus::Failed { error_type: "Runtime.ImportModuleError".into() });
+    assert_eq!(sink.texts().iter().filter(|line| *line == "once").count(), 1, "no second attempt without a request");
+    assert!(!sandbox.is_alive());
+    assert!(matches!(sandbox.invoke(request("1")).await.result, Err(Failure::Internal(_))));
+    assert!(matches!(sandbox.initialise().await, Err(failed) if matches!(failed.failure, Failure::Internal(_))));
+
+    let endless = bed.spec(PYTHON, &[("app.py", "import time\ntime.sleep(60)\n")]);
+    let (mut sandbox, _) = bed.launch(sandbox::Spec { init_timeout: Duration::from_millis(600), ..endless }).await;
+    let failed = sandbox.initialise().await.expect_err("it takes too long");
+    assert_eq!((failed.failure, failed.report.status), (Failure::Timeout, InitStatus::TimedOut));
 }
 
 async fn a_flooded_log_arrives_whole_and_in_order(bed: Bed) {

@@ -4,7 +4,10 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,17 +16,29 @@ use sandbox::{Config, Engine, Isolation, LogSink, Outcome, PoolTargets, Request,
 
 /// Remembers what a sandbox writes.
 #[derive(Default)]
-pub(crate) struct Remember(Mutex<Vec<(i64, String)>>);
+pub(crate) struct Remember {
+    lines: Mutex<Vec<(i64, String)>>,
+    begun: AtomicUsize,
+}
 
 impl LogSink for Remember {
     fn line(&self, at_ms: i64, text: Bytes) {
-        self.0.lock().unwrap().push((at_ms, String::from_utf8_lossy(&text).into_owned()));
+        self.lines.lock().unwrap().push((at_ms, String::from_utf8_lossy(&text).into_owned()));
+    }
+
+    fn invoke_begins(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 impl Remember {
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.0.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
+        self.lines.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
+    }
+
+    /// Requests that have begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
     }
 }
 
