@@ -13,6 +13,7 @@ pub(crate) mod error;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod invoke;
+pub(crate) mod metrics;
 pub mod name;
 mod not_yet;
 pub mod operations;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink};
+use cloud::ports::{Credentials, LogSink, Metrics};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -68,6 +69,7 @@ pub struct Shared {
     pub(crate) collection: Arc<RwLock<()>>,
     pub(crate) cache: Cache,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) metrics: Arc<dyn Metrics>,
     link_key: LinkKey,
 }
 
@@ -104,6 +106,8 @@ pub struct Ports {
     pub engine: Engine,
     /// Where functions' logs go.
     pub logs: Arc<dyn LogSink>,
+    /// Where Lambda's metrics go.
+    pub metrics: Arc<dyn Metrics>,
     /// Who makes the execution roles' credentials.
     pub credentials: Arc<dyn Credentials>,
 }
@@ -130,8 +134,10 @@ impl Lambda {
         let code = opened.map_err(io::Error::other)??;
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let (collection, cache) = (Arc::default(), Cache::default());
+        let metrics = ports.metrics.clone();
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
-        let lambda = Lambda(Arc::new(Shared { store, clock, config, code, collection, cache, fleet, link_key }));
+        let shared = Shared { store, clock, config, code, collection, cache, fleet, metrics, link_key };
+        let lambda = Lambda(Arc::new(shared));
         let recovered = async {
             lambda.collect().await?;
             lambda.settle_all().await?;

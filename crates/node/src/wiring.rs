@@ -10,7 +10,7 @@ use cloud::{Desk, IamMode, Registry};
 use compute::Lambda;
 use compute::lambda;
 use identity::{Identity, Seed, Sts};
-use observe::Logs;
+use observe::{CloudWatch, Logs};
 use sandbox::Engine;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +31,7 @@ pub struct Node {
     listeners: Vec<TcpListener>,
     store: Store,
     logs: Arc<Logs>,
+    cloudwatch: Arc<CloudWatch>,
     engine: Engine,
     hooks: Arc<Hooks>,
     stop: watch::Sender<bool>,
@@ -96,7 +97,13 @@ impl Node {
         let seed = if config.test_credentials { Seed::Test } else { Seed::Nothing };
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
-        let ports = lambda::Ports { engine: engine.clone(), logs: logs.sink(), credentials: identity.clone() };
+        let cloudwatch = CloudWatch::start(store.clone());
+        let ports = lambda::Ports {
+            engine: engine.clone(),
+            logs: logs.sink(),
+            metrics: cloudwatch.sink(),
+            credentials: identity.clone(),
+        };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let mut registry = Registry::default();
         registry.mount(Arc::new(lambda.clone()));
@@ -114,7 +121,7 @@ impl Node {
             config,
         });
         inside.open(&house);
-        Ok(Node { house, listeners, store, logs, engine, hooks, stop: watch::Sender::new(false) })
+        Ok(Node { house, listeners, store, logs, cloudwatch, engine, hooks, stop: watch::Sender::new(false) })
     }
 
     /// The addresses that are listened on.
@@ -134,7 +141,7 @@ impl Node {
 
     /// Answers requests until `stop` completes; then lets those under way end, and closes everything in order.
     pub async fn run(self, ready: impl FnOnce(), stop: impl Future<Output = ()>) {
-        let Node { house, listeners, store, logs, engine, hooks, stop: stopping } = self;
+        let Node { house, listeners, store, logs, cloudwatch, engine, hooks, stop: stopping } = self;
         tokio::pin!(stop);
         let early = async {
             hooks.run("boot").await;
@@ -168,6 +175,7 @@ impl Node {
         house.lambda.close();
         engine.shutdown().await;
         logs.flush().await;
+        cloudwatch.flush().await;
         if let Err(error) = store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
         }

@@ -1,7 +1,9 @@
-//! What functions and users can see of what happened: CloudWatch Logs.
+//! What functions and users can see of what happened: CloudWatch Logs and CloudWatch.
 //!
-//! Metrics (CloudWatch) and traces (X-Ray) join this crate when they are built.
+//! Traces (X-Ray) join this crate when they are built.
 
 pub mod logs;
+pub mod metrics;
 
 pub use logs::Logs;
+pub use metrics::CloudWatch;

@@ -2,6 +2,7 @@
 //! decided in the operation (`operations/invoke`); retries are in `asynchronous`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Error;
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use sandbox::{Outcome, Request};
 
 use super::Lambda;
 use super::fleet::Refusal;
+use super::metrics::Metric;
 use super::report;
 use super::resolve::Resolved;
 
@@ -44,8 +46,14 @@ impl Lambda {
     pub(crate) async fn run_invocation(&self, resolved: &Arc<Resolved>, call: Invocation) -> Result<Answer, Error> {
         let mut lease = match self.fleet.lease(resolved).await {
             Ok(lease) => lease,
-            Err(Refusal::Aws(error)) => return Err(error),
+            Err(Refusal::Aws(error)) => {
+                if error.status == 429 {
+                    self.record(resolved, Metric::Throttles, 1.0);
+                }
+                return Err(error);
+            }
             Err(Refusal::InvalidEntrypoint) => {
+                self.measure(resolved, Duration::ZERO, true);
                 let payload = report::invalid_entrypoint(&call.request_id).payload;
                 return Ok(Answer { payload, failed: true, tail: call.wants_tail.then(Vec::new) });
             }
@@ -90,11 +98,20 @@ impl Lambda {
         };
         let tail = log.end(report::end(resolved, request_id, &outcome, error.as_ref(), now));
         let failed = error.is_some();
+        self.measure(resolved, outcome.duration, failed);
         let payload = match (outcome.result, error) {
             (_, Some(error)) => error.payload,
             (Ok(payload), None) => payload,
             (Err(_), None) => Bytes::new(),
         };
         Ok(Answer { payload, failed, tail })
+    }
+
+    /// Records a request that ran. Every one counts as an error or not, so that the average is the error rate.
+    fn measure(&self, resolved: &Resolved, duration: Duration, failed: bool) {
+        self.record(resolved, Metric::Invocations, 1.0);
+        self.record(resolved, Metric::Errors, f64::from(u8::from(failed)));
+        self.record(resolved, Metric::Throttles, 0.0);
+        self.record(resolved, Metric::Duration, duration.as_secs_f64() * 1000.0);
     }
 }

@@ -13,6 +13,7 @@ use super::Lambda;
 use super::code::CodeTree;
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
 use super::error::{Failure, conflict};
+use super::metrics::Meters;
 use super::name::{QualifierText, Target};
 use super::records::{State, VersionRecord};
 
@@ -67,6 +68,8 @@ pub struct Resolved {
     pub code: Arc<CodeTree>,
     /// The code may change in place (the `hot-reload` bucket): an environment must not outlive one invocation's look.
     pub hot_reload: bool,
+    /// Where what is measured of it goes.
+    pub(crate) meters: Meters,
 }
 
 /// Answers by function.
@@ -168,6 +171,7 @@ impl Resolved {
             deployment_id,
             code,
             hot_reload,
+            meters: Meters::default(),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use base::{AccountId, Arn, Clock, Cx, Error, Region, Timestamp};
 use bytes::Bytes;
 use cloud::Operation;
-use cloud::ports::{Credentials, LogDestination, LogEvent, LogSink, RoleCredentials};
+use cloud::ports::{
+    Credentials, LogDestination, LogEvent, LogSink, MetricName, Metrics, RoleCredentials, Scope, Series,
+};
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
 use compute::lambda::operations::{CreateFunction, FunctionCode, GetFunctionConfiguration};
@@ -36,6 +38,16 @@ impl LogSink for Nobody {
     fn flushed(&self) -> cloud::BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+}
+
+impl Metrics for Nobody {
+    fn series(&self, _scope: &Arc<Scope>, _metric: MetricName) -> Arc<dyn Series> {
+        Arc::new(Nobody)
+    }
+}
+
+impl Series for Nobody {
+    fn record(&self, _at: Timestamp, _value: f64) {}
 }
 
 impl Credentials for Nobody {
@@ -76,8 +88,12 @@ impl World {
             async_retry_delay: Duration::ZERO,
             settle_delay,
         };
-        let ports =
-            Ports { engine: no_engine(&directory).await, logs: Arc::new(Nobody), credentials: Arc::new(Nobody) };
+        let ports = Ports {
+            engine: no_engine(&directory).await,
+            logs: Arc::new(Nobody),
+            metrics: Arc::new(Nobody),
+            credentials: Arc::new(Nobody),
+        };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
         World { lambda, store, clock, directory }
     }
