@@ -368,6 +368,7 @@ fn spec(subject: &Subject) -> Arc<Spec> {
         code: subject.code.clone(),
         layers: Vec::new(),
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+        credentials: None,
         memory_mb: 1769,
         tmp_mb: 512,
         timeout: Duration::from_secs(10),

@@ -23,8 +23,9 @@ pub mod runtimes;
 pub mod spawner;
 
 pub use engine::{
-    Architecture, Config, Engine, Error, Failure, InitFailure, InitReport, InitStatus, LaunchError, LaunchPath,
-    LogSink, Outcome, PoolStatus, PoolTargets, Request, Sandbox, SandboxIdentity, Spec,
+    Architecture, Config, Credentials, Engine, Error, Failure, InitFailure, InitReport, InitStatus, LaunchError,
+    LaunchPath, LogSink, Outcome, PoolStatus, PoolTargets, Request, RestoreFailure, RestoreReport, Sandbox,
+    SandboxIdentity, Spec,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
 pub use runtimes::{Runtimes, Search};

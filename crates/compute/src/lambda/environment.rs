@@ -59,6 +59,7 @@ pub(crate) async fn launch(
         code: resolved.code.path().to_owned(),
         layers: Vec::new(),
         env,
+        credentials: None,
         memory_mb: resolved.memory_mb,
         tmp_mb: resolved.ephemeral_storage_mb,
         timeout: Duration::from_secs(u64::from(resolved.timeout_secs)),

@@ -6,7 +6,7 @@
 #   build.sh DIRECTORY nodejs [LIST]        AWS SDK for JavaScript v3, in DIRECTORY/node_modules: the packages of LIST, or of
 #                                           nodejs-packages.txt, the services that functions use most (AWS ships all: some
 #                                           400 clients, minutes and 500 MB)
-#   build.sh DIRECTORY java                 boot.jar and AWS's two libraries, in DIRECTORY/java
+#   build.sh DIRECTORY java                 boot.jar, AWS's two libraries and CRaC's, in DIRECTORY/java
 #
 # Each part is built aside and moved into place; a stamp file says of what, and a second run does nothing.
 
@@ -44,11 +44,17 @@ build_python() {
     3.9) boto3=$BOTO3_PYTHON_3_9 ;;
     esac
     want="boto3 $boto3 simplejson $simplejson"
+    hooks=
+    case $minor in
+    3.[0-9] | 3.1[01]) ;;
+    *) hooks="snapshot-restore-py==$SNAPSHOT_RESTORE_PY" want="$want $hooks" ;;
+    esac
     is_current "$target/.stamp" "$want" && return
     rm -rf "$target.new"
+    # shellcheck disable=SC2086
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-warn-conflicts \
         --target "$target.new" --python-version "$minor" --implementation cp --only-binary=:all: \
-        "boto3==$boto3" "simplejson==$simplejson" || fail "pip could not install boto3 for Python $minor"
+        "boto3==$boto3" "simplejson==$simplejson" $hooks || fail "pip could not install boto3 for Python $minor"
     echo "$want" > "$target.new/.stamp"
     rm -rf "$target"
     mv "$target.new" "$target"
@@ -80,13 +86,14 @@ build_nodejs() {
 build_java() {
     sources=$(find "$here/../java" -type f | LC_ALL=C sort)
     # shellcheck disable=SC2086
-    want="$LAMBDA_JAVA_CORE $LAMBDA_JAVA_SERIALIZATION $(cat $sources | cksum)"
+    want="$LAMBDA_JAVA_CORE $LAMBDA_JAVA_SERIALIZATION $CRAC $(cat $sources | cksum)"
     is_current "$1/java/.stamp" "$want" && return
     new="$1/.java.new"
     rm -rf "$new"
     mkdir -p "$new/classes" "$new/warmup"
-    for artifact in "aws-lambda-java-core:$LAMBDA_JAVA_CORE" "aws-lambda-java-serialization:$LAMBDA_JAVA_SERIALIZATION"; do
-        mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="com.amazonaws:$artifact" \
+    for artifact in "com.amazonaws:aws-lambda-java-core:$LAMBDA_JAVA_CORE" \
+        "com.amazonaws:aws-lambda-java-serialization:$LAMBDA_JAVA_SERIALIZATION" "org.crac:crac:$CRAC"; do
+        mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" \
             -DoutputDirectory="$new" -Dmdep.stripVersion=true >&2 || fail "mvn could not fetch $artifact"
     done
     libraries="$new/aws-lambda-java-core.jar:$new/aws-lambda-java-serialization.jar"

@@ -38,6 +38,10 @@ pub(crate) enum FromRuntime {
     InitDone,
     /// The function cannot be loaded.
     InitFailed { payload: Bytes, error_type: String },
+    /// The function is loaded; waiting to be restored.
+    SnapshotReady,
+    /// A hook after the restore failed.
+    RestoreFailed { payload: Bytes, error_type: String },
     /// The result of the event.
     Response(Bytes),
     /// The handler failed.
@@ -62,6 +66,12 @@ impl FromRuntime {
         let error_type = header.unwrap_or_else(|| error_type(&payload));
         FromRuntime::InitFailed { payload, error_type }
     }
+
+    /// An error of a hook after the restore, likewise.
+    pub(crate) fn restore_failed(payload: Bytes, header: Option<String>) -> FromRuntime {
+        let error_type = header.unwrap_or_else(|| error_type(&payload));
+        FromRuntime::RestoreFailed { payload, error_type }
+    }
 }
 
 impl From<Frame> for FromRuntime {
@@ -72,6 +82,8 @@ impl From<Frame> for FromRuntime {
             Frame::InitFailed(payload) => FromRuntime::init_failed(payload, None),
             Frame::Response(payload) => FromRuntime::Response(payload),
             Frame::Error(payload) => FromRuntime::error(payload, None),
+            Frame::SnapshotReady => FromRuntime::SnapshotReady,
+            Frame::RestoreFailed(payload) => FromRuntime::restore_failed(payload, None),
         }
     }
 }
@@ -124,6 +136,17 @@ impl Channel {
         match &mut self.frames {
             Some(frames) => frames.send(to_runtime::INIT, &[settings]).await,
             None => Ok(()),
+        }
+    }
+
+    /// Lets a snapshot go on.
+    pub(crate) async fn send_restore(&mut self) -> io::Result<()> {
+        match (&mut self.frames, self.speaker) {
+            (Some(frames), Speaker::Frames) => frames.send(to_runtime::RESTORE, &[]).await,
+            _ => {
+                self.api.restore();
+                Ok(())
+            }
         }
     }
 

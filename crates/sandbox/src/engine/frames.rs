@@ -23,6 +23,8 @@ pub(crate) mod to_runtime {
     pub(crate) const INIT: u8 = b'I';
     /// One event.
     pub(crate) const EVENT: u8 = b'E';
+    /// The snapshot is to go on.
+    pub(crate) const RESTORE: u8 = b'R';
 }
 
 /// What a runtime says.
@@ -38,6 +40,10 @@ pub(crate) enum Frame {
     Response(Bytes),
     /// `F`: the handler failed; AWS's error document.
     Error(Bytes),
+    /// `S`: the function is loaded and waits to be restored.
+    SnapshotReady,
+    /// `Y`: a hook after the restore failed; AWS's error document.
+    RestoreFailed(Bytes),
 }
 
 /// Why no more frames can be read.
@@ -67,6 +73,8 @@ pub(crate) fn decode(inbox: &mut BytesMut) -> Result<Option<Frame>, Violation> {
         b'K' => Frame::InitDone,
         b'X' => Frame::InitFailed(body),
         b'O' => Frame::Response(body),
+        b'S' => Frame::SnapshotReady,
+        b'Y' => Frame::RestoreFailed(body),
         _ => Frame::Error(body),
     }))
 }
@@ -81,9 +89,9 @@ fn header(inbox: &BytesMut) -> Option<(usize, u8)> {
 /// Judges a header before its body is awaited.
 fn check(length: usize, kind: u8) -> Result<(), Violation> {
     match kind {
-        b'P' | b'K' if length == 1 => Ok(()),
-        b'O' | b'F' | b'X' if length > RESPONSE_BYTES_MAX + 1 => Err(Violation::TooLarge(length - 1)),
-        b'O' | b'F' | b'X' if length >= 1 => Ok(()),
+        b'P' | b'K' | b'S' if length == 1 => Ok(()),
+        b'O' | b'F' | b'X' | b'Y' if length > RESPONSE_BYTES_MAX + 1 => Err(Violation::TooLarge(length - 1)),
+        b'O' | b'F' | b'X' | b'Y' if length >= 1 => Ok(()),
         _ => Err(Violation::Malformed),
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Say<'a> {
     Nothing,
     /// The function's settings.
     Init(&'a [u8]),
+    /// Go on, snapshot.
+    Restore,
     /// One event.
     Event(Event),
 }
@@ -120,7 +122,7 @@ impl Life {
         let life = Life {
             rest: Rest::new(cell.clone()),
             runtime_api,
-            channel: Channel::new(frames, RuntimeApi::start(parts.runtime_api)?),
+            channel: Channel::new(frames, RuntimeApi::start(parts.runtime_api, identity.clone())?),
             logs: Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?,
             identity,
             memory_peak_bytes: 0,
@@ -146,6 +148,7 @@ impl Life {
             let said = match say {
                 Say::Nothing => Ok(()),
                 Say::Init(settings) => channel.send_init(settings).await,
+                Say::Restore => channel.send_restore().await,
                 Say::Event(event) => channel.send_event(event).await,
             };
             match said {

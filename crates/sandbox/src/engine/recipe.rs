@@ -196,6 +196,11 @@ pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) ->
         ["AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_LAMBDA_TELEMETRY_LOG_FD"];
     let mut environment = recipe.environment(places);
     environment.push(("_HANDLER".into(), spec.handler.clone()));
+    if let Some(credentials) = &spec.credentials {
+        let address = format!("http://{}{}", places.runtime_api, super::runtime_api::CREDENTIALS_PATH);
+        environment.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), address));
+        environment.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN".into(), credentials.token.clone()));
+    }
     if recipe.family == Family::Node && !places.is_inside() {
         environment.push(("NODE_PATH".into(), module_directories(recipe, spec, places).join(":")));
     }

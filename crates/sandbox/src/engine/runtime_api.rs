@@ -8,7 +8,7 @@
 use std::{
     convert::Infallible,
     net::TcpListener,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     channel::{Event, FromRuntime},
-    spec::RESPONSE_BYTES_MAX,
+    spec::{RESPONSE_BYTES_MAX, SandboxIdentity},
 };
 
 /// Connections a sandbox may hold open at a time; official clients use one or two.
@@ -47,6 +47,9 @@ const DISCARD_BYTES_MAX: usize = 256 * 1024;
 
 const PREFIX: &str = "/2018-06-01/runtime/";
 
+/// Where functions with [`super::spec::Credentials`] ask for them: AWS has the same address.
+pub(crate) const CREDENTIALS_PATH: &str = "/2021-04-23/credentials";
+
 /// The server of one sandbox.
 pub(crate) struct RuntimeApi {
     shared: Arc<Shared>,
@@ -55,6 +58,7 @@ pub(crate) struct RuntimeApi {
 }
 
 struct Shared {
+    identity: Arc<OnceLock<SandboxIdentity>>,
     phase: Mutex<Phase>,
     /// The event that waits for a `/next`.
     offered: Mutex<Option<Arc<Event>>>,
@@ -68,6 +72,11 @@ struct Shared {
 enum Phase {
     Started,
     InitError,
+    /// Asked to be restored; is a snapshot until then.
+    RestoreReady,
+    /// Goes on after that.
+    Restoring,
+    RestoreError,
     /// Asked for an event; there is none yet.
     Ready,
     /// Has this event and owes an answer.
@@ -80,6 +89,9 @@ impl Phase {
         match self {
             Phase::Started => "Started",
             Phase::InitError => "InitError",
+            Phase::RestoreReady => "RestoreReady",
+            Phase::Restoring => "Restoring",
+            Phase::RestoreError => "RestoreError",
             Phase::Ready => "Ready",
             Phase::Running(_) => "Running",
             Phase::ResponseSent => "ResponseSent",
@@ -89,11 +101,15 @@ impl Phase {
 
 impl RuntimeApi {
     /// Serves the listener until dropped. Must be called within a tokio runtime.
-    pub(crate) fn start(listener: TcpListener) -> std::io::Result<RuntimeApi> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        identity: Arc<OnceLock<SandboxIdentity>>,
+    ) -> std::io::Result<RuntimeApi> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
         let shared = Arc::new(Shared {
+            identity,
             phase: Mutex::new(Phase::Started),
             offered: Mutex::new(None),
             changed: Notify::new(),
@@ -109,6 +125,15 @@ impl RuntimeApi {
     pub(crate) fn offer(&self, event: Event) {
         *lock(&self.shared.offered) = Some(Arc::new(event));
         self.shared.changed.notify_waiters();
+    }
+
+    /// Answers the `/restore/next` that waits.
+    pub(crate) fn restore(&self) {
+        let mut phase = self.shared.phase();
+        if matches!(*phase, Phase::RestoreReady) {
+            *phase = Phase::Restoring;
+            self.shared.changed.notify_waiters();
+        }
     }
 
     /// What the runtime says next. Dropping the future loses nothing.
@@ -189,6 +214,9 @@ async fn answer(shared: &Shared, request: Request) -> Result<Response, Infallibl
         (&Method::POST, ["invocation", id, "response"]) => response(shared, id, &mut body).await,
         (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, &mut body).await,
         (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, &mut body).await,
+        (&Method::GET, ["restore", "next"]) => restore_next(shared).await,
+        (&Method::POST, ["restore", "error"]) => restore_error(shared, &head.headers, &mut body).await,
+        (&Method::GET, _) if head.uri.path() == CREDENTIALS_PATH => credentials(shared, &head.headers),
         _ => not_found(),
     };
     discard(&mut body).await;
@@ -212,8 +240,8 @@ async fn next(shared: &Shared) -> Response {
     let first = {
         let mut phase = shared.phase();
         match *phase {
-            Phase::InitError => return out_of_order(&phase, "Ready"),
-            Phase::Started => {
+            Phase::InitError | Phase::RestoreReady | Phase::RestoreError => return out_of_order(&phase, "Ready"),
+            Phase::Started | Phase::Restoring => {
                 *phase = Phase::Ready;
                 true
             }
@@ -284,6 +312,57 @@ async fn init_error(shared: &Shared, headers: &HeaderMap, body: &mut Incoming) -
     }
     shared.tell(FromRuntime::init_failed(payload, header)).await;
     accepted()
+}
+
+/// `GET /runtime/restore/next`: ends the init of a function with SnapStart; waits to be restored.
+async fn restore_next(shared: &Shared) -> Response {
+    {
+        let mut phase = shared.phase();
+        if !matches!(*phase, Phase::Started) {
+            return out_of_order(&phase, "RestoreReady");
+        }
+        *phase = Phase::RestoreReady;
+    }
+    shared.tell(FromRuntime::SnapshotReady).await;
+    loop {
+        let changed = shared.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if !matches!(*shared.phase(), Phase::RestoreReady) {
+            return json(StatusCode::OK, Bytes::new());
+        }
+        changed.await;
+    }
+}
+
+/// `POST /runtime/restore/error`
+async fn restore_error(shared: &Shared, headers: &HeaderMap, body: &mut Incoming) -> Response {
+    let payload = match read_body(shared, body).await {
+        Err(BodyError::TooLarge(_)) => return too_large(),
+        Err(BodyError::Truncated) => return truncated(),
+        Ok(payload) => payload,
+    };
+    {
+        let mut phase = shared.phase();
+        if !matches!(*phase, Phase::Restoring) {
+            return out_of_order(&phase, "RestoreError");
+        }
+        *phase = Phase::RestoreError;
+    }
+    shared.tell(FromRuntime::restore_failed(payload, error_type_header(headers))).await;
+    accepted()
+}
+
+/// `GET /2021-04-23/credentials`: for whoever in the sandbox knows the token.
+fn credentials(shared: &Shared, headers: &HeaderMap) -> Response {
+    let Some(credentials) = shared.identity.get().and_then(|identity| identity.spec.credentials.as_ref()) else {
+        return not_found();
+    };
+    let said = headers.get(hyper::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if said != Some(credentials.token.as_str()) {
+        return refuse(StatusCode::FORBIDDEN, "InvalidToken", "Invalid authorization token");
+    }
+    json(StatusCode::OK, (credentials.fetch)().into())
 }
 
 /// Whether the runtime has been given the event it names and has not answered it yet.

@@ -1,6 +1,7 @@
 //! One execution environment and the route of a request through it: thaw, init (twice, as AWS does), invoke, report.
 //!
-//! Init may also be run ahead of any request ([`Sandbox::initialise`]); requests then find it done.
+//! Init may also be run ahead of any request ([`Sandbox::initialise`]); requests then find it done. Or it stops at its end, as
+//! a snapshot ([`Sandbox::snapshot`]), and is restored when a request comes ([`Sandbox::restore`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,10 @@ use super::{
     cell::Exit,
     channel::{Event, FromRuntime},
     life::{Heard, Life, Say},
-    spec::{Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, Request, SandboxIdentity},
+    spec::{
+        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESTORE_TIMEOUT, Request, RestoreFailure,
+        RestoreReport, SandboxIdentity,
+    },
 };
 
 /// One execution environment of one function version. Dropping it destroys it, in the background.
@@ -24,6 +28,8 @@ pub struct Sandbox {
     /// Settings of a managed runtime until they are sent; none for custom runtimes.
     settings: Option<Vec<u8>>,
     initialised: bool,
+    /// It sleeps at the end of its init.
+    is_snapshot: bool,
     life: Option<Life>,
 }
 
@@ -79,7 +85,17 @@ impl Sandbox {
         launched: Instant,
         (life, settings): (Life, Option<Vec<u8>>),
     ) -> Sandbox {
-        Sandbox { engine, identity, sink, path, launched, settings, initialised: false, life: Some(life) }
+        Sandbox {
+            engine,
+            identity,
+            sink,
+            path,
+            launched,
+            settings,
+            initialised: false,
+            is_snapshot: false,
+            life: Some(life),
+        }
     }
 
     /// How it came to be.
@@ -110,12 +126,65 @@ impl Sandbox {
             return Err(InitFailure::internal("the sandbox is gone"));
         };
         life.rest.wake().await;
-        let (mut life, report) = self.first_init(life).await.map_err(|(failure, _)| failure)?;
+        let (mut life, report) = self.first_init(life, Until::Ready).await.map_err(|(failure, _)| failure)?;
         self.init_ended(&life);
         life.drain_logs();
         self.engine.freezer.idle(&life.rest);
         self.life = Some(life);
         Ok(report)
+    }
+
+    /// Runs the init phase of a function with SnapStart (its environment says so, see the boot files), once, up to where it
+    /// waits to be restored, and freezes it there. A failure ends it.
+    pub async fn snapshot(&mut self) -> Result<InitReport, InitFailure> {
+        if self.initialised || self.is_snapshot {
+            return Err(InitFailure::internal("the sandbox is initialised"));
+        }
+        let Some(life) = self.life.take() else {
+            return Err(InitFailure::internal("the sandbox is gone"));
+        };
+        life.rest.wake().await;
+        let (mut life, report) = self.first_init(life, Until::Snapshot).await.map_err(|(failure, _)| failure)?;
+        self.is_snapshot = true;
+        life.drain_logs();
+        life.rest.park().await;
+        self.life = Some(life);
+        Ok(report)
+    }
+
+    /// Lets a snapshot go on, within [`RESTORE_TIMEOUT`]; after it requests find it initialised. A failure ends it.
+    pub async fn restore(&mut self) -> Result<RestoreReport, RestoreFailure> {
+        let started = Instant::now();
+        let (true, Some(mut life)) = (self.is_snapshot, self.life.take()) else {
+            let report = RestoreReport { duration: Duration::ZERO, billed: Duration::ZERO };
+            return Err(RestoreFailure {
+                report,
+                failure: Failure::Internal("there is no snapshot to restore".into()),
+            });
+        };
+        life.rest.wake().await;
+        let woken = Instant::now();
+        let heard = life.converse(Say::Restore, started + RESTORE_TIMEOUT).await;
+        let report = RestoreReport { duration: started.elapsed(), billed: woken.elapsed() };
+        let broken = match heard {
+            Heard::Message(FromRuntime::InitDone) => {
+                self.is_snapshot = false;
+                self.init_ended(&life);
+                life.drain_logs();
+                self.engine.freezer.idle(&life.rest);
+                self.life = Some(life);
+                return Ok(report);
+            }
+            Heard::Message(FromRuntime::RestoreFailed { payload, error_type }) => {
+                Broken::from(Failure::Function { payload, error_type })
+            }
+            Heard::Message(FromRuntime::Closed) => Exit::default().into(),
+            Heard::Message(_) => Failure::Malformed.into(),
+            Heard::Exit(exit) => exit.into(),
+            Heard::Deadline => Failure::Timeout.into(),
+        };
+        let (failure, _) = life.end(broken.failure, broken.exit).await;
+        Err(RestoreFailure { report, failure })
     }
 
     /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
@@ -124,13 +193,14 @@ impl Sandbox {
     /// fresh environment, as AWS does, and that attempt counts in the invocation and its [`Spec::timeout`](super::Spec::timeout).
     pub async fn invoke(&mut self, request: Request) -> Outcome {
         let mut reports = Reports::default();
-        let Some(mut life) = self.life.take() else {
-            return reports.outcome(Err(Failure::Internal("the sandbox is gone".into())), Duration::ZERO, 0);
+        let Some(mut life) = self.life.take().filter(|_| !self.is_snapshot) else {
+            let why = if self.is_snapshot { "the sandbox is a snapshot" } else { "the sandbox is gone" };
+            return reports.outcome(Err(Failure::Internal(why.into())), Duration::ZERO, 0);
         };
         life.rest.wake().await;
         let mut retried = None;
         if !self.initialised {
-            life = match self.first_init(life).await {
+            life = match self.first_init(life, Until::Ready).await {
                 Ok((life, report)) => {
                     reports.init = Some(report);
                     life
@@ -168,9 +238,9 @@ impl Sandbox {
     }
 
     /// The init phase. On failure the life is over; answers its peak memory, too.
-    async fn first_init(&self, mut life: Life) -> Result<(Life, InitReport), (InitFailure, u64)> {
+    async fn first_init(&self, mut life: Life, until: Until) -> Result<(Life, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
-        let done = init(&mut life, self.settings.as_deref(), deadline).await;
+        let done = init(&mut life, self.settings.as_deref(), until, deadline).await;
         let duration = self.launched.elapsed();
         match done {
             Ok(()) => Ok((life, InitReport { duration, status: InitStatus::Done })),
@@ -196,7 +266,7 @@ impl Sandbox {
         let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
         self.path = path;
         life.rest.wake().await;
-        let done = init(&mut life, settings.as_deref(), started + spec.timeout).await;
+        let done = init(&mut life, settings.as_deref(), Until::Ready, started + spec.timeout).await;
         let duration = started.elapsed();
         match done {
             Ok(()) => {
@@ -245,16 +315,30 @@ impl Sandbox {
     }
 }
 
+/// How far an init is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// The runtime asks for its first event.
+    Ready,
+    /// The runtime waits to be restored.
+    Snapshot,
+}
+
 /// One attempt at init.
-async fn init(life: &mut Life, settings: Option<&[u8]>, deadline: Instant) -> Result<(), Broken> {
+async fn init(life: &mut Life, settings: Option<&[u8]>, until: Until, deadline: Instant) -> Result<(), Broken> {
     let mut say = settings.map_or(Say::Nothing, Say::Init);
     loop {
         return match life.converse(std::mem::replace(&mut say, Say::Nothing), deadline).await {
             Heard::Message(FromRuntime::Parked) => continue, // it booted just now: the settings are on their way
-            Heard::Message(FromRuntime::InitDone) => Ok(()),
-            Heard::Message(FromRuntime::InitFailed { payload, error_type }) => {
-                Err(Failure::InitError { payload, error_type }.into())
+            Heard::Message(FromRuntime::SnapshotReady) if until == Until::Ready => {
+                say = Say::Restore; // nobody wants to keep it
+                continue;
             }
+            Heard::Message(FromRuntime::SnapshotReady) => Ok(()),
+            Heard::Message(FromRuntime::InitDone) if until == Until::Ready => Ok(()),
+            Heard::Message(
+                FromRuntime::InitFailed { payload, error_type } | FromRuntime::RestoreFailed { payload, error_type },
+            ) => Err(Failure::InitError { payload, error_type }.into()),
             Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
             Heard::Message(_) => Err(Failure::Malformed.into()),
             Heard::Exit(exit) => Err(exit.into()),

@@ -43,6 +43,8 @@ pub struct Spec {
     /// The user's variables and all of AWS's but those only the engine can know
     /// (`AWS_LAMBDA_RUNTIME_API`, `LAMBDA_TASK_ROOT`, `LAMBDA_RUNTIME_DIR`, `_HANDLER`, `PATH`, `LANG`, `TZ`, `LD_LIBRARY_PATH`).
     pub env: Vec<(String, String)>,
+    /// Where the function gets credentials while it runs; none: they are among its variables, good for as long as they are.
+    pub credentials: Option<Credentials>,
     /// Memory limit in MB (1024 * 1024 bytes); CPU is in proportion, 1,769 MB being one vCPU.
     pub memory_mb: u32,
     /// Size of `/tmp` in MB.
@@ -61,6 +63,22 @@ pub struct Spec {
     pub log_stream: String,
     /// Opaque to the engine (the account, say); given back in [`SandboxIdentity`].
     pub owner: String,
+}
+
+/// Credentials that a function asks for, as a container does: `AWS_CONTAINER_CREDENTIALS_FULL_URI` in its environment leads
+/// to its Runtime API's address. AWS has them for SnapStart, where variables would be older than the environment.
+#[derive(Clone)]
+pub struct Credentials {
+    /// What the function must say to get them (`AWS_CONTAINER_AUTHORIZATION_TOKEN`).
+    pub token: String,
+    /// Makes AWS's document of them, JSON with `AccessKeyId`, `SecretAccessKey`, `Token` and `Expiration`. Must not block.
+    pub fetch: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
 }
 
 /// Who speaks on a connection that came out of a sandbox.
@@ -140,6 +158,27 @@ impl InitFailure {
         let report = InitReport { duration: Duration::ZERO, status };
         InitFailure { report, failure: Failure::Internal(what.into()) }
     }
+}
+
+/// Time AWS gives a restore, hooks included.
+pub const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a restore went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// All of it.
+    pub duration: Duration,
+    /// The part in which the function's own hooks may have run.
+    pub billed: Duration,
+}
+
+/// A restore that failed; the sandbox is gone.
+#[derive(Debug, Clone)]
+pub struct RestoreFailure {
+    /// What there was of it.
+    pub report: RestoreReport,
+    /// Why: [`Failure::Timeout`], [`Failure::Function`] for a hook's own error, or an end of the process.
+    pub failure: Failure,
 }
 
 /// What became of one request.

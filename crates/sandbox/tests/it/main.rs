@@ -13,5 +13,6 @@ mod net;
 #[cfg(target_os = "linux")]
 mod privilege;
 #[cfg(target_os = "linux")]
+mod snapshot;
 mod spawner;
 mod support;

@@ -120,6 +120,7 @@ pub(crate) fn spec(runtime: &str, code: PathBuf) -> Spec {
         code,
         layers: Vec::new(),
         env: vec![("AWS_REGION".into(), "us-east-1".into()), ("GREETING".into(), "hello".into())],
+        credentials: None,
         memory_mb: 1769,
         tmp_mb: 512,
         timeout: Duration::from_secs(10),

@@ -8,6 +8,7 @@
     channel   frames to and from the server on descriptor 3
     loop      settings in, function loaded, events answered
     handler   "dir/file.name" to a callable, or AWS's error
+    snapshot  SnapStart: hooks, and the sleep between init and the first event
     context   the handler's second argument
     marshal   JSON as AWS's client reads and writes it
     faults    error documents, and their log line

@@ -12,7 +12,7 @@ import sys
 import time
 
 from . import channel as frames
-from . import faults, handler, preload
+from . import faults, handler, preload, snapshot
 from .context import LambdaContext
 from .faults import Fault
 from .logs import UNHANDLED_WARNING, Current, Logs
@@ -50,6 +50,12 @@ class Function:
         except Exception as raised:
             error = faults.of_exception(raised)
         logging.warning(UNHANDLED_WARNING)
+        return self.failed(error)
+
+    def failed(self, error):
+        """Logs an error, if there is one, and gives its document."""
+        if error is None:
+            return None
         self.logs.error(error, self.marshaller)
         return self.marshaller.document(error)
 
@@ -142,6 +148,20 @@ def take_telemetry_fd():
     return int(raw)
 
 
+def become_snapshot(channel, function):
+    """From the end of init to the end of the restore; an exit status (AWS's client has the same) if that failed."""
+    failure = function.failed(snapshot.before())
+    if failure is not None:
+        channel.send(frames.INIT_FAILED, failure)
+        return 64
+    snapshot.sleep(channel)
+    failure = function.failed(snapshot.after())
+    if failure is not None:
+        channel.send(frames.RESTORE_FAILED, failure)
+        return 65
+    return 0
+
+
 def serve(channel, telemetry_fd):
     """Takes settings, then events, until the server closes the channel. Returns the process's exit status."""
     try:
@@ -154,6 +174,10 @@ def serve(channel, telemetry_fd):
         if failure is not None:
             channel.send(frames.INIT_FAILED, failure)
             return 1
+        if snapshot.is_wanted():
+            status = become_snapshot(channel, function)
+            if status:
+                return status
         channel.send(frames.INIT_DONE)
         receive, send, answer = channel.receive, channel.send, function.answer
         while True:

@@ -62,11 +62,33 @@ public final class Boot {
         if (!load(settings, layerJars(settings))) {
             System.exit(1);
         }
+        if (Snapshot.isWanted()) {
+            becomeSnapshot(channel);
+        }
+        send(Channel.INIT_DONE, new byte[0]);
         while ((body = channel.receive()) != null) {
             boolean goesOn = answer(body);
             if (!goesOn) {
                 System.exit(0);
             }
+        }
+    }
+
+    /** From the end of init to the end of the restore. Ends the process, as AWS's client does, if a hook fails. */
+    private void becomeSnapshot(Channel channel) throws Exception {
+        end(Snapshot.before(), Channel.INIT_FAILED);
+        send(Channel.SNAPSHOT_READY, new byte[0]);
+        if (channel.receive() == null) {
+            Runtime.getRuntime().halt(0);
+        }
+        end(Snapshot.after(), Channel.RESTORE_FAILED);
+    }
+
+    private void end(Fault fault, byte kind) throws Exception {
+        if (fault != null) {
+            log.fault(fault);
+            send(kind, fault.document());
+            System.exit(64);
         }
     }
 
@@ -89,6 +111,9 @@ public final class Boot {
         environment.remove(TELEMETRY);
         Process.setEnvironment(environment);
         System.setProperty("user.dir", taskRoot);
+        if (Snapshot.isWanted()) {
+            Snapshot.offerHooks();
+        }
         log = new Log(telemetry);
         log.install();
         function = new FunctionContext.Function(settings);
@@ -101,7 +126,6 @@ public final class Boot {
             send(Channel.INIT_FAILED, fault.document());
             return false;
         }
-        send(Channel.INIT_DONE, new byte[0]);
         return true;
     }
 

@@ -14,6 +14,8 @@ final class Channel {
     static final byte INIT_FAILED = 'X';
     static final byte RESULT = 'O';
     static final byte ERROR = 'F';
+    static final byte SNAPSHOT_READY = 'S';
+    static final byte RESTORE_FAILED = 'Y';
 
     private static final int HEADER_BYTES = 5;
     private static final int READ_BYTES = 32 * 1024;
