@@ -22,7 +22,7 @@ RUNTIME_DIR = os.environ.get("UPDRAFT_TEST_RUNTIME_DIR", "")
 OFFICIAL = os.environ.get("UPDRAFT_TEST_JAVA_RIC")
 JARS = os.path.join(RUNTIME_DIR, "java")
 CLASS_PATH = ":".join(
-    os.path.join(JARS, name) for name in ("boot.jar", "aws-lambda-java-core.jar", "aws-lambda-java-serialization.jar")
+    os.path.join(JARS, name) for name in ("boot.jar", "aws-lambda-java-core.jar", "aws-lambda-java-serialization.jar", "crac.jar")
 )
 FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto", "-Xss512k"]
 REQUEST_ID = "11111111-2222-3333-4444-555555555555"
@@ -76,6 +76,19 @@ public class Functions {
     public static class NoConstructor { public NoConstructor(int a) {} public String go() { return ""; } }
     public class Inner { public String go() { return ""; } }
     public static class Neither {}
+    public static class Snapped implements RequestHandler<String, String>, org.crac.Resource {
+        static final List<String> seen = new ArrayList<>();
+        public Snapped() { org.crac.Core.getGlobalContext().register(this);
+            org.crac.Core.getGlobalContext().register(new Other()); }
+        public void beforeCheckpoint(org.crac.Context<? extends org.crac.Resource> c) { seen.add("before"); }
+        public void afterRestore(org.crac.Context<? extends org.crac.Resource> c) {
+            if (System.getenv("BREAKS") != null) throw new IllegalStateException("lost"); seen.add("after"); }
+        public String handleRequest(String in, Context c) { return seen.toString(); }
+        static Other kept; // CRaC's context holds its resources weakly
+        class Other implements org.crac.Resource { { kept = this; }
+            public void beforeCheckpoint(org.crac.Context<? extends org.crac.Resource> c) { seen.add("other before"); }
+            public void afterRestore(org.crac.Context<? extends org.crac.Resource> c) { seen.add("other after"); } }
+    }
 }
 """
 
@@ -228,6 +241,24 @@ class JavaTest(unittest.TestCase):
         self.assertRegex(record.pop("timestamp"), r"^\d{4}-\d\d-\d\dT[\d:.]{12}Z$")
         self.assertEqual({"message": "w", "level": "WARN", "AWSRequestId": REQUEST_ID}, record)
         self.assertEqual(0xA55A0012, logs[1][0])
+
+    def test_a_snapshot_runs_its_hooks_around_its_sleep(self):
+        snap_start = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+        with self.start() as runtime:
+            self.assertEqual("S", runtime.parked().init(self.task, full("Snapped"), snap_start).kind)
+            runtime.send(b"R", b"")
+            self.assertEqual("K", runtime.receive().kind)
+            self.assertEqual("[other before, before, after, other after]", runtime.invoke("").json)
+        with self.start("--exec") as runtime:
+            breaks = {"BREAKS": "1"} | snap_start
+            self.assertEqual("S", runtime.parked().init(self.task, full("Snapped"), breaks).kind)
+            runtime.send(b"R", b"")
+            failed = runtime.receive()
+            self.assertEqual(("Y", "java.lang.IllegalStateException"), (failed.kind, failed.json["errorType"]))
+            self.assertEqual(64, runtime.exit_status())
+        with self.start("--exec") as runtime:
+            self.assertEqual("K", runtime.parked().init(self.task, full("Snapped")).kind, "hooks are no one's business then")
+            self.assertEqual("[]", runtime.invoke("").json)
 
     def test_jars_in_lib(self):
         with tempfile.TemporaryDirectory() as task:
