@@ -10,21 +10,20 @@ mod identify;
 mod read;
 mod record;
 mod route;
+mod run;
 
 use std::sync::Arc;
 
-use base::{Clock, Cx, Error};
+use base::{Clock, Error};
 use http::Request;
 use http::request::Parts;
 use hyper::body::Incoming;
-use shape::Value;
 use wire::protocol::Answer;
 use wire::server::Peer;
 use wire::sigv4::SigningKeys;
 
 use crate::Registry;
 use crate::ports::Principals;
-use crate::registry::Bound;
 
 pub use authorize::IamMode;
 use record::Visit;
@@ -83,20 +82,8 @@ impl Desk {
         let input = decode::decode(&identity, &route, head, body.bytes.clone(), check)?;
         let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
         authorize::authorize(self, &identity, &route, bound.needs(), &cx).await?;
-        let output = run(bound, &cx, visit).await?;
+        let output = run::run(bound, &cx, visit).await?;
         drop(body);
         Ok(encode::output(&identity, &route, &cx, output))
-    }
-}
-
-/// Runs the operation in a task of its own: a caller who hangs up must not leave half of it undone, and a fault of ours
-/// is an answer, not a broken connection.
-async fn run(bound: Bound, cx: &Cx, visit: &Visit) -> Result<Value, Error> {
-    match tokio::spawn(bound.run(cx.clone())).await {
-        Ok(result) => result,
-        Err(panic) => {
-            tracing::error!(%panic, operation = visit.operation(), id = &*cx.request_id, "an operation panicked");
-            Err(Error::internal())
-        }
     }
 }
