@@ -1,5 +1,7 @@
 //! The subcommands.
 
+mod invoke;
+mod logs;
 mod runtimes;
 mod serve;
 mod status;
@@ -7,7 +9,7 @@ mod status;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// What a command may fail with: words for the terminal that say what happened, why, and what to do next.
-type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// The serverless cloud you run yourself: AWS Lambda, its API and its tools, in one binary.
 ///
@@ -27,6 +29,8 @@ pub(crate) struct Updraft {
 enum Command {
     /// Runs a node until it is told to stop.
     Serve(Box<serve::Serve>),
+    Invoke(invoke::Invoke),
+    Logs(logs::Logs),
     /// Shows a running node: isolation layers present or degraded, pools, services.
     Status(status::Status),
     /// Shows which Lambda runtimes this host can run, what stands in for what, and what is missing.
@@ -44,6 +48,8 @@ enum Command {
 pub(crate) fn run(updraft: Updraft) -> Result<(), Failure> {
     match updraft.command {
         Command::Serve(serve) => serve.run(),
+        Command::Invoke(invoke) => invoke.run(),
+        Command::Logs(logs) => logs.run(),
         Command::Status(status) => status.run(),
         Command::Runtimes(runtimes) => runtimes.run(),
         Command::Completions { shell } => {

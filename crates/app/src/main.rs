@@ -1,5 +1,6 @@
 //! The `updraft` command: reads flags and environment, and calls `node`. One file for each subcommand.
 
+mod client;
 mod command;
 
 use std::process::ExitCode;

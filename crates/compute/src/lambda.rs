@@ -12,6 +12,7 @@ pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod fleet;
 pub(crate) mod function;
+pub(crate) mod hot_reload;
 pub(crate) mod invoke;
 pub(crate) mod metrics;
 pub mod name;

@@ -366,6 +366,7 @@ fn spec(subject: &Subject) -> Arc<Spec> {
         architecture: Default::default(),
         handler: subject.handler.into(),
         code: subject.code.clone(),
+        code_in_place: false,
         layers: Vec::new(),
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
         credentials: None,

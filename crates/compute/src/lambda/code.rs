@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use bytes::Bytes;
 use store::BlobId;
 
+use super::hot_reload::Watch;
+
 pub(crate) use unzip::{Refused, UNZIPPED_BYTES_MAX};
 
 /// AWS's limit of a zip uploaded in the request, in bytes.
@@ -34,12 +36,23 @@ const BOOT: &str = ".boot";
 pub struct CodeTree {
     path: PathBuf,
     retired: OnceLock<PathBuf>,
+    /// Present if the tree may change in place.
+    watch: Option<Watch>,
 }
 
 impl CodeTree {
     /// A directory of the host that is used in place and never removed: hot reload.
     pub(crate) fn in_place(path: &Path) -> Arc<CodeTree> {
-        Arc::new(CodeTree { path: path.to_owned(), retired: OnceLock::new() })
+        Arc::new(CodeTree { path: path.to_owned(), retired: OnceLock::new(), watch: Some(Watch::new(path)) })
+    }
+
+    fn unpacked(path: PathBuf) -> Arc<CodeTree> {
+        Arc::new(CodeTree { path, retired: OnceLock::new(), watch: None })
+    }
+
+    /// What tells whether the tree has changed; none for those that never do.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     /// Where the files are. A tree that was retired meanwhile has moved; what is mounted stays.
@@ -131,7 +144,7 @@ impl CodeCache {
         }
         let path = self.path(id);
         path.is_dir().then(|| {
-            let tree = CodeTree::in_place(&path);
+            let tree = CodeTree::unpacked(path);
             held.insert(id, Arc::downgrade(&tree));
             tree
         })

@@ -22,14 +22,15 @@ const TAIL_BYTES_MAX: usize = 4096;
 pub(crate) struct Environment {
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Arc<EnvironmentLog>,
-    pub(crate) resolved: Arc<Resolved>,
+    /// Held so that its code's files stay where they are.
+    _resolved: Arc<Resolved>,
     started: Instant,
 }
 
 impl Environment {
     /// Whether another request may go through it.
     pub(crate) fn is_usable(&self, age_max: Duration) -> bool {
-        self.sandbox.is_alive() && self.started.elapsed() < age_max && !self.resolved.hot_reload
+        self.sandbox.is_alive() && self.started.elapsed() < age_max
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) async fn launch(
         },
         handler: resolved.handler.clone(),
         code: resolved.code.path().to_owned(),
+        code_in_place: resolved.hot_reload,
         layers: Vec::new(),
         env,
         credentials: None,
@@ -72,7 +74,7 @@ pub(crate) async fn launch(
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;
     log.write(report::init_start(resolved, clock.now()));
-    Ok(Environment { sandbox, log, resolved: resolved.clone(), started: Instant::now() })
+    Ok(Environment { sandbox, log, _resolved: resolved.clone(), started: Instant::now() })
 }
 
 /// `2026/11/22/[$LATEST]` and 32 random digits.

@@ -22,7 +22,7 @@ const FUNCTIONS_MAX: usize = 10_000;
 
 /// Everything that an invocation of one version needs. Hold it as long as the execution environment lives: its
 /// [`CodeTree`] keeps the files in place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resolved {
     /// The account it is in.
     pub account: AccountId,
@@ -66,7 +66,7 @@ pub struct Resolved {
     pub deployment_id: String,
     /// What `/var/task` is.
     pub code: Arc<CodeTree>,
-    /// The code may change in place (the `hot-reload` bucket): an environment must not outlive one invocation's look.
+    /// The code may change in place (the `hot-reload` bucket): then the deployment is that of the tree's present state.
     pub hot_reload: bool,
     /// Where what is measured of it goes.
     pub(crate) meters: Meters,
@@ -115,10 +115,14 @@ impl Lambda {
         qualifier: Option<&QualifierText>,
     ) -> Result<Arc<Resolved>, Error> {
         let target = Target::of(cx, function, qualifier)?;
-        if let Some(found) = self.cache.find(&target) {
-            return Ok(found);
+        let resolved = match self.cache.find(&target) {
+            Some(found) => found,
+            None => self.resolve_from_store(&target).await?,
+        };
+        match resolved.hot_reload {
+            false => Ok(resolved),
+            true => Ok(resolved.as_the_tree_is_now().await),
         }
-        Ok(self.resolve_from_store(&target).await?)
     }
 
     async fn resolve_from_store(&self, target: &Target) -> Result<Arc<Resolved>, Failure> {
@@ -145,6 +149,14 @@ impl Lambda {
 }
 
 impl Resolved {
+    /// The same version with the deployment that the tree's present state makes of it: environments of other states end.
+    async fn as_the_tree_is_now(self: Arc<Self>) -> Arc<Resolved> {
+        let Some(watch) = self.code.watch() else { return self };
+        let state = watch.state().await;
+        let deployment_id = format!("{}/{}", self.deployment_id, state.name());
+        Arc::new(Resolved { deployment_id, ..(*self).clone() })
+    }
+
     fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
         let VersionRecord { settings, revision_id, deployment_id, .. } = version;

@@ -168,6 +168,9 @@ async fn the_hot_reload_bucket_uses_a_directory_in_place() {
     world.settled("f").await;
     let resolved = world.lambda.resolve(&world.cx(), "f", None).await.unwrap();
     assert!(resolved.hot_reload);
+    fs::write(directory.join("app.py"), "saved").unwrap();
+    let later = world.lambda.resolve(&world.cx(), "f", None).await.unwrap();
+    assert_ne!(later.deployment_id, resolved.deployment_id, "a saved file makes another deployment");
     assert_eq!(resolved.code.path(), directory);
     assert!(world.trees().is_empty());
 }

@@ -221,6 +221,7 @@ struct Settings<'a> {
     /// None when the process was started with it: a wrapper may have changed it since.
     env: Option<BTreeMap<&'a str, &'a str>>,
     task_root: &'a Path,
+    code_in_place: bool,
     function_name: &'a str,
     function_version: &'a str,
     memory_mb: u32,
@@ -236,6 +237,7 @@ pub(crate) fn settings(recipe: &Recipe, spec: &Spec, places: &Places, started_be
         handler: &spec.handler,
         env: started_before.then(|| environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
         task_root: &places.task,
+        code_in_place: spec.code_in_place,
         function_name: &spec.function_name,
         function_version: &spec.function_version,
         memory_mb: spec.memory_mb,

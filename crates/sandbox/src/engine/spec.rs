@@ -38,6 +38,8 @@ pub struct Spec {
     pub handler: String,
     /// The extracted code tree; becomes `/var/task`. Never written to.
     pub code: PathBuf,
+    /// The code tree is a directory that its owner edits while functions run: nothing derived from it is trusted.
+    pub code_in_place: bool,
     /// Extracted layers in the user's order; merged (later ones win) they become `/opt`.
     pub layers: Vec<PathBuf>,
     /// The user's variables and all of AWS's but those only the engine can know

@@ -102,6 +102,10 @@ def apply_settings(init):
     for entry in front:
         sys.path_importer_cache.pop(entry, None)
     sys.path[:] = front + _stdlib_path + [pack_directory()]
+    if init.get("code_in_place"):
+        from . import sources
+
+        sources.distrust_bytecode(task_root)
     preload.drop_shadowed(front)
     try:
         os.chdir(task_root)

@@ -1,0 +1,287 @@
+"""What a developer does all day: save, invoke, read the log, look inside, run it again."""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from support.functions import ROLE, Function, Report
+from support.server import eventually
+
+ANSWERS = "def handler(event, context):\n    return {}\n"
+
+
+@pytest.fixture
+def hot(create, tmp_path):
+    """Makes functions of directories that are used in place."""
+
+    def make(files, *, runtime=None, handler="app.handler", **settings):
+        directory = tmp_path / f"code-{len(create.made)}"
+        directory.mkdir()
+        for path, text in files.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(text)
+        name = create.name("hot")
+        create.client.create_function(
+            FunctionName=name,
+            Code={"S3Bucket": "hot-reload", "S3Key": str(directory)},
+            Runtime=runtime or create.runtimes.python,
+            Handler=handler,
+            Role=ROLE,
+            **settings,
+        )
+        create.made.append(name)
+        return Function(create.client, name).wait(), directory
+
+    return make
+
+
+@pytest.fixture
+def run(executable, updraft):
+    """Runs a command of the program's against the session's server."""
+
+    def run(*arguments, stdin=None, **environment):
+        return subprocess.run(
+            [executable, *arguments],
+            env=updraft.client_environment() | environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+def is_warm(answer):
+    return Report.of(answer.tail).init_ms is None
+
+
+# ---- hot reload: exact, and warm while nothing changes
+
+
+def test_a_hundred_edits_are_never_stale(hot):
+    function, directory = hot({"app.py": ANSWERS.format(0)})
+    app, other = directory / "app.py", directory / ".app.py.new"
+    for n in range(1, 101):
+        # Texts of the same size, as fast as it goes, in the two ways that editors save.
+        if n % 2:
+            app.write_text(ANSWERS.format(1000 + n))
+        else:
+            other.write_text(ANSWERS.format(1000 + n))
+            other.rename(app)
+        assert function.invoke().ok() == 1000 + n
+
+
+def test_an_edit_that_hides_in_size_and_time_is_seen(hot):
+    function, directory = hot({"app.py": ANSWERS.format(1)})
+    app = directory / "app.py"
+    for n in range(2, 10):
+        before = app.stat()
+        app.write_text(ANSWERS.format(n))
+        os.utime(app, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert function.invoke().ok() == n
+
+
+def test_an_unchanged_directory_stays_warm(hot):
+    function, directory = hot({"app.py": "count = 0\ndef handler(e, c):\n    global count\n    count += 1\n    return count\n"})
+    time.sleep(0.2)  # what was written just now could change again unseen: its environment serves one request
+    assert function.tail().ok() == 1
+    for n in range(2, 6):
+        answer = function.tail()
+        assert answer.ok() == n and is_warm(answer)
+    (directory / "new.txt").write_text("anything at all")
+    assert function.invoke().ok() == 1
+
+
+def test_files_that_come_go_and_move_are_seen(hot):
+    source = "import os\ndef handler(e, c):\n    return sorted(os.path.join(d, f) for d, _, fs in os.walk('.') for f in fs)\n"
+    function, directory = hot({"app.py": source, "lib/a.txt": "a"})
+    (directory / "link").symlink_to("lib")
+    assert function.invoke().ok() == ["./app.py", "./lib/a.txt"]
+    (directory / "lib/b.txt").write_text("b")
+    assert "./lib/b.txt" in function.invoke().ok()
+    (directory / "lib/b.txt").rename(directory / "lib/c.txt")
+    assert function.invoke().ok() == ["./app.py", "./lib/a.txt", "./lib/c.txt"]
+    (directory / "lib").rename(directory / "other")
+    assert function.invoke().ok() == ["./app.py", "./link", "./other/a.txt", "./other/c.txt"]
+    shutil.rmtree(directory / "other")
+    assert function.invoke().ok() == ["./app.py", "./link"]
+
+
+def test_a_directory_that_is_replaced_whole_is_seen(hot):
+    """As bundlers do with their output."""
+    function, directory = hot({"app.py": ANSWERS.format(1)})
+    assert function.invoke().ok() == 1
+    shutil.rmtree(directory)
+    directory.mkdir()
+    (directory / "app.py").write_text(ANSWERS.format(2))
+    assert function.invoke().ok() == 2
+
+
+def test_a_link_to_a_release_can_be_turned(hot, create, tmp_path):
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "app.py").write_text(ANSWERS.format(repr(release)))
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    function, _ = hot({"app.py": ""})
+    create.client.update_function_code(FunctionName=function.name, S3Bucket="hot-reload", S3Key=str(current))
+    function.wait()
+    assert function.invoke().ok() == "one"
+    current.unlink()
+    current.symlink_to("two")
+    assert function.invoke().ok() == "two"
+
+
+def test_a_save_during_a_request_is_for_the_next(hot):
+    slow = "import time\ndef handler(event, context):\n    time.sleep(event['seconds'])\n    return {}\n"
+    function, directory = hot({"app.py": slow.format(1)})
+    time.sleep(0.2)
+    assert function.invoke({"seconds": 0}).ok() == 1
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(function.invoke, {"seconds": 1})
+        time.sleep(0.3)
+        (directory / "app.py").write_text(slow.format(2))
+        assert function.invoke({"seconds": 0}).ok() == 2
+        assert first.result().ok() == 1
+    assert function.invoke({"seconds": 0}).ok() == 2
+
+
+def test_bytecode_of_an_earlier_source_does_not_run(hot, create, executable):
+    """Python itself would take it: size and whole seconds of the time are the same."""
+    listed = subprocess.run([executable, "runtimes"], capture_output=True, text=True, check=True).stdout
+    interpreter = re.search(rf"^\s*{re.escape(create.runtimes.python)}\s+(/\S+)", listed, re.M)[1]
+    function, directory = hot({"app.py": "import part\ndef handler(e, c):\n    return part.value\n", "part.py": "value = 1\n"})
+    part = directory / "part.py"
+    subprocess.run([interpreter, "-m", "py_compile", str(part)], check=True)
+    assert list(directory.glob("__pycache__/part*.pyc"))
+    before = part.stat()
+    part.write_text("value = 2\n")
+    os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
+    stale = subprocess.run([interpreter, "-c", "import part; print(part.value)"], cwd=directory, capture_output=True, text=True)
+    assert stale.stdout == "1\n", "the trap is set"
+    assert function.invoke().ok() == 2
+
+
+def test_a_node_function_is_never_stale_either(hot, create):
+    source = "exports.handler = async () => VALUE;\n"
+    function, directory = hot({"index.js": source.replace("VALUE", "0")}, runtime=create.runtimes.node, handler="index.handler")
+    for n in range(1, 11):
+        (directory / "index.js").write_text(source.replace("VALUE", str(n)))
+        assert function.invoke().ok() == n
+
+
+# ---- updraft invoke
+
+
+def test_invoke_prints_the_answer_and_nothing_else(create, run, tmp_path):
+    function = create.python("def handler(event, context):\n    print('noise')\n    return event\n")
+    (tmp_path / "event.json").write_text('{"from": "a file"}')
+    for payload, stdin, answer in [
+        ('{"a": 1.50}', None, '{"a": 1.5}\n'),
+        (f"@{tmp_path}/event.json", None, '{"from": "a file"}\n'),
+        ("-", "[1, 2]", "[1, 2]\n"),
+        ("-1", None, "-1\n"),
+    ]:
+        done = run("invoke", function.name, "--payload", payload, stdin=stdin)
+        assert (done.stdout, done.stderr, done.returncode) == (answer, "", 0)
+    assert run("invoke", function.name).stdout == "{}\n"
+    assert run("invoke", function.arn).stdout == "{}\n"
+
+
+def test_invoke_tells_an_error_with_its_stack(create, run):
+    function = create.python("def handler(event, context):\n    return 1 / event\n")
+    done = run("invoke", function.name, "-p", "0")
+    assert done.returncode == 1
+    assert '"errorType": "ZeroDivisionError"' in done.stdout
+    assert "ZeroDivisionError: division by zero\n" in done.stderr
+    assert '  File "/var/task/app.py", line 2, in handler' in done.stderr
+    assert f"updraft: {function.name} failed; request id " in done.stderr
+
+
+def test_invoke_shows_the_log_if_asked(create, run):
+    function = create.python("def handler(event, context):\n    print('to be seen')\n")
+    done = run("invoke", function.name, "--tail")
+    assert done.stdout == "null\n"
+    assert "to be seen\n" in done.stderr and "REPORT RequestId: " in done.stderr
+
+
+def test_invoke_of_versions_in_the_background_and_dry(create, run, lambda_, updraft):
+    function = create.python("def handler(event, context):\n    return context.function_version\n")
+    lambda_.publish_version(FunctionName=function.name)
+    assert run("invoke", function.name, "-q", "1").stdout == '"1"\n'
+    accepted = run("invoke", function.name, "--async")
+    assert accepted.returncode == 0 and accepted.stdout == ""
+    request_id = accepted.stderr.removeprefix("accepted: request id ").strip()
+    assert eventually(lambda: "REPORT" in run("logs", function.name, "--request-id", request_id).stdout)
+    dry = run("invoke", function.name, "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "")
+
+
+def test_invoke_says_what_is_wrong(create, run):
+    for arguments, words, environment in [
+        (["no-such"], "ResourceNotFoundException: Function not found", {}),
+        (["f", "-p", "{"], "the event of --payload is not JSON: EOF while parsing", {}),
+        (["f", "-p", "@/no/such"], "cannot read the event file /no/such", {}),
+        (["f", "--endpoint", "http://127.0.0.1:1"], "no server answers at http://127.0.0.1:1; start one with", {}),
+        (["f", "--endpoint", "https://aws"], "it must begin with http://", {}),
+        (["f"], "AWS_ACCESS_KEY_ID=test", {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}),
+        (["f"], "InvalidSignatureException: ", {"AWS_SECRET_ACCESS_KEY": "wrong"}),
+    ]:
+        done = run("invoke", *arguments, **environment)
+        assert done.returncode == 1 and done.stdout == "", arguments
+        assert words in done.stderr, arguments
+
+
+# ---- updraft logs
+
+
+def test_logs_of_a_time_a_pattern_and_a_request(create, run):
+    function = create.python("def handler(event, context):\n    print('line', event)\n")
+    function.invoke(1)
+    second = function.invoke(2)
+    assert eventually(lambda: run("logs", function.name).stdout.count("REPORT") == 2)
+    log = run("logs", function.name, "--since", "5m").stdout
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z line 1$", log, re.M)
+    assert log.index("line 1") < log.index("line 2")
+    filtered = run("logs", function.name, "--filter", '"line 2"').stdout.splitlines()
+    assert len(filtered) == 1 and filtered[0].endswith("line 2")
+    lines = run("logs", function.name, "--request-id", second.request_id).stdout.splitlines()
+    assert [line.split()[1] for line in lines] == ["START", "line", "END", "REPORT"]
+    assert run("logs", function.name, "--since", "2000-01-01T00:00:00Z").stdout == log
+    assert run("logs", function.name, "--since", "0s").stdout == ""
+
+
+def test_logs_follow(create, updraft, executable):
+    function = create.python("def handler(event, context):\n    print('line', event)\n")
+    command = [executable, "logs", function.name, "--follow"]
+    following = subprocess.Popen(command, env=updraft.client_environment(), stdout=subprocess.PIPE, text=True)
+    seen = []
+    reader = threading.Thread(target=lambda: seen.extend(following.stdout), daemon=True)
+    reader.start()
+    # It begins with what is written after its start, which cannot be seen from outside: hence more than one.
+    numbers = itertools.count()
+    assert eventually(lambda: function.invoke(next(numbers)).ok() or any("line" in line for line in seen))
+    last = next(numbers)
+    function.invoke(last)
+    assert eventually(lambda: any(f"line {last}\n" in line for line in seen))
+    following.send_signal(signal.SIGINT)
+    assert following.wait(30) == 0
+    reader.join()
+    assert len(seen) == len(set(seen)), "every event once"
+
+
+def test_logs_say_what_is_wrong(create, run):
+    function = create.python("def handler(event, context):\n    pass\n")
+    assert run("logs", "no-such").stderr.startswith("updraft: ResourceNotFoundException: ")
+    assert "no event in /aws/lambda/" in run("logs", function.name, "--request-id", "x").stderr
+    assert "use an age such as 30s" in run("logs", function.name, "--since", "yesterday").stderr
+    assert "InvalidParameterException" in run("logs", function.name, "--filter", "{ $.").stderr
