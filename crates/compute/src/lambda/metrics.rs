@@ -98,7 +98,7 @@ impl Metric {
 }
 
 /// The series of one version as it is called, each made when it is first recorded into.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Meters {
     scope: OnceLock<Arc<Scope>>,
     series: [OnceLock<Arc<dyn Series>>; METRICS],
