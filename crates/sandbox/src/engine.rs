@@ -21,6 +21,7 @@ mod runtime_api;
 mod sandbox;
 mod spec;
 mod start;
+mod stream;
 
 use std::{
     path::PathBuf,
@@ -46,7 +47,11 @@ use self::{
     pool::Pools,
     recipe::{Places, Recipe},
 };
-pub use self::{sandbox::Sandbox, spec::*};
+pub use self::{
+    sandbox::Sandbox,
+    spec::*,
+    stream::{Outlet, Part},
+};
 use crate::{
     posture::{Egress, Isolation, Posture},
     runtimes::{Runtimes, Search},

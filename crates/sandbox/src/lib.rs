@@ -24,8 +24,8 @@ pub mod spawner;
 
 pub use engine::{
     Architecture, Config, Credentials, Engine, Error, Failure, InitFailure, InitReport, InitStatus, LaunchError,
-    LaunchPath, LogSink, Outcome, PoolStatus, PoolTargets, Request, RestoreFailure, RestoreReport, Sandbox,
-    SandboxIdentity, Spec,
+    LaunchPath, LogSink, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request, RestoreFailure, RestoreReport,
+    Sandbox, SandboxIdentity, Spec,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
 pub use runtimes::{Runtimes, Search};

@@ -68,6 +68,7 @@ impl Lambda {
             client_context: call.client_context,
             cognito_identity: None,
             payload: call.payload,
+            outlet: None,
         };
         let outcome = environment.sandbox.invoke(request).await;
         let log = environment.log.clone();

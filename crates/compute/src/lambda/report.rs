@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base::Timestamp;
 use bytes::Bytes;
-use sandbox::engine::RESPONSE_BYTES_MAX;
 use sandbox::{Failure, InitStatus, Outcome};
 use serde::Serialize;
 
@@ -67,10 +66,9 @@ pub(crate) fn function_error(
             let line = format!("{words}\nRuntime.OutOfMemory\n");
             own("Runtime.OutOfMemory", &words, Some(line))
         }
-        Failure::ResponseTooLarge { bytes } => {
-            let words = format!(
-                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-            );
+        Failure::ResponseTooLarge { bytes, limit } => {
+            let words =
+                format!("Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes).");
             own("Function.ResponseSizeTooLarge", &words, None)
         }
         Failure::Malformed => own("Runtime.Unknown", &named(request_id, "Unknown application error occurred"), None),

@@ -9,7 +9,7 @@
 //   lib/life.js      settings in, function loaded, events answered
 //   lib/loader.js    "dir/file.name" to a function, or AWS's error
 //   lib/context.js   the handler's second and third arguments, and when an invocation is over
-//   lib/streaming.js handlers of `awslambda.streamifyResponse`, whose output is collected
+//   lib/streaming.js handlers of `awslambda.streamifyResponse`
 //   lib/errors.js    error documents
 //   lib/logs.js      console.* as AWS has it
 //   lib/warmup.js    the dummy, and forgetting it

@@ -7,6 +7,7 @@ client, and the answers must be equal but for the stack lines inside of either c
 import json
 import os
 import shutil
+import tempfile
 import unittest
 
 from harness import BOOT, Runtime, Task
@@ -176,13 +177,6 @@ class Results(unittest.TestCase):
         self.assertEqual("F", answer.kind)
         self.assertIn("Cannot parse ClientContext as json", answer.json["errorMessage"])
 
-    def test_streaming_handlers_answer_whole(self):
-        source = (
-            "exports.handler = awslambda.streamifyResponse(async (e, stream) => { stream.setContentType('text/plain');"
-            " stream.write('a'); stream.write({b: 1}); stream.end('c') })"
-        )
-        self.assertEqual(b'a{"b":1}c', run(source)[0].body)
-
     def test_es_modules_by_package_json(self):
         files = {"package.json": '{"type": "module"}', "dep.js": "export default 5"}
         answer = run("import x from './dep.js'; export const handler = async () => x", files=files)[0]
@@ -278,6 +272,138 @@ class Console(unittest.TestCase):
     def test_level(self):
         _, logs, _, _ = run(self.SOURCE, env={"AWS_LAMBDA_LOG_LEVEL": "ERROR"})
         self.assertEqual(1, len(logs))
+
+
+def streamed(source, env=None, payload=None):
+    """The frames of one event through a streaming handler, (kind, body), up to the one that asks for the next; exit status."""
+    with Task({"app.js": "exports.handler = awslambda.streamifyResponse(%s)" % source}) as task, start("--exec") as rt:
+        rt.parked().init(task, "app.handler", env)
+        rt.send_event(payload)
+        frames = []
+        while frames[-1:] == [] or frames[-1][0] not in "ROF":
+            answer = rt.receive()
+            if answer is None:
+                return frames, rt.exit_status()
+            frames.append((answer.kind, answer.body))
+        return frames, None
+
+
+class Streaming(unittest.TestCase):
+    def test_parts_go_out_as_they_are_written(self):
+        source = "async (e, s) => { s.setContentType('text/plain'); s.write('a'); s.write({b: 1}); s.end('c') }"
+        parts = [("H", b"text/plain"), ("C", b"a"), ("C", b'{"b":1}'), ("C", b"c"), ("D", b""), ("R", b"")]
+        self.assertEqual((parts, None), streamed(source))
+
+    def test_the_first_part_is_there_before_the_handler_ends(self):
+        with tempfile.TemporaryDirectory() as directory:
+            go = os.path.join(directory, "go")
+            source = (
+                "exports.handler = awslambda.streamifyResponse(async (e, s) => { s.write('first');"
+                " while (!require('fs').existsSync(e)) await new Promise((f) => setTimeout(f, 5)); s.end('last') })"
+            )
+            with Task({"app.js": source}) as task, start("--exec") as rt:
+                rt.parked().init(task, "app.handler")
+                rt.send_event(go)
+                self.assertEqual(["H", "C"], [rt.receive().kind for _ in range(2)])
+                open(go, "w").close()
+                self.assertEqual(["C", "D", "R"], [rt.receive().kind for _ in range(3)])
+
+    def test_an_empty_answer(self):
+        self.assertEqual([("H", b"application/octet-stream"), ("D", b""), ("R", b"")], streamed("async (e, s) => s.end()")[0])
+
+    def test_the_prelude_of_http(self):
+        source = (
+            "async (e, s) => { s = awslambda.HttpResponseStream.from(s, {statusCode: 201, cookies: ['a=b']});"
+            " s.write('x'); s.end() }"
+        )
+        frames, _ = streamed(source)
+        self.assertEqual(("H", b"application/vnd.awslambda.http-integration-response"), frames[0])
+        body = b"".join(body for kind, body in frames if kind == "C")
+        self.assertEqual(b'{"statusCode":201,"cookies":["a=b"]}' + bytes(8) + b"x", body)
+
+    def test_large_writes_are_cut(self):
+        frames, _ = streamed("async (e, s) => { s.write('x'.repeat(200000)); s.end() }")
+        self.assertEqual([65536, 65536, 65536, 3392], [len(body) for kind, body in frames if kind == "C"])
+
+    def test_a_full_stream_says_so_and_goes_on_once_it_is_read(self):
+        source = (
+            "async (e, s) => { let full = 0; const part = Buffer.alloc(65536); for (let i = 0; i < 64; i++) {"
+            " if (!s.write(part)) { full++; await new Promise((f) => s.once('drain', f)); } } s.end(String(full)) }"
+        )
+        with Task({"app.js": "exports.handler = awslambda.streamifyResponse(%s)" % source}) as task, start("--exec") as rt:
+            rt.parked().init(task, "app.handler")
+            rt.send_event(None)
+            bodies = []
+            while (answer := rt.receive()).kind != "R":
+                bodies.append(answer.body)
+            self.assertEqual(64 * 65536, sum(map(len, bodies[1:65])))
+            self.assertGreater(int(bodies[65]), 0)
+
+    def test_pipelines(self):
+        source = (
+            "async (e, s) => { const {pipeline} = require('stream/promises'); const {Readable} = require('stream');"
+            " await pipeline(Readable.from(['a', 'b']), s) }"
+        )
+        self.assertEqual(b"ab", b"".join(body for kind, body in streamed(source)[0] if kind == "C"))
+
+    def test_errors_before_the_first_part_are_the_answer(self):
+        for source, words in (
+            ("async () => { throw new RangeError('no') }", "no"),
+            ("async (e, s) => {}", "Response stream is not finished."),
+            ("(e, s) => s.end('x')", "Streaming does not support non-async handlers."),
+        ):
+            frames, _ = streamed(source)
+            kinds = [kind for kind, _ in frames]
+            document = json.loads([body for kind, body in frames if kind in "FA"][-1]) if set(kinds) & set("FA") else None
+            if "H" in kinds:  # it had ended its stream already: too late for an error
+                self.assertEqual(["H", "C", "D", "R"], kinds)
+            else:
+                self.assertEqual(["F"], kinds)
+                self.assertEqual(words, document["errorMessage"])
+
+    def test_errors_after_the_first_part_end_the_stream(self):
+        for source in (
+            "async (e, s) => { s.write('x'); throw new RangeError('no') }",
+            "async (e, s) => { s.write('x'); await require('stream/promises').pipeline("
+            "require('stream').Readable.from((async function* () { throw new RangeError('no') })()), s) }",
+        ):
+            frames, _ = streamed(source)
+            self.assertEqual(["H", "C", "A", "R"], [kind for kind, _ in frames], source)
+            self.assertEqual("RangeError", json.loads(frames[2][1])["errorType"])
+
+    def test_what_nobody_catches_ends_the_process(self):
+        late = "async (e, s) => { s.write('x'); setTimeout(() => { throw new Error('late') }); await new Promise(() => {}) }"
+        frames, status = streamed(late)
+        self.assertEqual((["H", "C"], 129), ([kind for kind, _ in frames], status))
+        early = "async (e, s) => { setTimeout(() => { throw new Error('late') }); await new Promise(() => {}) }"
+        self.assertEqual(["F"], [kind for kind, _ in streamed(early)[0]])
+
+    def test_the_next_event_waits_for_what_is_left_to_do(self):
+        source = (
+            "let n = 0; exports.handler = awslambda.streamifyResponse(async (e, s, c) => { c.callbackWaitsForEmptyEventLoop = e;"
+            " s.end(String(n)); setTimeout(() => n++, 300); })"
+        )
+        for waits, seen in ((True, b"1"), (False, b"0")):
+            with Task({"app.js": source}) as task, start("--exec") as rt:
+                rt.parked().init(task, "app.handler")
+                bodies = []
+                for _ in range(2):
+                    rt.send_event(waits)
+                    frames = [rt.receive() for _ in range(4)]
+                    self.assertEqual(["H", "C", "D", "R"], [frame.kind for frame in frames])
+                    bodies.append(frames[1].body)
+                self.assertEqual([b"0", seen], bodies)
+
+    def test_too_late(self):
+        source = "async (e, s) => { s.write('x'); s.setContentType('text/plain') }"
+        frames, _ = streamed(source)
+        self.assertEqual("Runtime.InvalidStreamingOperation", json.loads(frames[2][1])["errorType"])
+
+    def test_the_context_has_no_callbacks(self):
+        frames, _ = streamed("async (e, s, c) => s.end(Object.keys(c).sort().join())")
+        keys = frames[1][1].decode().split(",")
+        self.assertNotIn("succeed", keys)
+        self.assertIn("callbackWaitsForEmptyEventLoop", keys)
 
 
 class Leftovers(unittest.TestCase):

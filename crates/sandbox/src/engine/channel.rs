@@ -46,6 +46,16 @@ pub(crate) enum FromRuntime {
     Response(Bytes),
     /// The handler failed.
     Error { payload: Bytes, error_type: String },
+    /// A streamed answer begins, of this media type.
+    StreamBegins { content_type: String },
+    /// The next part of it.
+    Chunk(Bytes),
+    /// It is whole.
+    StreamEnds,
+    /// It ends in the middle, by the handler's error.
+    StreamFails { payload: Bytes, error_type: String },
+    /// After a streamed answer: ready for the next event.
+    Ready,
     /// A result over the limit, of this size.
     TooLarge(usize),
     /// It hung up.
@@ -59,6 +69,12 @@ impl FromRuntime {
     pub(crate) fn error(payload: Bytes, header: Option<String>) -> FromRuntime {
         let error_type = header.unwrap_or_else(|| error_type(&payload));
         FromRuntime::Error { payload, error_type }
+    }
+
+    /// The error in the middle of a streamed answer, likewise.
+    pub(crate) fn stream_fails(payload: Bytes, header: Option<String>) -> FromRuntime {
+        let error_type = header.unwrap_or_else(|| error_type(&payload));
+        FromRuntime::StreamFails { payload, error_type }
     }
 
     /// An init error, likewise.
@@ -84,6 +100,13 @@ impl From<Frame> for FromRuntime {
             Frame::Error(payload) => FromRuntime::error(payload, None),
             Frame::SnapshotReady => FromRuntime::SnapshotReady,
             Frame::RestoreFailed(payload) => FromRuntime::restore_failed(payload, None),
+            Frame::StreamBegins(content_type) => {
+                FromRuntime::StreamBegins { content_type: String::from_utf8_lossy(&content_type).into_owned() }
+            }
+            Frame::Chunk(bytes) => FromRuntime::Chunk(bytes),
+            Frame::StreamEnds => FromRuntime::StreamEnds,
+            Frame::StreamFails(payload) => FromRuntime::stream_fails(payload, None),
+            Frame::Ready => FromRuntime::Ready,
         }
     }
 }

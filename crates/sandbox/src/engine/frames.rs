@@ -14,6 +14,9 @@ use super::spec::RESPONSE_BYTES_MAX;
 /// Length field and kind.
 const HEADER_BYTES: usize = 5;
 
+/// Largest part of a streamed answer in one frame, in bytes; boot files cut what is longer.
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
 /// Read at most this much at a time, so that a hostile sender makes no buffer grow faster than it writes.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -44,6 +47,16 @@ pub(crate) enum Frame {
     SnapshotReady,
     /// `Y`: a hook after the restore failed; AWS's error document.
     RestoreFailed(Bytes),
+    /// `H`: a streamed answer begins; its media type.
+    StreamBegins(Bytes),
+    /// `C`: the next part of it.
+    Chunk(Bytes),
+    /// `D`: it is whole. The handler may still have something to do.
+    StreamEnds,
+    /// `A`: it ends in the middle; AWS's error document.
+    StreamFails(Bytes),
+    /// `R`: after a streamed answer, however it ended: ready for the next event.
+    Ready,
 }
 
 /// Why no more frames can be read.
@@ -75,6 +88,11 @@ pub(crate) fn decode(inbox: &mut BytesMut) -> Result<Option<Frame>, Violation> {
         b'O' => Frame::Response(body),
         b'S' => Frame::SnapshotReady,
         b'Y' => Frame::RestoreFailed(body),
+        b'H' => Frame::StreamBegins(body),
+        b'C' => Frame::Chunk(body),
+        b'D' => Frame::StreamEnds,
+        b'A' => Frame::StreamFails(body),
+        b'R' => Frame::Ready,
         _ => Frame::Error(body),
     }))
 }
@@ -89,9 +107,10 @@ fn header(inbox: &BytesMut) -> Option<(usize, u8)> {
 /// Judges a header before its body is awaited.
 fn check(length: usize, kind: u8) -> Result<(), Violation> {
     match kind {
-        b'P' | b'K' | b'S' if length == 1 => Ok(()),
-        b'O' | b'F' | b'X' | b'Y' if length > RESPONSE_BYTES_MAX + 1 => Err(Violation::TooLarge(length - 1)),
-        b'O' | b'F' | b'X' | b'Y' if length >= 1 => Ok(()),
+        b'P' | b'K' | b'S' | b'D' | b'R' if length == 1 => Ok(()),
+        b'O' | b'F' | b'X' | b'Y' | b'A' if length > RESPONSE_BYTES_MAX + 1 => Err(Violation::TooLarge(length - 1)),
+        b'O' | b'F' | b'X' | b'Y' | b'A' if length >= 1 => Ok(()),
+        b'H' | b'C' if (1..=CHUNK_BYTES_MAX + 1).contains(&length) => Ok(()),
         _ => Err(Violation::Malformed),
     }
 }
@@ -197,7 +216,15 @@ mod tests {
 
     #[test]
     fn what_no_runtime_writes_is_refused() {
-        for bad in [&b"\0\0\0\0O"[..], b"\x01\0\0\0Q", b"\x02\0\0\0Kx", b"\xff\xff\xff\xffP", b"GET / HTTP/1.1\r\n"] {
+        for bad in [
+            &b"\0\0\0\0O"[..],
+            b"\x01\0\0\0Q",
+            b"\x02\0\0\0Kx",
+            b"\x02\0\0\0Dx",
+            b"\x02\0\x01\0C",
+            b"\xff\xff\xff\xffP",
+            b"GET / HTTP/1.1\r\n",
+        ] {
             assert!(matches!(decode(&mut BytesMut::from(bad)), Err(Violation::Malformed)), "{bad:?}");
         }
     }

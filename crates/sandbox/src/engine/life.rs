@@ -14,7 +14,7 @@ use base::Clock;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -26,6 +26,7 @@ use super::{
     logs::Logs,
     runtime_api::RuntimeApi,
     spec::{Failure, LogSink, SandboxIdentity},
+    stream::Delivery,
 };
 
 /// How long a runtime that hung up, or whose end we saw before its last words, is waited for.
@@ -156,13 +157,27 @@ impl Life {
                 Err(_) => FromRuntime::Closed,
             }
         };
-        let heard = tokio::select! {
-            biased;
-            message = talk => Heard::Message(message),
-            exit = cell.exited() => Heard::Exit(exit),
-            () = sleep_until(deadline) => Heard::Deadline,
-            never = logs.pump() => match never {},
+        let heard = until(talk, cell, logs, deadline).await;
+        self.last_words(heard).await
+    }
+
+    /// As [`Life::converse`], within a streamed answer: what was heard before goes to the caller first. Of what a runtime
+    /// wrote before its end nothing is lost.
+    pub(crate) async fn relay(&mut self, delivery: &mut Delivery, deadline: Instant) -> Heard {
+        let Life { channel, logs, cell, .. } = self;
+        let talk = async {
+            delivery.flush().await;
+            channel.receive().await
         };
+        let heard = until(talk, cell, logs, deadline).await;
+        if matches!(heard, Heard::Exit(_)) && timeout_at(deadline, delivery.flush()).await.is_err() {
+            return heard;
+        }
+        self.last_words(heard).await
+    }
+
+    /// The end of a runtime may be seen before its last words are heard, and the other way round.
+    async fn last_words(&mut self, heard: Heard) -> Heard {
         match heard {
             Heard::Message(FromRuntime::Closed) => match timeout(LAST_WORDS, self.cell.exited()).await {
                 Ok(exit) => Heard::Exit(exit),
@@ -224,6 +239,17 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         drop(Grave { cell: Some(self.cell.clone()), place: self.place.take() });
+    }
+}
+
+/// Listens and hands on logs until the runtime has spoken, ends, or the time is over.
+async fn until(talk: impl Future<Output = FromRuntime>, cell: &Cell, logs: &mut Logs, deadline: Instant) -> Heard {
+    tokio::select! {
+        biased;
+        message = talk => Heard::Message(message),
+        exit = cell.exited() => Heard::Exit(exit),
+        () = sleep_until(deadline) => Heard::Deadline,
+        never = logs.pump() => match never {},
     }
 }
 

@@ -5,6 +5,8 @@
 //! a wrong request id is 400 `InvalidRequestID`, calls out of order are 403 `InvalidStateTransition`, anything else 404.
 //! The Extensions, Logs and Telemetry APIs are not here yet.
 
+mod streamed;
+
 use std::{
     convert::Infallible,
     net::TcpListener,
@@ -81,6 +83,10 @@ enum Phase {
     Ready,
     /// Has this event and owes an answer.
     Running(Arc<Event>),
+    /// Its answer is being streamed.
+    Streaming,
+    /// It was, and the engine waits to hear that the runtime is ready again.
+    Streamed,
     ResponseSent,
 }
 
@@ -94,7 +100,8 @@ impl Phase {
             Phase::RestoreError => "RestoreError",
             Phase::Ready => "Ready",
             Phase::Running(_) => "Running",
-            Phase::ResponseSent => "ResponseSent",
+            Phase::Streaming => "InvocationResponse",
+            Phase::Streamed | Phase::ResponseSent => "ResponseSent",
         }
     }
 }
@@ -211,7 +218,7 @@ async fn answer(shared: &Shared, request: Request) -> Result<Response, Infallibl
     let parts: Vec<&str> = rest.split('/').collect();
     let response = match (&head.method, parts.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(shared).await,
-        (&Method::POST, ["invocation", id, "response"]) => response(shared, id, &mut body).await,
+        (&Method::POST, ["invocation", id, "response"]) => response(shared, id, &head.headers, &mut body).await,
         (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, &mut body).await,
         (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, &mut body).await,
         (&Method::GET, ["restore", "next"]) => restore_next(shared).await,
@@ -237,23 +244,24 @@ async fn discard(body: &mut Incoming) {
 
 /// `GET /runtime/invocation/next`: the first one ends init; waits for an event.
 async fn next(shared: &Shared) -> Response {
-    let first = {
+    let news = {
         let mut phase = shared.phase();
-        match *phase {
-            Phase::InitError | Phase::RestoreReady | Phase::RestoreError => return out_of_order(&phase, "Ready"),
-            Phase::Started | Phase::Restoring => {
-                *phase = Phase::Ready;
-                true
+        let (news, next) = match *phase {
+            Phase::InitError | Phase::RestoreReady | Phase::RestoreError | Phase::Streaming => {
+                return out_of_order(&phase, "Ready");
             }
-            Phase::ResponseSent => {
-                *phase = Phase::Ready;
-                false
-            }
-            Phase::Ready | Phase::Running(_) => false,
+            Phase::Started | Phase::Restoring => (Some(FromRuntime::InitDone), Some(Phase::Ready)),
+            Phase::Streamed => (Some(FromRuntime::Ready), Some(Phase::Ready)),
+            Phase::ResponseSent => (None, Some(Phase::Ready)),
+            Phase::Ready | Phase::Running(_) => (None, None),
+        };
+        if let Some(next) = next {
+            *phase = next;
         }
+        news
     };
-    if first {
-        shared.tell(FromRuntime::InitDone).await;
+    if let Some(news) = news {
+        shared.tell(news).await;
     }
     loop {
         let changed = shared.changed.notified();
@@ -267,7 +275,12 @@ async fn next(shared: &Shared) -> Response {
 }
 
 /// `POST /runtime/invocation/{id}/response`
-async fn response(shared: &Shared, id: &str, body: &mut Incoming) -> Response {
+async fn response(shared: &Shared, id: &str, headers: &HeaderMap, body: &mut Incoming) -> Response {
+    match streamed::is_asked_for(headers) {
+        Ok(true) => return streamed::response(shared, id, headers, body).await,
+        Ok(false) => {}
+        Err(refusal) => return *refusal,
+    }
     if let Err(refusal) = owes_answer(shared, id, "InvocationResponse") {
         return *refusal;
     }

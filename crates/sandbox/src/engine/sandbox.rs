@@ -13,9 +13,10 @@ use super::{
     channel::{Event, FromRuntime},
     life::{Heard, Life, Say},
     spec::{
-        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESTORE_TIMEOUT, Request, RestoreFailure,
-        RestoreReport, SandboxIdentity,
+        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, RESTORE_TIMEOUT, Request,
+        RestoreFailure, RestoreReport, SandboxIdentity,
     },
+    stream,
 };
 
 /// One execution environment of one function version. Dropping it destroys it, in the background.
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Sandbox {
 }
 
 /// A life that has to end: why, and how it ended if it did so by itself.
-struct Broken {
+pub(super) struct Broken {
     failure: Failure,
     exit: Option<Exit>,
 }
@@ -306,7 +307,12 @@ impl Sandbox {
             Heard::Message(FromRuntime::Error { payload, error_type }) => {
                 Ok(Err(Failure::Function { payload, error_type }))
             }
-            Heard::Message(FromRuntime::TooLarge(bytes)) => Err(Failure::ResponseTooLarge { bytes }.into()),
+            Heard::Message(FromRuntime::StreamBegins { content_type }) => {
+                stream::relay(life, content_type, request.outlet, deadline).await
+            }
+            Heard::Message(FromRuntime::TooLarge(bytes)) => {
+                Err(Failure::ResponseTooLarge { bytes, limit: RESPONSE_BYTES_MAX }.into())
+            }
             Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
             Heard::Message(_) => Err(Failure::Malformed.into()),
             Heard::Exit(exit) => Err(exit.into()),

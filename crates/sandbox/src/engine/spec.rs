@@ -4,8 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+use super::stream::Outlet;
+
 /// Largest response of a synchronous invocation, in bytes: AWS's 6 MB and a little for its envelope.
 pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
+
+/// Largest streamed response, in bytes: AWS's 200 MB.
+pub const STREAM_BYTES_MAX: usize = 200 * 1024 * 1024;
 
 /// Largest request payload the engine carries, in bytes (AWS: 6 MB for synchronous invocations).
 pub const PAYLOAD_BYTES_MAX: usize = 6_291_556;
@@ -106,7 +111,7 @@ pub trait LogSink: Send + Sync {
 }
 
 /// One request. Its deadline is the [`Spec`]'s timeout, counted from the moment the environment is initialised.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Request {
     /// Request id, the same in headers, logs and reports.
     pub request_id: String,
@@ -120,6 +125,9 @@ pub struct Request {
     pub cognito_identity: Option<String>,
     /// The event: JSON text, at most [`PAYLOAD_BYTES_MAX`].
     pub payload: Bytes,
+    /// Where a streamed answer goes while it is written; without it such an answer is collected, up to
+    /// [`RESPONSE_BYTES_MAX`].
+    pub outlet: Option<Outlet>,
 }
 
 /// How one attempt at init went.
@@ -186,7 +194,7 @@ pub struct RestoreFailure {
 /// What became of one request.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The function's answer, or why there is none.
+    /// The function's answer, or why there is none. What went to the request's [`Outlet`] is not repeated here.
     pub result: Result<Bytes, Failure>,
     /// Present in the first invocation of an environment, unless it was initialised ahead: its init phase. It is not part
     /// of `duration`.
@@ -221,10 +229,12 @@ pub enum Failure {
     },
     /// The memory limit was reached and the kernel killed it.
     OutOfMemory,
-    /// The response is over [`RESPONSE_BYTES_MAX`].
+    /// The response is over its limit.
     ResponseTooLarge {
         /// Its size, as far as known.
         bytes: usize,
+        /// [`RESPONSE_BYTES_MAX`] or [`STREAM_BYTES_MAX`].
+        limit: usize,
     },
     /// Init failed, twice, and the runtime said why.
     InitError {

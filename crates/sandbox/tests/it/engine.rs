@@ -36,6 +36,8 @@ macro_rules! twice {
     };
 }
 
+pub(crate) use twice;
+
 twice! {
     beds: python_says_hello_again_and_again
         a_handler_that_raises_keeps_its_sandbox
@@ -57,7 +59,7 @@ twice! {
         a_dropped_invocation_kills_its_sandbox
 }
 
-fn custom(script: &str) -> String {
+pub(crate) fn custom(script: &str) -> String {
     format!(
         r#"#!/usr/bin/python3 -IS
 import http.client, json, os, sys, time
@@ -116,7 +118,7 @@ async fn exit_hang_and_a_huge_response_end_the_sandbox(bed: Bed) {
 
     spec.timeout = Duration::from_secs(10);
     let (outcome, _) = bed.run(spec, "\"big\"").await;
-    assert_eq!(outcome.result, Err(Failure::ResponseTooLarge { bytes: 7_000_002 }));
+    assert_eq!(outcome.result, Err(Failure::ResponseTooLarge { bytes: 7_000_002, limit: 6_291_556 }));
 }
 
 async fn a_failed_init_is_tried_again_within_the_invocation(bed: Bed) {
@@ -257,13 +259,14 @@ while True:
     let mut asked = request("{\"a\":1}");
     asked.trace_id = Some("Root=1-5".into());
     asked.client_context = Some("{\"client\":{}}".into());
-    let outcome = sandbox.invoke(asked.clone()).await;
+    let function_arn = asked.function_arn.clone();
+    let outcome = sandbox.invoke(asked).await;
     assert!(outcome.result.is_ok(), "{outcome:?} {:?}", sink.texts());
     let answer: serde_json::Value = serde_json::from_str(text(&outcome)).unwrap();
     assert_eq!(answer["event"], serde_json::json!({"a": 1}));
     assert_eq!(answer["lambda-runtime-trace-id"], "Root=1-5");
     assert_eq!(answer["lambda-runtime-client-context"], "{\"client\":{}}");
-    assert_eq!(answer["lambda-runtime-invoked-function-arn"], asked.function_arn.as_str());
+    assert_eq!(answer["lambda-runtime-invoked-function-arn"], function_arn.as_str());
     let deadline: i64 = answer["lambda-runtime-deadline-ms"].as_str().unwrap().parse().unwrap();
     let left = deadline - base::Clock::system().now().millis();
     assert!((8000..=10_000).contains(&left), "{left}");
@@ -280,7 +283,7 @@ while True:
         (&b"{\"errorType\":\"Own\",\"errorMessage\":\"m\"}"[..], "Handler.Own")
     );
     let big = sandbox.invoke(request("\"big\"")).await;
-    assert_eq!(big.result, Err(Failure::ResponseTooLarge { bytes: 6_291_557 }));
+    assert_eq!(big.result, Err(Failure::ResponseTooLarge { bytes: 6_291_557, limit: 6_291_556 }));
     assert_eq!(sink.texts()[..3], ["boot", "called", "called"]);
 }
 
@@ -443,7 +446,7 @@ def handler(event, context):
     for (event, expected) in [
         ("junk", Failure::Malformed),
         ("slow", Failure::Timeout),
-        ("huge", Failure::ResponseTooLarge { bytes: 0xffff_ffef }),
+        ("huge", Failure::ResponseTooLarge { bytes: 0xffff_ffef, limit: 6_291_556 }),
     ] {
         let (outcome, _) = bed.run(spec.clone(), &format!("\"{event}\"")).await;
         assert_eq!(outcome.result, Err(expected), "{event}");

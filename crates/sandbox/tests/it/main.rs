@@ -15,4 +15,5 @@ mod privilege;
 #[cfg(target_os = "linux")]
 mod snapshot;
 mod spawner;
+mod streaming;
 mod support;

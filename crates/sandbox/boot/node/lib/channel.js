@@ -82,19 +82,23 @@ class Channel {
     return this.have >= this.want;
   }
 
-  // Writes one frame of text or bytes; `then` runs when it is all with the server.
+  // Writes one frame of text or bytes; `then` runs when it is all with the server, which may be at once.
   send(kind, body, then) {
     const frame = frameOf(kind, body);
     let written = 0;
+    if (this.socket.writableLength > 0) return this.later(frame, then);
     try {
       while (written < frame.length) written += writeSync(this.fd, frame, written);
     } catch (error) {
       if (error.code !== 'EAGAIN') process.reallyExit(0);
-      this.socket.ref();
-      this.socket.write(frame.subarray(written), then);
-      return;
+      return this.later(frame.subarray(written), then);
     }
     if (then) then();
+  }
+
+  // Behind what the server has not taken yet. (A pending write keeps the event loop alive by itself.)
+  later(bytes, then) {
+    this.socket.write(bytes, then);
   }
 }
 

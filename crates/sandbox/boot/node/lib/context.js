@@ -41,7 +41,6 @@ function build(header, invocation) {
     invocation.whenIdle(() => setImmediate(() => invocation.succeed(result)));
   };
   const once = onlyFirst();
-  const deadline = header.deadline_ms;
   const context = {
     get callbackWaitsForEmptyEventLoop() {
       return waits;
@@ -52,6 +51,31 @@ function build(header, invocation) {
     succeed: once((result) => done(null, result)),
     fail: once((error) => done(error ?? 'handled')),
     done: once(done),
+    ...dataOf(header),
+  };
+  return { context, callback: once(callback) };
+}
+
+// For a streaming handler, which has its stream instead of callbacks. `waits()` says whether the next event waits until the
+// function has nothing left to do.
+function buildStreaming(header) {
+  setTraceId(header.trace_id);
+  let waits = true;
+  const context = {
+    get callbackWaitsForEmptyEventLoop() {
+      return waits;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waits = value;
+    },
+    ...dataOf(header),
+  };
+  return { context, waits: () => waits };
+}
+
+function dataOf(header) {
+  const deadline = header.deadline_ms;
+  return {
     functionVersion: fixed.functionVersion,
     functionName: fixed.functionName,
     memoryLimitInMB: fixed.memoryLimitInMB,
@@ -64,7 +88,6 @@ function build(header, invocation) {
     tenantId: header.tenant_id,
     getRemainingTimeInMillis: () => deadline - Date.now(),
   };
-  return { context, callback: once(callback) };
 }
 
 // Lets one of the wrapped functions through, once. One that throws does not count.
@@ -87,4 +110,4 @@ function parsed(text, name) {
   }
 }
 
-module.exports = { build, readEnvironment, setTraceId };
+module.exports = { build, buildStreaming, readEnvironment, setTraceId };

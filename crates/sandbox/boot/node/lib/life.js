@@ -24,6 +24,7 @@ class Invocation {
   constructor(life) {
     this.life = life;
     this.answered = false;
+    this.stream = null; // of a streaming handler
   }
 
   succeed(result) {
@@ -129,12 +130,12 @@ class Life {
     this.channel.release();
     logs.setCurrent(header.request_id, header.tenant_id);
     this.idleAction = () => this.answer(invocation, 'O', 'null');
+    if (this.streams) return this.stream(invocation, header, body.utf8Slice(payloadAt, body.length));
     let callback = (error) => invocation.fail(error);
     try {
       const built = context.build(header, invocation);
       callback = built.callback;
       const event = JSON.parse(body.utf8Slice(payloadAt, body.length));
-      if (this.streams) return this.stream(invocation, event, built.context);
       const result = this.handler(event, built.context, callback);
       if (result && typeof result.then === 'function') {
         result.then(built.context.succeed, built.context.fail).catch(built.context.fail);
@@ -144,11 +145,35 @@ class Life {
     }
   }
 
-  stream(invocation, event, ctx) {
-    streaming.collect(this.handler, event, ctx).then(
-      (output) => this.answer(invocation, 'O', output),
-      (error) => invocation.fail(error),
-    );
+  // Runs a streaming handler once. The next event comes when the handler and its stream are done and, unless it says
+  // otherwise, the function has nothing left to do.
+  stream(invocation, header, text) {
+    const stream = streaming.streamFor(this.handler, this.channel);
+    invocation.stream = stream;
+    const ready = () => this.streamed(invocation);
+    this.idleAction = ready;
+    const built = context.buildStreaming(header);
+    const run = async () => streaming.run(this.handler, JSON.parse(text), stream, built.context);
+    run()
+      .catch((error) => this.failStream(invocation, error))
+      .then(() => {
+        if (!built.waits()) ready();
+        else if (this.current === invocation) this.idleAction = () => setImmediate(ready);
+      });
+  }
+
+  // The handler's error: alone if it has not written anything, else the end of what it has.
+  failStream(invocation, error) {
+    this.logError('Invoke Error', error);
+    const document = JSON.stringify(errors.documentOf(error));
+    const { stream } = invocation;
+    if (!stream.hasBegun && stream.writableLength === 0) return this.answer(invocation, 'F', document);
+    return stream.fail(document) && streaming.finished(stream);
+  }
+
+  // A streaming handler is done. One that waits for something that never comes has perhaps not answered at all.
+  streamed(invocation) {
+    this.answer(invocation, ...(invocation.stream.hasBegun ? ['R', ''] : ['O', 'null']));
   }
 
   // The one answer to an event; later ones are dropped. The next event is taken a turn of the loop later.
@@ -168,7 +193,7 @@ class Life {
     this.logError(what, error);
     const document = JSON.stringify(errors.documentOf(error));
     if (this.handler === null) this.channel.send('X', document, () => exit(status));
-    else if (this.current !== null) this.channel.send('F', document, () => exit(status));
+    else if (this.current !== null && !this.current.stream?.hasBegun) this.channel.send('F', document, () => exit(status));
     else exit(status);
   }
 }
