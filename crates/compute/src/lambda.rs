@@ -6,6 +6,7 @@
 
 pub(crate) mod asynchronous;
 pub(crate) mod code;
+pub(crate) mod code_uses;
 pub mod configuration;
 pub(crate) mod deployment;
 pub(crate) mod environment;
@@ -14,6 +15,7 @@ pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
 pub(crate) mod invoke;
+pub mod layer;
 pub(crate) mod metrics;
 pub mod name;
 mod not_yet;
@@ -46,9 +48,10 @@ use code::CodeCache;
 use code::link::LinkKey;
 use error::Failure;
 use fleet::Fleet;
+use layer::LayerTarget;
 use name::{Qualifier, Target};
 use operations::*;
-use records::{FUNCTIONS, SECRETS, Secret};
+use records::{FUNCTIONS, LAYER_VERSIONS, SECRETS, Secret};
 use resolve::Cache;
 
 pub use code::CodeTree;
@@ -179,6 +182,7 @@ impl Lambda {
                 self.remove(&target, None).await?;
             }
         }
+        self.reset_layers(account).await?;
         self.collect().await
     }
 }
@@ -227,18 +231,27 @@ impl Service for Lambda {
         .body_limit_bytes(REQUEST_BYTES_MAX);
 
     const OPERATIONS: &'static [Op<Self>] = &[
+        op::<_, AddLayerVersionPermission>(),
         op::<_, AddPermission>(),
         op::<_, CreateFunction>(),
         op::<_, DeleteFunction>(),
+        op::<_, DeleteLayerVersion>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetFunction>(),
         op::<_, GetFunctionConfiguration>(),
+        op::<_, GetLayerVersion>(),
+        op::<_, GetLayerVersionByArn>(),
+        op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, Invoke>(),
         op::<_, ListFunctions>(),
+        op::<_, ListLayerVersions>(),
+        op::<_, ListLayers>(),
         op::<_, ListTags>(),
         op::<_, ListVersionsByFunction>(),
+        op::<_, PublishLayerVersion>(),
         op::<_, PublishVersion>(),
+        op::<_, RemoveLayerVersionPermission>(),
         op::<_, RemovePermission>(),
         op::<_, TagResource>(),
         op::<_, UntagResource>(),
@@ -252,6 +265,10 @@ impl Service for Lambda {
         let _ = cx;
         Box::pin(async move {
             let (account, region) = (AccountId::parse(&resource.account)?, Region::parse(&resource.region)?);
+            if let Some((layer, Some(number))) = LayerTarget::of_arn(resource) {
+                let version = self.store.get(LAYER_VERSIONS, &layer.version_key(number)).await.ok()??;
+                return Some(version.policy).filter(|policy| !policy.is_empty()).map(|policy| policy.document());
+            }
             let mut words = resource.resource.strip_prefix("function:")?.splitn(2, ':');
             let (name, qualifier) = (words.next()?.to_owned(), words.next().unwrap_or_default());
             let target = Target { account, region, name, qualifier: Some(Qualifier::parse(qualifier)) };

@@ -367,7 +367,7 @@ fn spec(subject: &Subject) -> Arc<Spec> {
         handler: subject.handler.into(),
         code: subject.code.clone(),
         code_in_place: false,
-        layers: Vec::new(),
+        opt: None,
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
         credentials: None,
         memory_mb: 1769,

@@ -11,7 +11,6 @@ mod frames;
 mod idle;
 #[cfg(target_os = "linux")]
 mod isolated;
-mod layers;
 mod life;
 mod logs;
 mod pool;
@@ -89,7 +88,7 @@ impl Default for PoolTargets {
 /// Settings of an engine.
 #[derive(Clone)]
 pub struct Config {
-    /// A directory of this instance's own: merged layers, the spawner's state.
+    /// A directory of this instance's own: the spawner's state.
     pub instance_dir: PathBuf,
     /// What functions see as `/var/runtime`. Boot files are written into it at each start; runtime packs (`python3.12`,
     /// say, with boto3) may lie beside them. Default: `runtime` in the instance's directory.

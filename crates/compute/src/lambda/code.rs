@@ -6,6 +6,7 @@
 //! stays on disk (under another name) as long as somebody holds its [`CodeTree`].
 
 pub(crate) mod link;
+mod merge;
 pub(crate) mod unzip;
 
 use std::collections::HashMap;
@@ -25,8 +26,9 @@ pub(crate) use unzip::{Refused, UNZIPPED_BYTES_MAX};
 /// AWS's limit of a zip uploaded in the request, in bytes.
 pub(crate) const ZIPPED_BYTES_MAX: usize = 52_428_800;
 
-/// Trees being made and trees whose function is gone begin with a dot; a start removes both.
+/// Trees being made, trees of several layers and trees whose function is gone begin with a dot; a start removes them all.
 const UNFINISHED: &str = ".new-";
+const MERGED: &str = ".opt-";
 const RETIRED: &str = ".old-";
 /// Holds the kernel's id of the boot the trees were written in.
 const BOOT: &str = ".boot";
@@ -48,6 +50,11 @@ impl CodeTree {
 
     fn unpacked(path: PathBuf) -> Arc<CodeTree> {
         Arc::new(CodeTree { path, retired: OnceLock::new(), watch: None })
+    }
+
+    /// A tree that goes with its last holder.
+    fn temporary(path: PathBuf) -> Arc<CodeTree> {
+        Arc::new(CodeTree { retired: OnceLock::from(path.clone()), path, watch: None })
     }
 
     /// What tells whether the tree has changed; none for those that never do.
@@ -80,6 +87,8 @@ pub(crate) struct CodeCache {
 struct Shared {
     directory: PathBuf,
     held: Mutex<HashMap<BlobId, Weak<CodeTree>>>,
+    /// What several layers became, by their trees in order.
+    merged: tokio::sync::Mutex<HashMap<Vec<PathBuf>, Weak<CodeTree>>>,
 }
 
 impl CodeCache {
@@ -102,7 +111,7 @@ impl CodeCache {
             }
         }
         fs::write(directory.join(BOOT), boot)?;
-        Ok(CodeCache { shared: Arc::new(Shared { directory, held: Mutex::default() }) })
+        Ok(CodeCache { shared: Arc::new(Shared { directory, held: Mutex::default(), merged: Default::default() }) })
     }
 
     /// Unpacks a package under its content's name, unless it is there. Nothing is left behind if it is refused.
@@ -134,6 +143,26 @@ impl CodeCache {
             remove_tree(unfinished)?; // somebody else was faster; the content is the same
         }
         self.find(id).ok_or_else(|| Refused::Write(io::Error::other("the code tree went while it was made")))
+    }
+
+    /// One tree of all these layers, a later one's files winning; it goes when nobody holds it any more.
+    pub(crate) async fn merge(&self, mut layers: Vec<Arc<CodeTree>>) -> Result<Option<Arc<CodeTree>>, Refused> {
+        if layers.len() < 2 {
+            return Ok(layers.pop());
+        }
+        let key: Vec<PathBuf> = layers.iter().map(|layer| layer.path().to_owned()).collect();
+        let mut merged = self.shared.merged.lock().await;
+        if let Some(tree) = merged.get(&key).and_then(Weak::upgrade) {
+            return Ok(Some(tree));
+        }
+        let path = self.shared.directory.join(format!("{MERGED}{}", base::id::lower_hex(16)));
+        // Whatever happens now, the tree's end removes what is there.
+        let tree = CodeTree::temporary(path.clone());
+        let made = tokio::task::spawn_blocking(move || merge::merge(&layers, &path)).await;
+        made.map_err(io::Error::other)??;
+        merged.retain(|_, tree| tree.strong_count() > 0);
+        merged.insert(key, Arc::downgrade(&tree));
+        Ok(Some(tree))
     }
 
     /// The tree, if it is there.

@@ -1,7 +1,6 @@
 //! The configuration of a function as the API shows it, and the shapes that setting it shares with showing it.
 //!
-//! Absent is not empty: what AWS leaves out is `None` here. Members of features that are not built yet (layers, VPC,
-//! images, …) are declared where they come in, so that they can be refused, and left out where they would go out.
+//! Absent is not empty: what AWS leaves out is `None` here. Members of features that are not built yet (VPC, images, …) are declared where they come in, so that they can be refused, and left out where they would go out.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shape::Shape;
 
+use super::layer::AttachedLayer;
 use super::name::{Qualifier, Target};
 use super::records::{Code, Logging, State, Update, VersionRecord};
 
@@ -57,6 +57,8 @@ pub struct FunctionConfiguration {
     pub last_update_status_reason: Option<String>,
     /// The same as a code.
     pub last_update_status_reason_code: Option<String>,
+    /// The layers, if there are any.
+    pub layers: Option<Vec<Layer>>,
     /// `Zip`.
     pub package_type: Option<PackageType>,
     /// The one instruction set.
@@ -69,6 +71,21 @@ pub struct FunctionConfiguration {
     pub runtime_version_config: Option<RuntimeVersionConfig>,
     /// Where logs go.
     pub logging_config: Option<LoggingConfig>,
+}
+
+/// A layer version that a function uses.
+#[derive(Shape, Clone, Debug)]
+pub struct Layer {
+    /// The layer version.
+    pub arn: Option<String>,
+    /// Size of its package in bytes.
+    pub code_size: Option<i64>,
+}
+
+impl From<&AttachedLayer> for Layer {
+    fn from(layer: &AttachedLayer) -> Layer {
+        Layer { arn: Some(layer.arn.clone()), code_size: Some(layer.bytes as i64) }
+    }
 }
 
 /// `Zip` or `Image`.
@@ -311,6 +328,7 @@ impl FunctionConfiguration {
             environment: settings.environment.clone().map(|v| EnvironmentResponse { variables: Some(v) }),
             tracing_config: Some(TracingConfig { mode: Some(TracingMode::PassThrough) }),
             revision_id: Some(record.revision_id.clone()),
+            layers: Some(settings.layers.iter().map(Layer::from).collect()).filter(|all: &Vec<Layer>| !all.is_empty()),
             package_type: Some(PackageType::Zip),
             architectures: Some(vec![settings.architecture]),
             ephemeral_storage: Some(EphemeralStorage { size: settings.ephemeral_storage_mb as i32 }),

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use base::{Cx, Error};
 use bytes::Bytes;
-use store::{BlobId, Scan, Tx};
+use store::{BlobId, Scan};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::Lambda;
-use super::code::{Refused, ZIPPED_BYTES_MAX};
+use super::code::{Refused, ZIPPED_BYTES_MAX, unzip};
+use super::code_uses::mark_loose;
 use super::error::{Failure, invalid, request_too_large};
-use super::records::{CODE_LOOSE, CODE_USES, Code, Mark, code_key};
+use super::records::{CODE_LOOSE, CODE_USES, Code, code_key};
 
 /// Buckets whose objects are directories of the host, to be used in place: LocalStack's convention and its older form.
 const HOT_RELOAD_BUCKETS: [&str; 2] = ["hot-reload", "__local__"];
@@ -85,8 +86,9 @@ impl Lambda {
         let id = id.map_err(|panic| Refused::Write(std::io::Error::other(panic)))?;
         self.store.transact(move |tx| mark_loose(tx, id)).await?;
         self.code.unpack(id, zip.clone()).await?;
+        let unzipped_bytes = unzip::unzipped_bytes(zip)?;
         self.store.blobs().put(zip.clone()).await?;
-        Ok(Code::Zip { id, bytes: zip.len() as u64 })
+        Ok(Code::Zip { id, bytes: zip.len() as u64, unzipped_bytes })
     }
 
     fn hot_reload(&self, cx: &Cx, directory: &str) -> Result<Code, Error> {
@@ -133,12 +135,4 @@ impl Lambda {
         }
         Ok(())
     }
-}
-
-/// Marks a package that nobody refers to yet.
-fn mark_loose(tx: &mut Tx<'_>, id: BlobId) -> Result<(), Failure> {
-    if tx.scan(CODE_USES, Scan::under(id.to_string()).limit(1))?.is_empty() {
-        tx.put(CODE_LOOSE, &code_key(id), &Mark {})?;
-    }
-    Ok(())
 }

@@ -59,7 +59,7 @@ pub(crate) async fn launch(
         handler: resolved.handler.clone(),
         code: resolved.code.path().to_owned(),
         code_in_place: resolved.hot_reload,
-        layers: Vec::new(),
+        opt: resolved.layers.as_ref().map(|layers| layers.path().to_owned()),
         env,
         credentials: None,
         memory_mb: resolved.memory_mb,

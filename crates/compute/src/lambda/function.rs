@@ -4,15 +4,13 @@
 //! marks the version as between two states. What follows ([`super::settle`]) may happen twice or after a crash.
 
 use base::{Cx, Timestamp};
-use store::{BlobId, Key, Scan, Tx};
+use store::{Scan, Tx};
 
 use super::Lambda;
+use super::code_uses::{Holder, hold};
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
-use super::records::{
-    CODE_LOOSE, CODE_USES, Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord,
-    code_key,
-};
+use super::records::{FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord};
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
 const VERSIONS_PER_STEP: usize = 1_000;
@@ -161,43 +159,10 @@ pub(crate) fn publish(
         version.settings.description = description.to_owned();
     }
     function.published = Some(super::records::Publication { version: number, changes: function.changes });
-    use_code(tx, target, number, None, &version.code)?;
+    hold(tx, Holder::Function(target, number), &[], &version.packages())?;
     tx.put(VERSIONS, &target.version_key(number), &version)?;
     tx.put(SETTLING, &target.version_key(number), &Mark {})?;
     Ok(version)
-}
-
-/// Notes that a version now has this code, and no longer the old one.
-pub(crate) fn use_code(
-    tx: &mut Tx<'_>,
-    target: &Target,
-    number: u64,
-    old: Option<&Code>,
-    new: &Code,
-) -> Result<(), Failure> {
-    if old == Some(new) {
-        return Ok(());
-    }
-    if let Some(id) = old.and_then(Code::id) {
-        give_up_code(tx, target, number, id)?;
-    }
-    if let Some(id) = new.id() {
-        tx.put(CODE_USES, &use_key(target, number, id), &Mark {})?;
-        tx.delete(CODE_LOOSE, &code_key(id))?;
-    }
-    Ok(())
-}
-
-fn give_up_code(tx: &mut Tx<'_>, target: &Target, number: u64, id: BlobId) -> Result<(), Failure> {
-    tx.delete(CODE_USES, &use_key(target, number, id))?;
-    if tx.scan(CODE_USES, Scan::under(id.to_string()).limit(1))?.is_empty() {
-        tx.put(CODE_LOOSE, &code_key(id), &Mark {})?;
-    }
-    Ok(())
-}
-
-fn use_key(target: &Target, number: u64, id: BlobId) -> Key {
-    Key::of((id.to_string(), target.account.as_str(), target.region.as_str(), target.name.as_str(), number))
 }
 
 /// Removes versions, and with the last of them the function. None if there is more to do.
@@ -233,9 +198,7 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
 }
 
 fn forget_version(tx: &mut Tx<'_>, target: &Target, version: &VersionRecord) -> Result<(), Failure> {
-    if let Some(id) = version.code.id() {
-        give_up_code(tx, target, version.number, id)?;
-    }
+    hold(tx, Holder::Function(target, version.number), &version.packages(), &[])?;
     tx.delete(SETTLING, &target.version_key(version.number))?;
     Ok(())
 }

@@ -5,7 +5,6 @@ use cloud::NotYet;
 
 /// By name, with method and path.
 pub(crate) const NOT_YET: &[NotYet] = &[
-    NotYet::http("AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     NotYet::http(
         "CheckpointDurableExecution",
         "POST",
@@ -32,7 +31,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
     ),
     NotYet::http("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url"),
-    NotYet::http("DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
     NotYet::http(
         "DeleteProvisionedConcurrencyConfig",
         "DELETE",
@@ -51,9 +49,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config"),
     NotYet::http("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     NotYet::http("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url"),
-    NotYet::http("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
-    NotYet::http("GetLayerVersionByArn", "GET", "/2018-10-31/layers?find=LayerVersion"),
-    NotYet::http("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     NotYet::http(
         "GetProvisionedConcurrencyConfig",
         "GET",
@@ -87,14 +82,11 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "GET",
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
     ),
-    NotYet::http("ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions"),
-    NotYet::http("ListLayers", "GET", "/2018-10-31/layers"),
     NotYet::http(
         "ListProvisionedConcurrencyConfigs",
         "GET",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
     ),
-    NotYet::http("PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions"),
     NotYet::http("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     NotYet::http("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency"),
     NotYet::http("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
@@ -106,11 +98,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
     NotYet::http("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
-    NotYet::http(
-        "RemoveLayerVersionPermission",
-        "DELETE",
-        "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
-    ),
     NotYet::http(
         "SendDurableExecutionCallbackFailure",
         "POST",

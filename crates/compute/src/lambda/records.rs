@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{BlobId, Key, Record, Table};
 
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
+use super::layer::AttachedLayer;
 use super::policy::Policy;
 
 /// Functions by (account, region, name).
@@ -23,6 +24,10 @@ pub(crate) const CODE_USES: Table<Mark> = Table::new("lambda.code-uses");
 pub(crate) const CODE_LOOSE: Table<Mark> = Table::new("lambda.code-loose");
 /// (account, region, name, number): between two states; finished on start if the process died meanwhile.
 pub(crate) const SETTLING: Table<Mark> = Table::new("lambda.settling");
+/// Layers by (account, region, name).
+pub(crate) const LAYERS: Table<LayerRecord> = Table::new("lambda.layers");
+/// Layer versions by (account, region, name, number).
+pub(crate) const LAYER_VERSIONS: Table<LayerVersionRecord> = Table::new("lambda.layer-versions");
 /// Keys of our own by purpose.
 pub(crate) const SECRETS: Table<Secret> = Table::new("lambda.secrets");
 
@@ -76,6 +81,9 @@ pub(crate) struct Settings {
     pub(crate) architecture: Architecture,
     pub(crate) ephemeral_storage_mb: u32,
     pub(crate) logging: Logging,
+    /// In the order in which they are laid over each other.
+    #[serde(default)]
+    pub(crate) layers: Vec<AttachedLayer>,
 }
 
 /// Where and how the function's logs are written.
@@ -96,6 +104,9 @@ pub(crate) enum Code {
         id: BlobId,
         /// Its size, zipped.
         bytes: u64,
+        /// The size of all its files; 0 in records from before it was kept.
+        #[serde(default)]
+        unzipped_bytes: u64,
     },
     /// A directory of the host, used in place.
     HotReload {
@@ -124,6 +135,28 @@ pub(crate) enum Update {
     Failed(String),
 }
 
+/// A layer. It outlives its versions, since a number is never given twice.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct LayerRecord {
+    /// The last number that was given.
+    pub(crate) last_number: u64,
+}
+
+/// One version of a layer; never changed, but for its policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LayerVersionRecord {
+    pub(crate) number: u64,
+    pub(crate) code: Code,
+    pub(crate) created: Timestamp,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) runtimes: Option<Vec<String>>,
+    pub(crate) architectures: Option<Vec<Architecture>>,
+    pub(crate) policy: Policy,
+    /// Of the policy.
+    pub(crate) policy_revision_id: String,
+}
+
 /// A record whose key says it all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Mark {}
@@ -136,6 +169,8 @@ pub(crate) struct Secret {
 
 impl Record for FunctionRecord {}
 impl Record for VersionRecord {}
+impl Record for LayerRecord {}
+impl Record for LayerVersionRecord {}
 impl Record for Mark {}
 impl Record for Secret {}
 
@@ -143,6 +178,11 @@ impl VersionRecord {
     /// `$LATEST` or the number.
     pub(crate) fn version(&self) -> String {
         if self.number == 0 { "$LATEST".to_owned() } else { self.number.to_string() }
+    }
+
+    /// The packages that it is made of.
+    pub(crate) fn packages(&self) -> Vec<BlobId> {
+        self.code.id().into_iter().chain(self.settings.layers.iter().map(|layer| layer.id)).collect()
     }
 
     /// True while it is between two states.
@@ -164,6 +204,14 @@ impl Code {
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Code::Zip { bytes, .. } => *bytes,
+            Code::HotReload { .. } => 0,
+        }
+    }
+
+    /// Size of its files in bytes, as far as it is limited.
+    pub(crate) fn unzipped_bytes(&self) -> u64 {
+        match self {
+            Code::Zip { unzipped_bytes, .. } => *unzipped_bytes,
             Code::HotReload { .. } => 0,
         }
     }

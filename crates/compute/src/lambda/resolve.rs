@@ -66,6 +66,8 @@ pub struct Resolved {
     pub deployment_id: String,
     /// What `/var/task` is.
     pub code: Arc<CodeTree>,
+    /// What `/opt` is: all layers, laid over each other.
+    pub layers: Option<Arc<CodeTree>>,
     /// The code may change in place (the `hot-reload` bucket): then the deployment is that of the tree's present state.
     pub hot_reload: bool,
     /// Where what is measured of it goes.
@@ -136,8 +138,8 @@ impl Lambda {
             }
             State::Failed(reason) => return Err(not_active(reason).into()),
         }
-        let code = self.tree(&version.code).await?;
-        let resolved = Arc::new(Resolved::new(target, version, code));
+        let (code, layers) = self.trees(&version.code, &version.settings.layers).await?;
+        let resolved = Arc::new(Resolved::new(target, version, code, layers));
         self.cache.insert(target, &resolved, generation);
         Ok(resolved)
     }
@@ -157,7 +159,7 @@ impl Resolved {
         Arc::new(Resolved { deployment_id, ..(*self).clone() })
     }
 
-    fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>) -> Resolved {
+    fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>, layers: Option<Arc<CodeTree>>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
         let VersionRecord { settings, revision_id, deployment_id, .. } = version;
         Resolved {
@@ -182,6 +184,7 @@ impl Resolved {
             revision_id,
             deployment_id,
             code,
+            layers,
             hot_reload,
             meters: Meters::default(),
         }

@@ -65,9 +65,19 @@ const DEPRECATED: &[&str] = &[
 /// The families that sandboxes can run.
 const RUNNABLE: &[&str] = &["nodejs", "python3", "java", "provided"];
 
+/// Whether AWS knows, or knew, such a runtime.
+pub(crate) fn is_known(runtime: &str) -> bool {
+    CURRENT.contains(&runtime) || DEPRECATED.contains(&runtime)
+}
+
+/// All names that AWS lists, as its messages have them: `[nodejs24.x, …]`.
+pub(crate) fn names() -> String {
+    format!("[{}]", [CURRENT, DEPRECATED].concat().join(", "))
+}
+
 /// Refuses a name that AWS does not know, in its words, and one that we cannot run, in ours.
 pub(crate) fn check(runtime: &str) -> Result<(), Error> {
-    if !CURRENT.contains(&runtime) && !DEPRECATED.contains(&runtime) {
+    if !is_known(runtime) {
         let set = CURRENT.join(", ");
         return Err(invalid(format!(
             "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{set}] or \

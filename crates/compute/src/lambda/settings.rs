@@ -67,7 +67,6 @@ pub(crate) struct NotBuilt<'a> {
     pub(crate) dead_letter_config: Option<&'a DeadLetterConfig>,
     pub(crate) kms_key_arn: Option<&'a str>,
     pub(crate) tracing_config: Option<&'a TracingConfig>,
-    pub(crate) layers: Option<&'a [String]>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
     pub(crate) image_config: Option<&'a ImageConfig>,
     pub(crate) snap_start: Option<&'a SnapStart>,
@@ -86,7 +85,6 @@ impl NotBuilt<'_> {
             ("DeadLetterConfig", self.dead_letter_config.is_some_and(|d| text(d.target_arn.as_deref()))),
             ("KMSKeyArn", text(self.kms_key_arn)),
             ("TracingConfig.Mode=Active", self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active))),
-            ("Layers", self.layers.is_some_and(|layers| !layers.is_empty())),
             ("FileSystemConfigs", self.file_system_configs.is_some_and(|configs| !configs.is_empty())),
             (
                 "ImageConfig",
@@ -127,6 +125,7 @@ impl Settings {
                 system_level: None,
                 group: format!("/aws/lambda/{function_name}"),
             },
+            layers: Vec::new(),
         }
     }
 

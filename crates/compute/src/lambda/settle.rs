@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{AccountId, Region};
-use store::{Scan, Tx};
+use store::{BlobId, Scan, Tx};
 
 use super::Lambda;
 use super::code::{CodeTree, Refused};
 use super::error::Failure;
+use super::layer::AttachedLayer;
 use super::name::Target;
 use super::records::{Code, FUNCTIONS, SETTLING, State, Update, VERSIONS, VersionRecord};
 
@@ -38,7 +39,7 @@ impl Lambda {
             return Ok(());
         };
         self.fleet.expect(&settings);
-        let failure = self.tree_with_retries(&code).await.err().map(|error| {
+        let failure = self.trees_with_retries(&code, &settings.layers).await.err().map(|error| {
             tracing::error!(function = %target.function_arn(), %error, "cannot make the code tree");
             "The function's code could not be unpacked.".to_owned()
         });
@@ -81,24 +82,36 @@ impl Lambda {
         Ok(version.filter(VersionRecord::is_settling))
     }
 
-    async fn tree_with_retries(&self, code: &Code) -> Result<Arc<CodeTree>, Failure> {
+    async fn trees_with_retries(&self, code: &Code, layers: &[AttachedLayer]) -> Result<(), Failure> {
         let mut attempt = 1;
         loop {
-            match self.tree(code).await {
+            match self.trees(code, layers).await {
                 Err(error) if attempt < ATTEMPTS_MAX => tracing::warn!(%error, attempt, "making a code tree failed"),
-                done => return done,
+                done => return done.map(drop),
             }
             attempt += 1;
             tokio::time::sleep(RETRY).await;
         }
     }
 
-    /// The code tree, unpacked again if the cache lost it.
-    pub(crate) async fn tree(&self, code: &Code) -> Result<Arc<CodeTree>, Failure> {
-        let id = match code {
-            Code::Zip { id, .. } => *id,
-            Code::HotReload { directory } => return Ok(CodeTree::in_place(directory.as_ref())),
+    /// The trees for `/var/task` and `/opt`, unpacked again if the cache lost them.
+    pub(crate) async fn trees(
+        &self,
+        code: &Code,
+        layers: &[AttachedLayer],
+    ) -> Result<(Arc<CodeTree>, Option<Arc<CodeTree>>), Failure> {
+        let task = match code {
+            Code::Zip { id, .. } => self.tree(*id).await?,
+            Code::HotReload { directory } => CodeTree::in_place(directory.as_ref()),
         };
+        let mut trees = Vec::with_capacity(layers.len());
+        for layer in layers {
+            trees.push(self.tree(layer.id).await?);
+        }
+        Ok((task, self.code.merge(trees).await?))
+    }
+
+    async fn tree(&self, id: BlobId) -> Result<Arc<CodeTree>, Failure> {
         if let Some(tree) = self.code.find(id) {
             return Ok(tree);
         }

@@ -234,7 +234,6 @@ async fn what_is_not_built_is_refused_by_name() {
     let world = World::new().await;
     let vpc = VpcConfig { subnet_ids: Some(vec!["subnet-1".to_owned()]), ..VpcConfig::default() };
     let dead_letter = DeadLetterConfig { target_arn: Some("arn:aws:sqs:us-east-1:000000000000:q".to_owned()) };
-    let layer = "arn:aws:lambda:us-east-1:000000000000:layer:l:1".to_owned();
     let cases = [
         ("VpcConfig", CreateFunction { vpc_config: Some(vpc), ..python("f") }),
         ("DeadLetterConfig", CreateFunction { dead_letter_config: Some(dead_letter), ..python("f") }),
@@ -243,7 +242,6 @@ async fn what_is_not_built_is_refused_by_name() {
             "TracingConfig.Mode=Active",
             CreateFunction { tracing_config: Some(TracingConfig { mode: Some(TracingMode::Active) }), ..python("f") },
         ),
-        ("Layers", CreateFunction { layers: Some(vec![layer]), ..python("f") }),
         ("PackageType=Image", CreateFunction { package_type: Some(PackageType::Image), ..python("f") }),
         ("DurableConfig", CreateFunction { durable_config: Some(serde_json::json!({})), ..python("f") }),
         (

@@ -6,6 +6,7 @@
 mod cloud_in_memory;
 mod code;
 mod create;
+mod layers;
 mod permissions;
 mod restart;
 mod tags;

@@ -102,9 +102,10 @@ async fn bad_settings_change_nothing() {
     let reserved = Environment { variables: Some(BTreeMap::from([("AWS_REGION".to_owned(), "x".to_owned())])) };
     let update = UpdateFunctionConfiguration { timeout: Some(5), environment: Some(reserved), ..settings() };
     refused(world.call(update).await, 400, "InvalidParameterValueException", "Lambda was unable to configure");
-    let layers = Some(vec!["arn:aws:lambda:us-east-1:000000000000:layer:l:1".to_owned()]);
+    let layers = Some(vec!["arn:aws:lambda:us-east-1:000000000000:layer:l:1".into()]);
     let update = UpdateFunctionConfiguration { timeout: Some(5), layers, ..settings() };
-    refused(world.call(update).await, 501, "NotImplemented", "lambda's setting Layers");
+    let words = "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:1 does not exist.";
+    refused(world.call(update).await, 400, "InvalidParameterValueException", words);
     let after = world.configuration("f").await;
     assert_eq!((after.timeout, after.revision_id), (before.timeout, before.revision_id));
 }

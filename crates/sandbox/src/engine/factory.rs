@@ -21,7 +21,6 @@ use super::{
     LaunchError, LaunchPath,
     cell::Cell,
     channel::FromRuntime,
-    layers,
     life::{Heard, Life, Say, Surroundings},
     process::{self, ProcessPlan},
     recipe::{Places, Recipe, full_environment},
@@ -54,7 +53,6 @@ pub(crate) struct Factory {
     pub(crate) places: Arc<Semaphore>,
     pub(crate) places_max: u32,
     pub(crate) runtime_dir: PathBuf,
-    pub(crate) layers_dir: PathBuf,
     pub(crate) numbers: AtomicU64,
 }
 
@@ -171,18 +169,12 @@ impl Factory {
 
     #[cfg(target_os = "linux")]
     fn code(&self, spec: &Spec) -> Result<CodeTrees, LaunchError> {
-        let opt = layers::merge(&spec.layers, &self.layers_dir).map_err(|error| system("merge layers", error))?;
-        Ok(CodeTrees { task: spec.code.clone(), opt })
+        Ok(CodeTrees { task: spec.code.clone(), opt: spec.opt.clone() })
     }
 
     /// Where things are for a plain process.
     pub(crate) fn outside(&self, spec: Option<&Spec>, runtime_api: String) -> Result<Places, LaunchError> {
-        let opt = match spec {
-            Some(spec) => {
-                layers::merge(&spec.layers, &self.layers_dir).map_err(|error| system("merge layers", error))?
-            }
-            None => None,
-        };
+        let opt = spec.and_then(|spec| spec.opt.clone());
         let task = spec.map_or_else(|| self.runtime_dir.clone(), |spec| spec.code.clone());
         Ok(Places { task, opt, runtime: self.runtime_dir.clone(), runtime_api })
     }

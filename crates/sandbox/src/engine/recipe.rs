@@ -279,7 +279,9 @@ fn bootstrap(places: &Places, spec: Option<&Spec>) -> Result<PathBuf, LaunchErro
         return Ok(places.task.join("bootstrap"));
     }
     match &places.opt {
-        Some(opt) if spec.layers.iter().any(|layer| layer.join("bootstrap").is_file()) => Ok(opt.join("bootstrap")),
+        Some(opt) if spec.opt.as_ref().is_some_and(|layers| layers.join("bootstrap").is_file()) => {
+            Ok(opt.join("bootstrap"))
+        }
         _ => Err(LaunchError::InvalidEntrypoint),
     }
 }

@@ -45,8 +45,8 @@ pub struct Spec {
     pub code: PathBuf,
     /// The code tree is a directory that its owner edits while functions run: nothing derived from it is trusted.
     pub code_in_place: bool,
-    /// Extracted layers in the user's order; merged (later ones win) they become `/opt`.
-    pub layers: Vec<PathBuf>,
+    /// Becomes `/opt`: all layers, laid over each other. Never written to.
+    pub opt: Option<PathBuf>,
     /// The user's variables and all of AWS's but those only the engine can know
     /// (`AWS_LAMBDA_RUNTIME_API`, `LAMBDA_TASK_ROOT`, `LAMBDA_RUNTIME_DIR`, `_HANDLER`, `PATH`, `LANG`, `TZ`, `LD_LIBRARY_PATH`).
     pub env: Vec<(String, String)>,

@@ -34,9 +34,7 @@ const DESCRIPTORS_PER_SANDBOX: u64 = 12;
 const DESCRIPTORS_FOR_OTHERS: u64 = 512;
 
 pub(super) async fn start(config: Config) -> Result<Inner, Error> {
-    let layers_dir = config.instance_dir.join("layers");
     prepare(&config.instance_dir, |path| fs::create_dir_all(path))?;
-    prepare(&layers_dir, |path| fs::create_dir_all(path))?;
     prepare(&config.runtime_dir, boot_files::write)?;
     let search = config.search.clone();
     let runtimes = tokio::task::spawn_blocking(move || Runtimes::discover(&search)).await;
@@ -64,7 +62,6 @@ pub(super) async fn start(config: Config) -> Result<Inner, Error> {
         places: Arc::new(Semaphore::new(places_max as usize)),
         places_max,
         runtime_dir: config.runtime_dir,
-        layers_dir,
         numbers: AtomicU64::new(1),
     });
     let pools = Pools::new(config.pools, memory_mb());

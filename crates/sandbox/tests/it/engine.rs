@@ -465,13 +465,10 @@ async fn layers_and_wrappers_take_part(bed: Bed) {
     let code = "import os, shared, second\ndef handler(event, context): return [shared.WHO, second.WHO, os.environ.get('WRAPPED')]\n";
     let wrapper = "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n";
     let mut spec = bed.spec(PYTHON, &[("app.py", code), ("wrapper", wrapper)]);
-    spec.layers = vec![
-        bed.code(&[("python/shared.py", "WHO = 'one'"), ("python/second.py", "WHO = 'second'")]),
-        bed.code(&[("python/shared.py", "WHO = 'two'")]),
-    ];
-    assert_eq!(text(&bed.run(spec.clone(), "1").await.0), "[\"two\", \"second\", null]");
+    spec.opt = Some(bed.code(&[("python/shared.py", "WHO = 'one'"), ("python/second.py", "WHO = 'second'")]));
+    assert_eq!(text(&bed.run(spec.clone(), "1").await.0), "[\"one\", \"second\", null]");
     spec.env.push(("AWS_LAMBDA_EXEC_WRAPPER".into(), bed.inside(&spec, "wrapper")));
-    assert_eq!(text(&bed.run(spec, "1").await.0), "[\"two\", \"second\", \"yes\"]");
+    assert_eq!(text(&bed.run(spec, "1").await.0), "[\"one\", \"second\", \"yes\"]");
 
     // A wrapper may bring a client of its own, which speaks HTTP in place of our boot file.
     let own = custom(

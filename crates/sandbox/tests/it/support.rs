@@ -119,7 +119,7 @@ pub(crate) fn spec(runtime: &str, code: PathBuf) -> Spec {
         handler: "app.handler".into(),
         code,
         code_in_place: false,
-        layers: Vec::new(),
+        opt: None,
         env: vec![("AWS_REGION".into(), "us-east-1".into()), ("GREETING".into(), "hello".into())],
         credentials: None,
         memory_mb: 1769,

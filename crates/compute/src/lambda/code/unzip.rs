@@ -104,6 +104,12 @@ pub(crate) fn unzip(package: &[u8], root: &Path) -> Result<u64, Refused> {
     Ok(written)
 }
 
+/// What all files of a package that was unpacked before hold, in bytes. Unpacking made sure that its directory is right.
+pub(crate) fn unzipped_bytes(package: &[u8]) -> Result<u64, Refused> {
+    let archive = ZipArchive::new(Cursor::new(package)).map_err(Refused::unreadable)?;
+    Ok(archive.decompressed_size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(UNZIPPED_BYTES_MAX))
+}
+
 /// Reads the central directory and refuses all that can be refused by it.
 fn inspect(archive: &mut Archive<'_>) -> Result<Vec<Entry>, Refused> {
     if archive.is_empty() {

@@ -9,13 +9,15 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
     ImageConfig, LoggingConfig, PackageType, SnapStart, TracingConfig, VpcConfig,
 };
 use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
-use crate::lambda::function::{Stamp, publish, use_code};
+use crate::lambda::function::{Stamp, publish};
+use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord};
 use crate::lambda::settings::{Change, NotBuilt};
@@ -64,8 +66,8 @@ pub struct CreateFunction {
     pub tracing_config: Option<TracingConfig>,
     /// Tags.
     pub tags: Option<BTreeMap<String, String>>,
-    /// Not built yet.
-    pub layers: Option<Vec<String>>,
+    /// Layers, at most five; a later one's files win.
+    pub layers: Option<Vec<LayerVersionArn>>,
     /// Not built yet.
     #[shape(length(0..=1))]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
@@ -121,6 +123,7 @@ impl Operation<Lambda> for CreateFunction {
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
         Target::need(cx, need, &self.function_name);
+        LayerTarget::need_all(need, self.layers.as_deref());
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
@@ -140,6 +143,7 @@ impl Operation<Lambda> for CreateFunction {
         let new = New {
             target: target.clone(),
             settings,
+            layers: self.layers.clone().unwrap_or_default(),
             code: staged.code.clone(),
             tags,
             publish: self.publish == Some(true),
@@ -185,7 +189,6 @@ impl CreateFunction {
             dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
-            layers: self.layers.as_deref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
             snap_start: self.snap_start.as_ref(),
@@ -218,6 +221,7 @@ impl FunctionCode {
 struct New {
     target: Target,
     settings: Settings,
+    layers: Vec<LayerVersionArn>,
     code: Code,
     tags: BTreeMap<String, String>,
     publish: bool,
@@ -230,7 +234,7 @@ impl New {
         if tx.exists(FUNCTIONS, &key)? {
             return Err(exists(&self.target).into());
         }
-        let latest = VersionRecord {
+        let mut latest = VersionRecord {
             number: 0,
             settings: self.settings.clone(),
             code: self.code.clone(),
@@ -240,9 +244,11 @@ impl New {
             state: State::Pending,
             update: Update::None,
         };
+        latest.settings.layers = layer::attach(tx, &self.target, &self.layers)?;
+        layer::check_sizes(&latest)?;
+        hold(tx, Holder::Function(&self.target, 0), &[], &latest.packages())?;
         let mut function =
             FunctionRecord { latest, changes: 1, published: None, tags: self.tags.clone(), policies: BTreeMap::new() };
-        use_code(tx, &self.target, 0, None, &self.code)?;
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
         let publication =
             self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;

@@ -8,6 +8,7 @@ use store::Scan;
 use crate::lambda::Lambda;
 use crate::lambda::code::{UNZIPPED_BYTES_MAX, ZIPPED_BYTES_MAX};
 use crate::lambda::error::Failure;
+use crate::lambda::layer;
 use crate::lambda::records::{FUNCTIONS, VERSIONS};
 
 /// AWS's default quota of all code of a region, 75 GB, in bytes.
@@ -47,7 +48,7 @@ pub struct AccountLimit {
 /// What an account uses.
 #[derive(Shape, Debug, Default)]
 pub struct AccountUsage {
-    /// All code, zipped, in bytes; every version counts.
+    /// All code, zipped, in bytes; every version of functions and layers counts.
     pub total_code_size: Option<i64>,
     /// Functions.
     pub function_count: Option<i64>,
@@ -63,7 +64,8 @@ impl Operation<Lambda> for GetAccountSettings {
         let functions = snapshot.scan(FUNCTIONS, scan()).await.map_err(Failure::from)?;
         let versions = snapshot.scan(VERSIONS, scan()).await.map_err(Failure::from)?;
         let latest = functions.iter().map(|(_, function)| function.latest.code.bytes());
-        let bytes: u64 = latest.chain(versions.iter().map(|(_, version)| version.code.bytes())).sum();
+        let of_functions: u64 = latest.chain(versions.iter().map(|(_, version)| version.code.bytes())).sum();
+        let bytes = of_functions + layer::stored_bytes(&snapshot, cx.account, &cx.region).await?;
         Ok(GetAccountSettingsResponse {
             account_limit: Some(AccountLimit {
                 total_code_size: Some(TOTAL_CODE_BYTES_MAX),

@@ -7,10 +7,12 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{Architecture, FunctionConfiguration};
 use crate::lambda::deployment::Source;
 use crate::lambda::error::Failure;
-use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish, use_code};
+use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish};
+use crate::lambda::layer;
 use crate::lambda::name::{FunctionName, Qualifier, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, VersionRecord};
 
@@ -125,8 +127,9 @@ impl CodeUpdate {
         let mut function = load(tx, &self.target)?;
         check_revision(&latest, self.revision_id.as_deref())?;
         check_settled(&self.target, &latest)?;
-        use_code(tx, &self.target, 0, Some(&latest.code), &self.code)?;
         let new = self.applied(latest.clone());
+        layer::check_sizes(&new)?;
+        hold(tx, Holder::Function(&self.target, 0), &latest.packages(), &new.packages())?;
         if new.code != latest.code || new.settings != latest.settings {
             function.changes += 1;
         }

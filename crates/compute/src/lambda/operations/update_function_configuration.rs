@@ -6,12 +6,14 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
     LoggingConfig, SnapStart, TracingConfig, VpcConfig,
 };
 use crate::lambda::error::Failure;
 use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load};
+use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{FUNCTIONS, VersionRecord};
 use crate::lambda::settings::{Change, NotBuilt};
@@ -53,8 +55,8 @@ pub struct UpdateFunctionConfiguration {
     pub tracing_config: Option<TracingConfig>,
     /// The revision that the caller has seen.
     pub revision_id: Option<String>,
-    /// Not built yet.
-    pub layers: Option<Vec<String>>,
+    /// Layers; they replace all earlier ones.
+    pub layers: Option<Vec<LayerVersionArn>>,
     /// Not built yet.
     #[shape(length(0..=1))]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
@@ -79,17 +81,20 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
 
     fn authorize(&self, cx: &Cx, need: &mut Authz) {
         Target::need(cx, need, &self.function_name);
+        LayerTarget::need_all(need, self.layers.as_deref());
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
         let target = Target::own(cx, &self.function_name, None)?.function();
         self.refuse_not_built()?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
-        let (change, revision_id) = (self.change(), self.revision_id);
-        let updated =
-            lambda.store.transact(move |tx| update(tx, &function, change.clone(), revision_id.as_deref(), &stamp));
+        let (change, layers, revision_id) = (self.change(), self.layers, self.revision_id);
+        let updated = lambda.store.transact(move |tx| {
+            update(tx, &function, change.clone(), layers.as_deref(), revision_id.as_deref(), &stamp)
+        });
         let updated = updated.await;
         lambda.forget(&target);
+        lambda.collect_later();
         let latest = updated?;
         lambda.settle_later(&target, 0);
         Ok(FunctionConfiguration::of(&target, None, &latest))
@@ -100,17 +105,23 @@ fn update(
     tx: &mut Tx<'_>,
     target: &Target,
     change: Change,
+    layers: Option<&[LayerVersionArn]>,
     revision_id: Option<&str>,
     stamp: &Stamp,
 ) -> Result<VersionRecord, Failure> {
     let mut function = load(tx, target)?;
     check_revision(&function.latest, revision_id)?;
     check_settled(target, &function.latest)?;
-    let settings = function.latest.settings.clone().with(change)?;
-    if settings != function.latest.settings {
+    let old = function.latest.clone();
+    function.latest.settings = old.settings.clone().with(change)?;
+    if let Some(layers) = layers {
+        function.latest.settings.layers = layer::attach(tx, target, layers)?;
+        layer::check_sizes(&function.latest)?;
+        hold(tx, Holder::Function(target, 0), &old.packages(), &function.latest.packages())?;
+    }
+    if function.latest.settings != old.settings {
         function.changes += 1;
     }
-    function.latest.settings = settings;
     begin_update(tx, target, &mut function, stamp)?;
     tx.put(FUNCTIONS, &target.key(), &function)?;
     Ok(function.latest)
@@ -138,7 +149,6 @@ impl UpdateFunctionConfiguration {
             dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
-            layers: self.layers.as_deref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
             snap_start: self.snap_start.as_ref(),
