@@ -99,12 +99,8 @@ impl Shape {
 }
 
 /// Services that botocore keeps under another name than the one in their ARNs.
-const ALIASES: &[(&str, &str)] = &[
-    ("monitoring", "cloudwatch"),
-    ("states", "stepfunctions"),
-    ("email", "ses"),
-    ("execute-api", "apigatewaymanagementapi"),
-];
+const ALIASES: &[(&str, &str)] =
+    &[("states", "stepfunctions"), ("email", "ses"), ("execute-api", "apigatewaymanagementapi")];
 
 impl Model {
     /// The newest model of a service.

@@ -111,9 +111,9 @@ impl Registry {
         self.services.iter()
     }
 
-    /// A service by its name.
+    /// A service by its name, or by that in signatures and hosts.
     pub fn service(&self, name: &str) -> Option<&Arc<Mounted>> {
-        self.services.iter().find(|s| s.id.name == name)
+        self.services.iter().find(|s| s.id.name == name || s.id.signing_name == name)
     }
 
     /// Calls an operation by name, as CloudFormation, Step Functions and API Gateway's AWS integrations do. The input is

@@ -31,8 +31,10 @@ pub trait Service: Send + Sync + Sized + 'static {
 /// A service's names on the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceId {
-    /// The name in ARNs, IAM actions and SigV4 scopes: `lambda`.
+    /// The name in ARNs, IAM actions and, unless another is given, SigV4 scopes: `lambda`.
     pub name: &'static str,
+    /// The name in SigV4 scopes and host names where it is another: CloudWatch's is `monitoring`.
+    pub signing_name: &'static str,
     /// The protocols it speaks; the first is what its newest SDKs use.
     pub protocols: &'static [Protocol],
     /// The API version: path prefix of Lambda's routes, `Version=` of query requests.
@@ -59,6 +61,7 @@ impl ServiceId {
     pub const fn new(name: &'static str, protocols: &'static [Protocol], version: &'static str) -> ServiceId {
         ServiceId {
             name,
+            signing_name: name,
             protocols,
             version,
             target_prefix: None,
@@ -73,6 +76,11 @@ impl ServiceId {
     /// Names what stands before the dot in `X-Amz-Target`.
     pub const fn target_prefix(self, prefix: &'static str) -> ServiceId {
         ServiceId { target_prefix: Some(prefix), ..self }
+    }
+
+    /// Gives the name in SigV4 scopes and host names where it is another.
+    pub const fn signing_name(self, name: &'static str) -> ServiceId {
+        ServiceId { signing_name: name, ..self }
     }
 
     /// Names the service as rpcv2Cbor's paths do.

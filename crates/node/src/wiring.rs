@@ -97,7 +97,7 @@ impl Node {
         let seed = if config.test_credentials { Seed::Test } else { Seed::Nothing };
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
-        let cloudwatch = CloudWatch::start(store.clone());
+        let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
         let ports = lambda::Ports {
             engine: engine.clone(),
             logs: logs.sink(),
@@ -108,6 +108,7 @@ impl Node {
         let mut registry = Registry::default();
         registry.mount(Arc::new(lambda.clone()));
         registry.mount(logs.clone());
+        registry.mount(cloudwatch.clone());
         registry.mount(Arc::new(Sts));
         let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
         let desk = Desk::new(Arc::new(registry), identity, iam_mode(&config), clock);
@@ -184,7 +185,7 @@ impl Node {
 
 /// All declarations, without a running node: for `updraft __schemas`.
 pub fn schemas() -> Vec<ServiceDescription> {
-    vec![describe::<Lambda>(), describe::<Logs>(), describe::<Sts>()]
+    vec![describe::<Lambda>(), describe::<Logs>(), describe::<CloudWatch>(), describe::<Sts>()]
 }
 
 /// Makes the data directory for its owner only: functions' variables, events and logs are in it.

@@ -43,7 +43,8 @@ pub fn call<'a>(head: &'a Parts, body: &'a [u8]) -> Call<'a> {
     let query = head.uri.query().unwrap_or_default();
     let form = if is_form(head) { std::str::from_utf8(body).unwrap_or_default() } else { "" };
     let operation = percent::find(form, "Action").or_else(|| percent::find(query, "Action"));
-    if operation.is_none() && form.is_empty() {
+    // A form is awsQuery's even before its body is there: the service may speak other protocols as well.
+    if operation.is_none() && !is_form(head) {
         return Call { protocol: Protocol::RestJson1, operation: None, service: None, version: None };
     }
     let version = percent::find(form, "Version").or_else(|| percent::find(query, "Version"));
@@ -112,6 +113,7 @@ mod tests {
         assert_eq!((found.protocol, found.service), (Protocol::RpcV2Cbor, Some("GraniteService")));
         assert_eq!(found.operation.as_deref(), Some("PutMetricData"));
 
+        assert_eq!((call(&form, b"").protocol, call(&form, b"").operation), (Protocol::AwsQuery, None));
         assert_eq!(call(&head("/2015-03-31/functions", &[]), b"{}").protocol, Protocol::RestJson1);
     }
 

@@ -63,7 +63,7 @@ async fn verified(
     body: &Bytes,
     visit: &Visit,
 ) -> Result<(Caller, BodyCheck), Refusal> {
-    presented.expect(None, Some(identity.service.id.name))?;
+    presented.expect(None, Some(identity.service.id.signing_name))?;
     let now = desk.clock.now();
     let (key, token) = (presented.access_key_id.as_str(), presented.session_token.as_deref());
     let credential = desk.principals.find(key, token, now).await.map_err(|unknown| match unknown {

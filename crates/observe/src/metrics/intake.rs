@@ -32,9 +32,11 @@ const ADDITIONS_PER_COMMIT: usize = 250;
 /// Most series at a time; the values of more are dropped, and the log says so.
 const SERIES_MAX: usize = 200_000;
 
+type SeriesName = (Arc<Scope>, MetricName);
+
 /// Values on their way into the store.
 pub(super) struct Intake {
-    series: Mutex<HashMap<(Arc<Scope>, MetricName), Arc<Gathering>>>,
+    series: Mutex<HashMap<SeriesName, Arc<Gathering>>>,
     signal: Arc<Signal>,
     written: watch::Sender<u64>,
     /// Where the values of series beyond the limit go: nowhere.

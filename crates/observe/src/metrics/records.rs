@@ -19,6 +19,9 @@ pub(super) const POINTS: Table<Bucket> = Table::new("metrics.points");
 /// One record: how many metrics there are.
 pub(super) const TOTALS: Table<Totals> = Table::new("metrics.totals");
 
+/// The lengths of period that values are kept in.
+pub(super) const RESOLUTIONS_SECS: [u64; 4] = [1, 60, 300, 3_600];
+
 /// Most metrics that a node keeps. AWS has no such limit; a metric with a dimension of random values has to meet one
 /// somewhere.
 pub(super) const METRICS_MAX: u64 = 100_000;

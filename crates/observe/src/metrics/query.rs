@@ -1,0 +1,229 @@
+//! The queries of GetMetricData (and of alarms): checked, put in order, worked out.
+
+use std::collections::{BTreeMap, HashSet};
+
+use base::{Cx, Error, Timestamp};
+use store::Snapshot;
+
+use super::CloudWatch;
+use super::error::{invalid_value, missing, store_failed, validation};
+use super::math::{self, Context, Expression, Term, TimeSeries};
+use super::operations::{MetricDataQuery, MetricStat, StandardUnit, check_period};
+use super::read::{Span, read};
+use super::statistic::Statistic;
+
+/// Queries of one request; AWS's number.
+const QUERIES_MAX: usize = 500;
+/// Periods that one query may span: values are worked out in memory.
+const PERIODS_MAX: i64 = 100_800;
+
+/// A query that has been checked.
+struct Query<'a> {
+    query: &'a MetricDataQuery,
+    work: Work<'a>,
+}
+
+enum Work<'a> {
+    Metric(&'a MetricStat, Statistic),
+    Expression(Expression),
+}
+
+/// The results that are wanted, in the order of the queries; an expression may have several.
+pub(super) async fn run(
+    cloudwatch: &CloudWatch,
+    cx: &Cx,
+    queries: &[MetricDataQuery],
+    (start, end): (Timestamp, Timestamp),
+) -> Result<Vec<(String, TimeSeries)>, Error> {
+    let checked = check(cx, queries)?;
+    cloudwatch.flush().await;
+    let snapshot = cloudwatch.store.snapshot().map_err(store_failed)?;
+    let mut results: BTreeMap<String, Term> = BTreeMap::new();
+    for Query { query, work } in &checked {
+        if let Work::Metric(metric, statistic) = work {
+            let span = span(start, end, metric.period, cx.now())?;
+            let mut series = fetch(&snapshot, cx, query, metric, statistic, span).await?;
+            series.label = query.label.clone().unwrap_or(series.label);
+            results.insert(query.id.clone(), Term::Series(series));
+        }
+    }
+    for Ordered { query, expression } in in_order(&checked)? {
+        let period = period(query, expression, &checked, &results);
+        let context =
+            Context { results: &results, metrics: metric_ids(&checked), span: span(start, end, period, cx.now())? };
+        let term = math::evaluate(expression, &context)?;
+        results.insert(query.id.clone(), named(term, query)?);
+    }
+    let wanted = queries.iter().filter(|query| query.return_data != Some(false));
+    Ok(wanted.flat_map(|query| series_of(&query.id, &results)).collect())
+}
+
+/// An expression and its query.
+struct Ordered<'a> {
+    query: &'a MetricDataQuery,
+    expression: &'a Expression,
+}
+
+fn check<'a>(cx: &Cx, queries: &'a [MetricDataQuery]) -> Result<Vec<Query<'a>>, Error> {
+    if queries.is_empty() {
+        return Err(missing("MetricDataQueries"));
+    }
+    if queries.len() > QUERIES_MAX {
+        let message = format!("The collection MetricDataQueries must not have a size greater than {QUERIES_MAX}.");
+        return Err(invalid_value(message));
+    }
+    if queries.iter().all(|query| query.return_data == Some(false)) {
+        return Err(validation("At least one element in MetricDataQueries must have ReturnData set to true."));
+    }
+    let mut seen = HashSet::new();
+    let one = |(at, query): (usize, &'a MetricDataQuery)| {
+        let place = format!("MetricDataQueries.member.{}", at + 1);
+        if !is_id(&query.id) {
+            return Err(invalid_value(format!("The value {} for parameter {place}.Id is invalid.", query.id)));
+        }
+        if !seen.insert(&query.id) {
+            return Err(validation(format!(
+                "The values for parameter id in MetricDataQueries are not unique: {}",
+                query.id
+            )));
+        }
+        if query.label.as_ref().is_some_and(|label| label.contains("${")) {
+            return Err(Error::not_implemented("a dynamic label in GetMetricData"));
+        }
+        if query.account_id.as_deref().is_some_and(|account| account != cx.account.as_str()) {
+            return Err(Error::not_implemented("metrics of other accounts in GetMetricData"));
+        }
+        Ok(Query { query, work: work(query, &place)? })
+    };
+    queries.iter().enumerate().map(one).collect()
+}
+
+fn work<'a>(query: &'a MetricDataQuery, place: &str) -> Result<Work<'a>, Error> {
+    match (&query.metric_stat, &query.expression) {
+        (Some(metric), None) => {
+            check_period(metric.period, &format!("{place}.MetricStat.Period"))?;
+            let unknown = || {
+                invalid_value(format!(
+                    "The value {} for parameter {place}.MetricStat.Stat is not supported.",
+                    metric.stat
+                ))
+            };
+            Ok(Work::Metric(metric, Statistic::parse(&metric.stat).ok_or_else(unknown)?))
+        }
+        (None, Some(expression)) => {
+            if let Some(period) = query.period {
+                check_period(period, &format!("{place}.Period"))?;
+            }
+            Ok(Work::Expression(math::parse(expression)?))
+        }
+        _ => Err(validation(format!("The parameter {place} must have exactly one of MetricStat and Expression."))),
+    }
+}
+
+/// AWS: begins with a lower-case letter, then letters, digits and underscores.
+fn is_id(id: &str) -> bool {
+    id.starts_with(|c: char| c.is_ascii_lowercase()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn span(start: Timestamp, end: Timestamp, period_secs: i32, now: Timestamp) -> Result<Span, Error> {
+    let span = Span::new(start, end, i64::from(period_secs), now);
+    match span.periods() {
+        0..=PERIODS_MAX => Ok(span),
+        periods => Err(validation(format!("The request spans {periods} periods; {PERIODS_MAX} are allowed."))),
+    }
+}
+
+async fn fetch(
+    snapshot: &Snapshot,
+    cx: &Cx,
+    query: &MetricDataQuery,
+    metric: &MetricStat,
+    statistic: &Statistic,
+    span: Span,
+) -> Result<TimeSeries, Error> {
+    let name = metric.metric.full_name(cx, &format!("MetricDataQueries[{}].MetricStat.Metric", query.id))?;
+    let unit = metric.unit.map(StandardUnit::text);
+    let units = read(snapshot, &name, unit.as_deref(), span).await.map_err(store_failed)?;
+    // Without a unit, values of all units belong together.
+    let mut buckets: BTreeMap<i64, super::bucket::Bucket> = BTreeMap::new();
+    for (at, bucket) in units.into_values().flatten() {
+        buckets.entry(at).or_default().merge(&bucket);
+    }
+    let points = buckets.iter().filter_map(|(at, bucket)| Some((*at, statistic.of(bucket)?))).collect();
+    Ok(TimeSeries { label: name.metric, period_secs: span.period_secs, points })
+}
+
+fn metric_ids<'a>(queries: &'a [Query<'_>]) -> Vec<&'a str> {
+    let metrics = queries.iter().filter(|query| matches!(query.work, Work::Metric(..)));
+    metrics.map(|query| query.query.id.as_str()).collect()
+}
+
+/// The expressions, each after those that it refers to.
+fn in_order<'a>(queries: &'a [Query<'_>]) -> Result<Vec<Ordered<'a>>, Error> {
+    let mut waiting: Vec<Ordered<'_>> = queries
+        .iter()
+        .filter_map(|Query { query, work }| match work {
+            Work::Expression(expression) => Some(Ordered { query, expression }),
+            Work::Metric(..) => None,
+        })
+        .collect();
+    let mut ordered = Vec::new();
+    while !waiting.is_empty() {
+        let open: HashSet<&str> = waiting.iter().map(|w| w.query.id.as_str()).collect();
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|w| w.expression.ids().iter().all(|id| !open.contains(id)));
+        if ready.is_empty() {
+            let ids: Vec<&str> = rest.iter().map(|w| w.query.id.as_str()).collect();
+            return Err(validation(format!("Circular dependency between the expressions {}", ids.join(", "))));
+        }
+        ordered.extend(ready);
+        waiting = rest;
+    }
+    Ok(ordered)
+}
+
+/// An expression's period: its own, else that of what it is made of.
+fn period(
+    query: &MetricDataQuery,
+    expression: &Expression,
+    queries: &[Query<'_>],
+    results: &BTreeMap<String, Term>,
+) -> i32 {
+    let of_result = |id: &str| match results.get(id) {
+        Some(Term::Series(series)) => Some(series.period_secs),
+        Some(Term::Array(many)) => many.first().map(|series| series.period_secs),
+        _ => None,
+    };
+    let mut ids = expression.ids();
+    if expression.calls("METRICS") {
+        ids.extend(metric_ids(queries));
+    }
+    query.period.unwrap_or_else(|| ids.into_iter().filter_map(of_result).max().unwrap_or(60) as i32)
+}
+
+/// An expression's result under its label. Several series keep their own labels behind it.
+fn named(term: Term, query: &MetricDataQuery) -> Result<Term, Error> {
+    let label = query.label.clone().unwrap_or_else(|| query.id.clone());
+    match term {
+        Term::Series(series) => Ok(Term::Series(TimeSeries { label, ..series })),
+        Term::Array(many) => {
+            let named =
+                many.into_iter().map(|series| TimeSeries { label: format!("{label} {}", series.label), ..series });
+            Ok(Term::Array(named.collect()))
+        }
+        // Other expressions may use a number, but nobody can be shown one.
+        number @ Term::Number(_) if query.return_data == Some(false) => Ok(number),
+        Term::Number(_) | Term::Text(_) => Err(validation(format!(
+            "Error in expression '{}': Expressions must return a time series, not a scalar",
+            query.id
+        ))),
+    }
+}
+
+fn series_of(id: &str, results: &BTreeMap<String, Term>) -> Vec<(String, TimeSeries)> {
+    match results.get(id) {
+        Some(Term::Series(series)) => vec![(id.to_owned(), series.clone())],
+        Some(Term::Array(many)) => many.iter().map(|series| (id.to_owned(), series.clone())).collect(),
+        _ => Vec::new(),
+    }
+}
