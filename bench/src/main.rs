@@ -10,6 +10,7 @@ mod cold;
 mod examples;
 mod functions;
 mod hello;
+mod many;
 mod memory;
 mod server;
 mod start;
@@ -36,6 +37,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("warm", warm::measure),
     ("throughput", throughput::measure),
     ("memory", memory::measure),
+    ("many", many::measure),
     ("engine", examples::engine),
     ("store", examples::store),
 ];
