@@ -5,15 +5,17 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from support.functions import ROLE, Function, Report
-from support.server import eventually
+from support.server import eventually, free_port
 
 ANSWERS = "def handler(event, context):\n    return {}\n"
 
@@ -285,3 +287,132 @@ def test_logs_say_what_is_wrong(create, run):
     assert "no event in /aws/lambda/" in run("logs", function.name, "--request-id", "x").stderr
     assert "use an age such as 30s" in run("logs", function.name, "--since", "yesterday").stderr
     assert "InvalidParameterException" in run("logs", function.name, "--filter", "{ $.").stderr
+
+
+# ---- updraft dev
+
+
+class Session:
+    """`updraft dev`, its output line by line."""
+
+    def __init__(self, executable, arguments, directory, environment):
+        self.process = subprocess.Popen(
+            [executable, "dev", *arguments],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
+        self._reader.start()
+
+    @property
+    def text(self):
+        return "".join(self.lines)
+
+    def says(self, words, times=1):
+        seen = eventually(lambda: self.text.count(words) >= times or self.process.poll() is not None, 60)
+        assert seen and self.text.count(words) >= times, self.text
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(60)
+        self._reader.join()
+        return status
+
+
+@pytest.fixture
+def dev(executable, updraft, tmp_path):
+    sessions = []
+
+    def start(*arguments, files=None, environment=None):
+        directory = tmp_path / f"dev-{len(sessions)}"
+        directory.mkdir()
+        for name, text in (files or {}).items():
+            (directory / name).write_text(text)
+        session = Session(executable, arguments, directory, updraft.client_environment() | (environment or {}))
+        sessions.append(session)
+        return session, directory
+
+    yield start
+    for session in sessions:
+        session.process.kill()
+        session.process.wait()
+
+
+def test_dev_runs_a_hundred_saves_and_cleans_up(dev, lambda_):
+    session, directory = dev("--name", "dev-hundred", files={"app.py": ANSWERS.format(0)})
+    session.says("runs what is saved")
+    assert "dev-hundred: app.handler of " in session.text
+    function = Function(lambda_, "dev-hundred")
+    for n in range(1, 101):
+        (directory / "app.py").write_text(ANSWERS.format(1000 + n))
+        assert function.invoke().ok() == 1000 + n
+    session.says("saved app.py")
+    assert session.end() == 0
+    assert "dev-hundred is removed" in session.text
+    with pytest.raises(lambda_.exceptions.ResourceNotFoundException):
+        lambda_.get_function(FunctionName="dev-hundred")
+
+
+def test_dev_shows_logs_answers_and_errors(dev):
+    source = "import os\ndef handler(event, context):\n    print('seen by', os.environ['WHO'])\n    return {}\n"
+    arguments = ["--name", "dev-shows", "--event", '{"n": 1}', "--env", "WHO=ada", "--timeout", "5", "--memory", "256"]
+    session, directory = dev(*arguments, files={"app.py": source.format("event")})
+    session.says('{"n": 1}\n')
+    session.says("seen by ada")
+    session.says("Memory Size: 256 MB")
+    (directory / "app.py").write_text(source.format("1 / 0"))
+    session.says("saved app.py")
+    session.says("ZeroDivisionError: division by zero\n")
+    session.says('  File "/var/task/app.py", line 4, in handler\n    return 1 / 0')
+    (directory / "app.py").write_text("def handler(event, context)\n    return 1\n")
+    session.says("Runtime.UserCodeSyntaxError: Syntax error in module 'app': expected ':'")
+    (directory / "app.py").write_text(source.format("'mended'"))
+    session.says('"mended"\n')
+    assert session.end() == 0
+
+
+def test_dev_starts_a_server_where_none_is(dev, executable, runtimes_dir, tmp_path):
+    port = free_port()
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "UPDRAFT_DATA_DIR": str(tmp_path / "data"),
+        "UPDRAFT_RUNTIMES_DIR": str(runtimes_dir),
+    }
+    session, _ = dev("--event", "1", files={"index.mjs": "export const handler = async (event) => event + 1;\n"}, environment=settings)
+    session.says("no server answers at")
+    session.says("dev-0: index.handler of ")
+    session.says("\n2\n")
+    assert session.end() == 0
+    assert str(tmp_path / "data") not in Path("/proc/self/mountinfo").read_text()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended"
+
+
+def test_dev_takes_up_its_own_and_leaves_others_alone(dev, create, lambda_):
+    other = create.python(ANSWERS.format(1))
+    session, _ = dev("--name", other.name, files={"app.py": ANSWERS.format(2)})
+    assert session.process.wait(60) == 1
+    session.says("there is a function of this name, with code of its own; choose another with --name")
+    assert other.invoke().ok() == 1
+    first, _ = dev("--name", "dev-kept", "--keep", files={"app.py": ANSWERS.format(3)})
+    first.says("runs what is saved")
+    assert first.end() == 0
+    kept = Function(lambda_, "dev-kept")
+    assert kept.invoke().ok() == 3
+    second, _ = dev("--name", "dev-kept", files={"app.py": ANSWERS.format(4)})
+    second.says("runs what is saved")
+    assert kept.invoke().ok() == 4
+    assert second.end() == 0
+
+
+def test_dev_asks_for_what_it_cannot_guess(dev, run, tmp_path):
+    session, _ = dev(files={"notes.txt": ""})
+    assert session.process.wait(60) == 1
+    session.says("give --runtime and --handler")
+    assert "/no/such: No such file" in run("dev", "/no/such").stderr
+    assert "give it as NAME=VALUE" in run("dev", "--env", "X").stderr

@@ -129,6 +129,17 @@ impl Client {
         self.send("logs", Method::POST, "/", &headers, body).await?.json()
     }
 
+    /// One of the server's own endpoints, which ask for no signature.
+    pub(crate) async fn own(&self, method: Method, path: &str) -> Result<Answer, Failure> {
+        let request = http::Request::builder().method(method).uri(self.uri(path)?).body(Full::default())?;
+        self.exchange(request).await
+    }
+
+    /// Whether an Updraft answers there.
+    pub(crate) async fn is_up(&self) -> bool {
+        self.own(Method::GET, "/_updraft/health").await.is_ok_and(|answer| answer.status.is_success())
+    }
+
     fn uri(&self, path: &str) -> Result<Uri, Failure> {
         let endpoint = self.server.endpoint.trim_end_matches('/');
         if !endpoint.starts_with("http://") {

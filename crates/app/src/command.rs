@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod dev;
 mod invoke;
 mod logs;
 mod runtimes;
@@ -29,6 +30,7 @@ pub(crate) struct Updraft {
 enum Command {
     /// Runs a node until it is told to stop.
     Serve(Box<serve::Serve>),
+    Dev(Box<dev::Dev>),
     Invoke(invoke::Invoke),
     Logs(logs::Logs),
     /// Shows a running node: isolation layers present or degraded, pools, services.
@@ -48,6 +50,7 @@ enum Command {
 pub(crate) fn run(updraft: Updraft) -> Result<(), Failure> {
     match updraft.command {
         Command::Serve(serve) => serve.run(),
+        Command::Dev(dev) => dev.run(),
         Command::Invoke(invoke) => invoke.run(),
         Command::Logs(logs) => logs.run(),
         Command::Status(status) => status.run(),

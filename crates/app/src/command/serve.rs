@@ -123,6 +123,20 @@ async fn serve(config: node::Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The settings of a server that another command starts: those of the environment, at an address of its own.
+pub(super) fn from_environment(address: SocketAddr) -> Result<node::Config, Failure> {
+    #[derive(clap::Parser)]
+    struct Environment {
+        #[command(flatten)]
+        serve: Serve,
+    }
+    let Environment { serve } = clap::Parser::try_parse_from(["updraft"])?;
+    start_logging("warn", false)?;
+    let file = serve.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let settings = Settings { listen: Some(vec![address]), ..serve.settings() };
+    Ok(settings.or(file).complete(default_data_dir(), super::runtimes::search())?)
+}
+
 fn start_logging(filter: &str, json: bool) -> Result<(), Failure> {
     // The storage engine tells its own housekeeping at `info`: of no use to users, unless they ask for it by name.
     let directives = format!("fjall=warn,lsm_tree=warn,{filter}");
