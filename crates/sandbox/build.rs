@@ -1,6 +1,7 @@
 //! Packs into the program what sandboxes need of us, so that one binary is all there is: the boot files of the managed
-//! runtimes (`boot/`), and the zygotes' helper library (`helper/lib.rs`), which shares source with the spawner and needs no
-//! C compiler: `rustc` makes a shared object of it, without a standard library.
+//! runtimes (`boot/`), the zygotes' helper library (`helper/lib.rs`) and the first process of each sandbox (`helper/init.rs`),
+//! which share source with the spawner and need no C compiler: `rustc` makes a shared object and a static program of
+//! them, without a standard library.
 
 // A build script gets everything through the environment.
 #![allow(clippy::disallowed_methods)]
@@ -13,7 +14,7 @@ use std::{
 
 fn main() {
     pack_boot_files();
-    compile_zygote_library();
+    compile_helpers();
 }
 
 /// What a sandbox gets at each start, and (apart) what `updraft runtimes install` builds runtime packs from.
@@ -61,26 +62,35 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn compile_zygote_library() {
+fn compile_helpers() {
     println!("cargo::rerun-if-changed=helper");
     println!("cargo::rerun-if-changed=src/spawner/child");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return;
     }
+    let mut library = vec!["--crate-type", "cdylib", "--crate-name", "updraft_zygote"];
+    if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
+        library.extend(["-C", "target-feature=-crt-static"]);
+    }
+    compile("helper/lib.rs", "libupdraft_zygote.so", &library);
+    // At a fixed address: nobody would relocate it.
+    let init = ["--crate-type", "bin", "--crate-name", "updraft_init", "-C", "relocation-model=static"];
+    let link = ["-C", "link-arg=-static", "-C", "link-arg=-no-pie"];
+    compile("helper/init.rs", "updraft_init", &[&init[..], &link[..]].concat());
+}
+
+fn compile(source: &str, name: &str, options: &[&str]) {
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("libupdraft_zygote.so");
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(name);
     let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"));
-    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "updraft_zygote", "--target", &target]);
+    rustc.args(["--edition", "2024", "--target", &target]).args(options);
     rustc.args(["-C", "opt-level=2", "-C", "panic=abort", "-C", "strip=symbols", "-C", "link-arg=-nostdlib"]);
     rustc.args(["-C", "link-arg=-nostartfiles"]);
-    if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
-        rustc.args(["-C", "target-feature=-crt-static"]);
-    }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut argument = std::ffi::OsString::from("linker=");
         argument.push(linker);
         rustc.arg("-C").arg(argument);
     }
-    let status = rustc.arg("-o").arg(output).arg("helper/lib.rs").status().expect("rustc runs");
-    assert!(status.success(), "the zygote's helper library does not compile");
+    let status = rustc.arg("-o").arg(output).arg(source).status().expect("rustc runs");
+    assert!(status.success(), "{source} does not compile");
 }

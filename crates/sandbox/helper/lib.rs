@@ -10,7 +10,7 @@
 //!     pass
 //! if who < 0:                                                     # the spawner is gone: end
 //!     os._exit(0)
-//! # who == 1: a sandbox's first process. Confined: own namespaces, user, seccomp; cwd "/".
+//! # who == 1: a sandbox's runtime, the child of its init. Confined: own namespaces, user, seccomp; cwd "/".
 //! # descriptor 0 /dev/null, 1 and 2 the output pipe, 3 the frames channel, 4 the telemetry log. Nothing else is open.
 //! ```
 //!
@@ -99,14 +99,19 @@ pub extern "C" fn updraft_zygote_fork() -> i32 {
     let fixed = unsafe { &*state.fixed.as_ptr().cast::<Fixed>() };
     // SAFETY: Python's lock is held: the library is loaded as a PyDLL.
     unsafe { PyOS_BeforeFork() };
+    let number = state.thread_number;
     let mut pidfd: i32 = -1;
-    match clone_child(orders, state.thread_number, &mut pidfd) {
+    match clone_child(orders, &mut pidfd) {
         Ok(0) => {
             if let Err(failure) = child::confine(fixed, orders) {
                 child::report(orders, failure);
                 sys::exit(127);
             }
-            child::close_report();
+            // SAFETY: one thread, and no handler of Python's for a signal that anybody could send by now.
+            if let Err(failure) = unsafe { child::leave_init_behind(thread_flags(number), number) } {
+                child::report(orders, failure);
+                sys::exit(127);
+            }
             // SAFETY: as above, in the child.
             unsafe { PyOS_AfterFork_Child() };
             1
@@ -125,17 +130,20 @@ pub extern "C" fn updraft_zygote_fork() -> i32 {
     }
 }
 
-fn clone_child(orders: &Orders, thread_number: u64, pidfd: &mut i32) -> sys::Answer {
+/// The C library of the child that goes on as the runtime must learn its new number.
+fn thread_flags(thread_number: u64) -> u64 {
+    if thread_number == 0 { 0 } else { clone::CHILD_SETTID | clone::CHILD_CLEARTID }
+}
+
+/// The first process. The thread's number stays the zygote's in it: what is to be cleared when it executes init would by then
+/// be the runtime's.
+fn clone_child(orders: &Orders, pidfd: &mut i32) -> sys::Answer {
     let mut args = CloneArgs {
         // A child of the zygote's parent: the spawner reaps it, and outlives the zygote.
         flags: clone::NEWPID | clone::NEWIPC | clone::NEWUTS | clone::PARENT | clone::PIDFD,
         pidfd: &raw mut *pidfd as u64,
         ..CloneArgs::default()
     };
-    if thread_number != 0 {
-        args.flags |= clone::CHILD_SETTID | clone::CHILD_CLEARTID;
-        args.child_tid = thread_number;
-    }
     if orders.descriptors.cgroup >= 0 {
         args.flags |= clone::INTO_CGROUP;
         args.cgroup = orders.descriptors.cgroup as u64;

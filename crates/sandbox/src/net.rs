@@ -61,6 +61,13 @@ pub struct NetSlot {
     link: Option<Link>,
 }
 
+impl NetSlot {
+    /// A TCP socket in this namespace, non-blocking: whoever holds it connects from inside of the sandbox.
+    pub fn socket(&self) -> std::io::Result<OwnedFd> {
+        slot::socket(std::os::fd::AsFd::as_fd(&self.netns))
+    }
+}
+
 /// The namespace of a dead sandbox.
 #[derive(Debug)]
 struct Used {

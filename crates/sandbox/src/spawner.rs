@@ -7,7 +7,8 @@
 //!
 //! - `plan`: what crosses the socket, in words of isolation. `protocol`: how it crosses.
 //! - `client`: [`Spawner`], the server's side.
-//! - `process`: the process from its start; `worker`: its loop; `slot`: one sandbox; `launch`: the clone; `zygote`.
+//! - `process`: the process from its start; `worker`: its loop; `slot`: one sandbox; `companions`: further processes in it;
+//!   `launch`: the clone; `zygote`.
 //! - `child`: what a new process does before it is a sandbox; shared with `helper/lib.rs`, which zygotes load.
 //! - `template` and `etc`: the tree that sandboxes see. `seccomp`, `capabilities`: what they may not do.
 //!
@@ -20,6 +21,7 @@ mod capabilities;
 #[allow(unreachable_pub, dead_code)]
 mod child;
 mod client;
+mod companions;
 mod etc;
 mod launch;
 mod plan;
@@ -33,7 +35,8 @@ mod zygote;
 
 pub use client::{Error, Spawner};
 pub use plan::{
-    CodeTrees, Config, Ended, Exit, Limits, Plan, SlotId, Spawned, Start, UID_FIRST, Usage, Userland, ZygotePlan,
+    CodeTrees, Companion, CompanionId, Config, Ended, Exit, Limits, Plan, Program, SlotId, Spawned, Start, UID_FIRST,
+    Usage, Userland, ZygotePlan,
 };
 
 /// The command-line argument by which an executable is told to be the spawner.

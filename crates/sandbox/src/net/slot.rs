@@ -107,6 +107,16 @@ fn listener(port: u16) -> io::Result<OwnedFd> {
     Ok(listener.into())
 }
 
+/// A TCP socket in another namespace.
+pub(super) fn socket(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let visit = Visit::to(netns)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    visit.end();
+    Ok(socket?)
+}
+
 fn resolver() -> io::Result<OwnedFd> {
     let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DNS_PORT))?;
     socket.set_nonblocking(true)?;

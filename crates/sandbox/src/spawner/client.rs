@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     ARGUMENT,
-    plan::{CodeTrees, Config, Ended, Exit, Limits, Plan, SlotId, Spawned, Usage},
+    plan::{CodeTrees, Companion, CompanionId, Config, Ended, Exit, Limits, Plan, Program, SlotId, Spawned, Usage},
     process,
     protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said},
 };
@@ -119,6 +119,7 @@ struct Shared {
     dead: bool,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     exits: HashMap<SlotId, watch::Sender<Option<Exit>>>,
+    companions: HashMap<CompanionId, watch::Sender<Option<Ended>>>,
     booted: HashSet<String>,
 }
 
@@ -186,6 +187,44 @@ impl Spawner {
     /// Stops or resumes every process in it. The processes do not notice.
     pub async fn freeze(&self, id: SlotId, frozen: bool) -> Result<(), Error> {
         self.order(Request::Freeze { id, frozen }).await.map(drop)
+    }
+
+    /// Starts a program in a running sandbox, beside its runtime. From then on the sandbox does not end with its runtime: only
+    /// [`Spawner::destroy`] ends it, with all that is in it.
+    pub async fn join(&self, id: SlotId, program: Program) -> Result<Companion, Error> {
+        let link = self.inner.current();
+        match link.ask(Request::Join { id, program }).await? {
+            (Ok(Reply::Joined { companion }), descriptors) => {
+                let ended = link.shared().companions.get(&companion).map(watch::Sender::subscribe);
+                match (descriptors.into_iter().next(), ended) {
+                    (Some(output), Some(ended)) => Ok(Companion { id: companion, output, ended }),
+                    _ => Err(Error::System { step: "receive descriptors".into(), errno: libc::EMFILE }),
+                }
+            }
+            (Ok(_), _) => Err(Error::Died),
+            (Err(refusal), _) => Err(self.error(refusal)),
+        }
+    }
+
+    /// Asks a sandbox's runtime to end, by SIGTERM; or ends a process that was started beside it, by SIGKILL.
+    pub async fn stop_process(&self, id: SlotId, companion: Option<CompanionId>) -> Result<(), Error> {
+        self.order(Request::Stop { id, companion }).await.map(drop)
+    }
+
+    /// A TCP socket of the sandbox's network, not connected and non-blocking.
+    pub async fn socket(&self, id: SlotId) -> Result<OwnedFd, Error> {
+        match self.inner.current().ask(Request::Socket { id }).await? {
+            (Ok(_), descriptors) => descriptors
+                .into_iter()
+                .next()
+                .ok_or(Error::System { step: "receive descriptors".into(), errno: libc::EMFILE }),
+            (Err(refusal), _) => Err(self.error(refusal)),
+        }
+    }
+
+    /// How its runtime ended, if it has.
+    pub fn exit(&self, id: SlotId) -> Option<Exit> {
+        self.inner.current().shared().exits.get(&id).and_then(|exit| *exit.borrow())
     }
 
     /// What it has used so far.
@@ -351,6 +390,9 @@ impl Link {
                     _ => None,
                 };
                 let mut shared = self.shared();
+                if let Ok(Reply::Joined { companion }) = &reply {
+                    shared.companions.insert(*companion, watch::Sender::new(None));
+                }
                 if let Some(id) = born {
                     shared.exits.insert(id, watch::Sender::new(None));
                 }
@@ -364,6 +406,11 @@ impl Link {
             Said::Exited { id, exit } => {
                 if let Some(sender) = self.shared().exits.get(&id) {
                     sender.send_replace(Some(exit));
+                }
+            }
+            Said::CompanionEnded { companion, ended } => {
+                if let Some(sender) = self.shared().companions.remove(&companion) {
+                    sender.send_replace(Some(ended));
                 }
             }
             Said::ZygoteReady { name } => drop(self.shared().booted.insert(name)),
@@ -381,6 +428,7 @@ impl Link {
         let mut shared = self.shared();
         shared.dead = true;
         shared.waiting.clear();
+        shared.companions.clear();
         shared.booted.clear();
         for exit in shared.exits.values() {
             exit.send_if_modified(|exit| {

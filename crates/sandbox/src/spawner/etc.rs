@@ -57,7 +57,8 @@ pub(super) fn files(users: (u32, u32)) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = [
         ("passwd", passwd.as_str()),
         ("group", group.as_str()),
-        ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        // With AWS's names for where extensions have telemetry sent to.
+        ("hosts", "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n"),
         ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
         ("host.conf", "multi on\n"),

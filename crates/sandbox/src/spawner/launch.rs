@@ -29,6 +29,8 @@ pub(super) struct Launcher {
     pub(super) template: OwnedFd,
     /// `/dev/null`.
     pub(super) null: OwnedFd,
+    /// The spawner's own pid namespace, to come back to.
+    pids: OwnedFd,
     expendable: Expendable,
     /// Where a child writes what failed: shared memory, also where the clone does not share all of it.
     report: *mut Failure,
@@ -101,7 +103,7 @@ struct Job<'a> {
 
 impl Launcher {
     /// Maps the page of the report.
-    pub(super) fn new(fixed: Box<Fixed>, template: OwnedFd, null: OwnedFd) -> io::Result<Launcher> {
+    pub(super) fn new(fixed: Box<Fixed>, template: OwnedFd, null: OwnedFd, pids: OwnedFd) -> io::Result<Launcher> {
         // SAFETY: an anonymous mapping at an address of the kernel's choice.
         let page = unsafe {
             libc::mmap(
@@ -116,12 +118,29 @@ impl Launcher {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Launcher { fixed, template, null, expendable: Expendable::open(), report: page.cast() })
+        Ok(Launcher { fixed, template, null, pids, expendable: Expendable::open(), report: page.cast() })
     }
 
     /// Makes a sandbox that executes a program. When this returns the program runs.
     pub(super) fn sandbox(&self, orders: &Orders, program: &Program) -> Result<OwnedFd, Failure> {
         self.clone(NAMESPACES, orders, program, sandbox_entry)
+    }
+
+    /// Makes one more process of a running sandbox, whose first process is given. When this returns the program runs. It is
+    /// the spawner's child, and a process of the sandbox's pid namespace.
+    pub(super) fn companion(&self, sandbox: &OwnedFd, orders: &Orders, program: &Program) -> Result<OwnedFd, Failure> {
+        let birthplace = |namespace: &OwnedFd| {
+            // SAFETY: a descriptor and a number; it decides where children are born, and there is one thread.
+            let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWPID) };
+            if entered < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)) } else { Ok(()) }
+        };
+        birthplace(sandbox).map_err(|errno| Failure { step: Step::EnterSandbox as u32, errno })?;
+        let cloned = self.clone(0, orders, program, companion_entry);
+        if birthplace(&self.pids).is_err() {
+            // The next sandbox would be made inside of this one.
+            std::process::abort();
+        }
+        cloned
     }
 
     /// Makes a zygote: in the template, privileged, without a network, its control socket (`orders`' channel) on 3.
@@ -165,6 +184,8 @@ impl Launcher {
         if failure == Failure::NONE {
             return Ok(pidfd);
         }
+        // A sandbox's first process is an init by now, which does not end by itself.
+        kill(&pidfd);
         let _ = reap(&pidfd, true);
         Err(failure)
     }
@@ -173,7 +194,25 @@ impl Launcher {
 unsafe extern "C" fn sandbox_entry(job: *mut u8) -> ! {
     // SAFETY: `Launcher::clone` passes its Job.
     let job = unsafe { &*job.cast::<Job<'_>>() };
-    let failure = match child::confine(job.fixed, job.orders) {
+    let confined = child::confine(job.fixed, job.orders).and_then(|()| {
+        // SAFETY: the spawner sleeps until this process executes init, and this one until its child has executed its
+        // program; the spawner handles no signals.
+        unsafe { child::leave_init_behind(clone::VFORK, 0) }
+    });
+    let failure = match confined {
+        // SAFETY: arrays made by `Program::pointers`, of which the first has at least one string.
+        Ok(()) => unsafe { child::execute(job.argv[0], job.argv.as_ptr(), job.env.as_ptr()) },
+        Err(failure) => failure,
+    };
+    // SAFETY: the page is mapped as long as the launcher lives.
+    unsafe { job.report.write_volatile(failure) };
+    sys::exit(127)
+}
+
+unsafe extern "C" fn companion_entry(job: *mut u8) -> ! {
+    // SAFETY: `Launcher::clone` passes its Job.
+    let job = unsafe { &*job.cast::<Job<'_>>() };
+    let failure = match child::join(job.fixed, job.orders) {
         // SAFETY: arrays made by `Program::pointers`, of which the first has at least one string.
         Ok(()) => unsafe { child::execute(job.argv[0], job.argv.as_ptr(), job.env.as_ptr()) },
         Err(failure) => failure,
@@ -248,9 +287,14 @@ pub(super) fn reap(pidfd: &OwnedFd, wait: bool) -> io::Result<Option<super::plan
 
 /// Sends SIGKILL.
 pub(super) fn kill(pidfd: &OwnedFd) {
+    signal(pidfd, libc::SIGKILL);
+}
+
+/// Sends a signal.
+pub(super) fn signal(pidfd: &OwnedFd, number: libc::c_int) {
     // SAFETY: numbers and a null siginfo. It may have ended already, which is what is wanted.
     unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, std::ptr::null::<u8>(), 0);
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, std::ptr::null::<u8>(), 0);
     }
 }
 

@@ -168,7 +168,7 @@ pub struct SlotId {
 pub struct Spawned {
     /// Its name.
     pub id: SlotId,
-    /// Readable when the first process, and with it the sandbox, has ended.
+    /// Readable when the sandbox has ended, which it does with its runtime unless other processes were started in it.
     pub pidfd: OwnedFd,
     /// Stream socket to descriptor 3, if asked for. Non-blocking, like all of these.
     pub channel: Option<OwnedFd>,
@@ -186,6 +186,29 @@ pub struct Spawned {
     pub memory_meter: Option<Meter>,
 }
 
+/// A program to be run beside a sandbox's runtime.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Program {
+    /// Program (absolute path, as seen inside) and arguments.
+    pub argv: Vec<CString>,
+    /// Its whole environment, `NAME=value`.
+    pub env: Vec<CString>,
+}
+
+/// Names a process that was started beside a sandbox's runtime. Never used twice.
+pub type CompanionId = u64;
+
+/// The ends of such a process that the server holds.
+#[derive(Debug)]
+pub struct Companion {
+    /// Its name.
+    pub id: CompanionId,
+    /// Read end of its standard output and standard error. Non-blocking.
+    pub output: OwnedFd,
+    /// How it ended, once it has.
+    pub ended: tokio::sync::watch::Receiver<Option<Ended>>,
+}
+
 /// What a sandbox has used so far. Zeros where the host lacks the cgroup controller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -199,7 +222,7 @@ pub struct Usage {
     pub oom_kills: u64,
 }
 
-/// How the first process of a sandbox ended.
+/// How the runtime of a sandbox ended, or another process that was started in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     /// It exited with this status.

@@ -63,6 +63,7 @@ const MASKED: [(&str, bool); 16] = [
     ("/proc/irq", true),
 ];
 const ZYGOTE_LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libupdraft_zygote.so"));
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/updraft_init"));
 
 /// See [`super::main`].
 pub(super) fn main() -> ! {
@@ -267,6 +268,7 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
     template::check(unsafe { libc::unshare(libc::CLONE_NEWNS) }).map_err(said("make a mount namespace"))?;
     template::mount("none", Path::new("/"), "", libc::MS_REC | libc::MS_SLAVE, "").map_err(said("detach mounts"))?;
     let home = open_own_mounts().map_err(said("open /proc/self/ns/mnt"))?;
+    let pids = fs::File::open("/proc/self/ns/pid").map_err(said("open /proc/self/ns/pid"))?;
     let instance = instance_name(&hello.instance_dir);
     let groups = Groups::open(&Mounts::read().unwrap_or_default(), &instance);
     let networks = NetPool::new(&net::Config {
@@ -280,7 +282,7 @@ fn set_up(socket: OwnedFd, hello: &Hello, rootless: bool) -> Result<Worker, Stri
     let template = make_template(hello, users, rootless)?;
     let (fixed, mut layers) = fix(rootless);
     let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(said("open /dev/null"))?;
-    let launcher = Launcher::new(fixed, template, null.into()).map_err(said("map a page"))?;
+    let launcher = Launcher::new(fixed, template, null.into(), pids.into()).map_err(said("map a page"))?;
     let kit = Kit {
         home,
         user_first: users.0,
@@ -369,6 +371,7 @@ fn build_template(hello: &Hello, users: (u32, u32), rootless: bool) -> Result<Ow
         scratch: &scratch,
         userland: &hello.userland,
         zygote_library: ZYGOTE_LIBRARY,
+        init: INIT,
         users,
         keeps_proc: rootless,
     };

@@ -15,7 +15,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::plan::{CodeTrees, Exit, Limits, Plan, SlotId, Usage, Userland, ZygotePlan};
+use super::plan::{CodeTrees, CompanionId, Ended, Exit, Limits, Plan, Program, SlotId, Usage, Userland, ZygotePlan};
 
 /// Longest message. Arguments and environment are what makes one long; the kernel's default socket buffer bears more.
 pub(super) const MESSAGE_MAX: usize = 160 * 1024;
@@ -43,11 +43,37 @@ pub(super) struct Asked {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     Spawn(Plan),
-    Attach { id: SlotId, code: CodeTrees, limits: Limits },
-    Limit { id: SlotId, limits: Limits },
-    Freeze { id: SlotId, frozen: bool },
-    Usage { id: SlotId },
-    Destroy { id: SlotId },
+    Attach {
+        id: SlotId,
+        code: CodeTrees,
+        limits: Limits,
+    },
+    Limit {
+        id: SlotId,
+        limits: Limits,
+    },
+    Freeze {
+        id: SlotId,
+        frozen: bool,
+    },
+    Usage {
+        id: SlotId,
+    },
+    Join {
+        id: SlotId,
+        program: Program,
+    },
+    /// Asks the runtime to end, or (of a companion) ends it.
+    Stop {
+        id: SlotId,
+        companion: Option<CompanionId>,
+    },
+    Socket {
+        id: SlotId,
+    },
+    Destroy {
+        id: SlotId,
+    },
 }
 
 /// What the spawner says.
@@ -67,9 +93,14 @@ pub(super) enum Said {
     ZygoteEnded {
         name: String,
     },
+    /// The sandbox is gone, or only its runtime, when it has companions.
     Exited {
         id: SlotId,
         exit: Exit,
+    },
+    CompanionEnded {
+        companion: CompanionId,
+        ended: Ended,
     },
     Reply {
         ticket: u64,
@@ -84,6 +115,12 @@ pub(super) enum Reply {
     Spawned {
         id: SlotId,
     },
+    /// With the read end of its output.
+    Joined {
+        companion: CompanionId,
+    },
+    /// With an unconnected TCP socket of the sandbox's network.
+    Socket,
     Done,
     Usage(Usage),
 }

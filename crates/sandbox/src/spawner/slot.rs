@@ -11,10 +11,10 @@ use std::{
 use super::{
     child::{
         self,
-        orders::{Failure, Orders},
+        orders::{Failure, Orders, REPORT_ENDED},
     },
     launch::{self, Launcher, Program},
-    plan::{CodeTrees, Ended, Exit, Limits, Plan, SlotId, Usage},
+    plan::{self, CodeTrees, Ended, Exit, Limits, Plan, SlotId, Usage},
     protocol::Refusal,
     template, zygote,
 };
@@ -36,6 +36,12 @@ pub(super) struct Kit {
     /// Whether the cgroup counts processes. Else a limit on the user's processes has to do, which also counts those of
     /// sandboxes of other servers that have the same user.
     pub(super) counts_processes: bool,
+}
+
+impl Kit {
+    fn user_of(&self, id: SlotId) -> u32 {
+        if self.switches_user { self.user_first + id.slot } else { self.user_first }
+    }
 }
 
 /// A sandbox.
@@ -60,9 +66,15 @@ pub(super) struct Slot {
     frozen: bool,
     /// It has its code, so its memory is to be looked at.
     has_code: bool,
-    /// Where a zygote's child says what failed.
-    report: Option<OwnedFd>,
+    /// Where its first process says what failed, and how the runtime ended.
+    pub(super) report: Option<OwnedFd>,
+    /// How the runtime ended, or what kept the sandbox from being made.
+    runtime_ended: Option<Ended>,
+    /// Processes beside the runtime, running ones and ended ones. While there are none the sandbox ends with the runtime.
+    pub(super) companions: u32,
     tmp: (u64, u64),
+    open_files: u64,
+    processes: u64,
 }
 
 /// The server's ends of pipes and socket.
@@ -77,7 +89,7 @@ pub(super) struct Ends {
 pub(super) struct Prepared {
     pub(super) orders: Orders,
     ends: Ends,
-    report: Option<OwnedFd>,
+    report: OwnedFd,
     /// Descriptors named in the orders; closed when the child has them.
     _held: Vec<OwnedFd>,
     _entry: Entry,
@@ -99,7 +111,11 @@ impl Slot {
             frozen: false,
             has_code: false,
             report: None,
+            runtime_ended: None,
+            companions: 0,
             tmp: (0, 0),
+            open_files: 0,
+            processes: 0,
         }
     }
 
@@ -115,12 +131,13 @@ impl Slot {
         let (telemetry, telemetry_end) = pipe()?;
         let mut held = vec![output_end, telemetry_end];
         let mut orders = launch::blank_orders();
-        let user = if kit.switches_user { kit.user_first + self.id.slot } else { kit.user_first };
-        orders.user = u64::from(user);
-        orders.open_files = limits.open_files.min(kit.open_files_max);
+        orders.user = u64::from(kit.user_of(self.id));
+        self.open_files = limits.open_files.min(kit.open_files_max);
+        orders.open_files = self.open_files;
         // In a user namespace all sandboxes are one user, whose processes must not be counted together.
         let by_user = kit.switches_user && !kit.counts_processes;
-        orders.processes = if by_user { u64::from(limits.pids) } else { 0 };
+        self.processes = if by_user { u64::from(limits.pids) + 1 } else { 0 };
+        orders.processes = self.processes;
         let tmp = format!("mode=1777,size={},nr_inodes={}", limits.tmp_bytes, limits.tmp_inodes);
         launch::fill(&mut orders.tmp_options, &c_string(tmp)?);
         launch::fill(&mut orders.hostname, &c_string(plan.hostname.clone())?);
@@ -136,15 +153,12 @@ impl Slot {
             held.push(theirs);
             channel = Some(ours);
         }
-        let mut report = None;
+        let (report, report_end) = pipe()?;
+        descriptors.report = report_end.as_raw_fd();
+        held.push(report_end);
         if matches!(plan.start, super::plan::Start::Exec { .. }) {
             descriptors.template = launcher.template.as_raw_fd();
             orders.enters_task = u64::from(plan.code.is_some());
-        } else {
-            let (ours, theirs) = pipe()?;
-            descriptors.report = theirs.as_raw_fd();
-            held.push(theirs);
-            report = Some(ours);
         }
         if let Some(code) = &plan.code {
             descriptors.task = hold(&mut held, code_tree(&code.task)?);
@@ -177,7 +191,7 @@ impl Slot {
     /// Keeps the server's ends; the child's are closed here.
     pub(super) fn take_ends(&mut self, prepared: Prepared) {
         self.ends = Some(prepared.ends);
-        self.report = prepared.report;
+        self.report = Some(prepared.report);
     }
 
     /// What goes to the server: pidfd, output, telemetry, the three sockets, the channel, the memory meter.
@@ -197,6 +211,57 @@ impl Slot {
         all.extend(ends.channel.as_ref().map(AsFd::as_fd));
         all.extend(ends.memory_meter.iter().map(|meter| meter.directory().as_fd()));
         all
+    }
+
+    /// Starts another process in it; gives its handle and the read end of its output.
+    pub(super) fn join(
+        &mut self,
+        kit: &Kit,
+        launcher: &Launcher,
+        program: plan::Program,
+    ) -> Result<(OwnedFd, OwnedFd), Refusal> {
+        let Some(pidfd) = self.pidfd.as_ref().filter(|_| !self.ended) else {
+            return Err(Refusal::Gone);
+        };
+        let program = Program::new(program.argv, program.env).map_err(Refusal::system("execute the program"))?;
+        let entry = self.group.entry().map_err(Refusal::system("open the cgroup"))?;
+        let (output, output_end) = pipe()?;
+        let mut orders = launch::blank_orders();
+        orders.user = u64::from(kit.user_of(self.id));
+        orders.open_files = self.open_files;
+        orders.processes = self.processes;
+        orders.descriptors.null = launcher.null.as_raw_fd();
+        orders.descriptors.output = output_end.as_raw_fd();
+        orders.descriptors.sandbox = pidfd.as_raw_fd();
+        zygote::join(&mut orders, Some(&entry));
+        let companion = launcher.companion(pidfd, &orders, &program).map_err(refusal)?;
+        self.companions += 1;
+        Ok((companion, output))
+    }
+
+    /// Asks the runtime to end.
+    pub(super) fn terminate(&self) {
+        if let Some(pidfd) = &self.pidfd {
+            launch::signal(pidfd, libc::SIGTERM);
+        }
+    }
+
+    /// Reads its report. Answers how the runtime ended when that is news, and whether there will be more.
+    pub(super) fn hear(&mut self) -> (Option<Ended>, bool) {
+        let Some(report) = &self.report else { return (None, false) };
+        match read_failure(report) {
+            Ok(Some(said)) => {
+                let ended = match said.step {
+                    REPORT_ENDED => ended(said.errno),
+                    step => Ended::Unconfined { step, errno: said.errno },
+                };
+                let news = self.runtime_ended.is_none();
+                self.runtime_ended.get_or_insert(ended);
+                (news.then_some(ended), true)
+            }
+            Ok(None) => (None, false),
+            Err(_) => (None, true),
+        }
     }
 
     /// Mounts code into the running sandbox, and writes its real limits.
@@ -283,8 +348,9 @@ impl Slot {
         let usage = self.usage();
         self.ended = true;
         let pidfd = self.pidfd.take()?;
-        let failure = self.report.take().and_then(|report| read_failure(&report));
-        let ended = failure.map_or(ended, |failure| Ended::Unconfined { step: failure.step, errno: failure.errno });
+        self.hear();
+        self.report = None;
+        let ended = self.runtime_ended.unwrap_or(ended);
         Some((Exit { ended, usage }, pidfd))
     }
 }
@@ -295,7 +361,8 @@ fn group_limits(limits: &Limits, has_code: bool) -> cgroup::Limits {
         memory_bytes: limits.memory_bytes,
         tmp_bytes: if has_code { limits.tmp_bytes } else { 0 },
         cpu_milli: limits.cpu_milli,
-        pids: limits.pids,
+        // The init is not the function's.
+        pids: limits.pids + 1,
     }
 }
 
@@ -375,13 +442,22 @@ fn mount_code(task: &OwnedFd, opt: Option<&OwnedFd>, tmp: Option<&Limits>) -> Re
     Ok(())
 }
 
-fn read_failure(report: &OwnedFd) -> Option<Failure> {
+/// What a report says next; none when nobody can write to it any more.
+fn read_failure(report: &OwnedFd) -> io::Result<Option<Failure>> {
     let mut bytes = [0u8; 8];
-    let read = rustix::io::read(report, &mut bytes).ok()?;
-    let (step, errno) = bytes.split_at(4);
-    let failure =
-        Failure { step: u32::from_ne_bytes(step.try_into().ok()?), errno: i32::from_ne_bytes(errno.try_into().ok()?) };
-    (read == bytes.len()).then_some(failure)
+    let read = rustix::io::read(report, &mut bytes)?;
+    let [a, b, c, d, rest @ ..] = bytes;
+    let failure = Failure { step: u32::from_ne_bytes([a, b, c, d]), errno: i32::from_ne_bytes(rest) };
+    Ok((read == bytes.len()).then_some(failure))
+}
+
+/// From a wait status.
+fn ended(status: i32) -> Ended {
+    if libc::WIFSIGNALED(status) {
+        Ended::Signaled(libc::WTERMSIG(status))
+    } else {
+        Ended::Exited(libc::WEXITSTATUS(status))
+    }
 }
 
 /// Waits until a descriptor is readable, or the patience ends.

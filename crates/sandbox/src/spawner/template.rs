@@ -10,7 +10,10 @@ use std::{
     fs, io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::symlink},
+        unix::{
+            ffi::OsStrExt,
+            fs::{PermissionsExt, symlink},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -41,6 +44,8 @@ pub(super) struct Template<'a> {
     pub(super) scratch: &'a Path,
     pub(super) userland: &'a Userland,
     pub(super) zygote_library: &'a [u8],
+    /// The first process of each sandbox.
+    pub(super) init: &'a [u8],
     /// First user id, and how many sandboxes.
     pub(super) users: (u32, u32),
     /// In a user namespace the kernel lets nobody mount a `/proc` who cannot see one already.
@@ -80,6 +85,9 @@ pub(super) fn build(template: &Template<'_>) -> Result<(), Failed> {
         tree.bind(Path::new("/proc"), Path::new("/proc"), 0)?;
     }
     tree.write("run/updraft/zygote.so", template.zygote_library)?;
+    tree.write("run/updraft/init", template.init)?;
+    let init = tree.inside(Path::new("run/updraft/init"));
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).doing(|| "make the init executable".into())?;
     tree.seal()?;
     tree.pivot().doing(|| "pivot into the template".into())
 }

@@ -9,8 +9,9 @@ use std::{
 use rustix::event::epoll;
 
 use super::{
+    companions::{COMPANIONS_MAX, Companions},
     launch::{self, Launcher},
-    plan::{CodeTrees, Limits, Plan, SlotId, ZygotePlan},
+    plan::{CodeTrees, Exit, Limits, Plan, Program, SlotId, ZygotePlan},
     protocol::{self, Asked, MESSAGE_MAX, Refusal, Reply, Request, Said},
     slot::{self, Kit, Slot},
     zygote::{Birth, News, Zygote},
@@ -38,6 +39,8 @@ enum Source {
     SlotEnd = 1,
     ZygoteSays = 2,
     ZygoteEnd = 3,
+    Report = 4,
+    CompanionEnd = 5,
 }
 
 /// Why a sandbox was not made, and what there is of it.
@@ -55,6 +58,7 @@ pub(super) struct Worker {
     free: Vec<u32>,
     generation: u64,
     zygotes: Vec<Option<Zygote>>,
+    companions: Companions,
     /// Zygotes that nobody has asked for a child of yet: each costs a boot and some 15 MB.
     dormant: Vec<ZygotePlan>,
     /// Whether the pools may lack something.
@@ -87,6 +91,7 @@ impl Worker {
             // Above whatever a former spawner of this boot has counted to.
             generation: first_generation(),
             zygotes: Vec::new(),
+            companions: Companions::default(),
             dormant: Vec::new(),
             refills: true,
             running: false,
@@ -154,6 +159,8 @@ impl Worker {
                     }
                     source if source == Source::SlotEnd as u32 => self.slot_ended(index)?,
                     source if source == Source::ZygoteSays as u32 => self.zygote_says(index)?,
+                    source if source == Source::Report as u32 => self.slot_reports(index)?,
+                    source if source == Source::CompanionEnd as u32 => self.companion_ended(index)?,
                     _ => self.zygote_ended(index)?,
                 }
             }
@@ -214,6 +221,22 @@ impl Worker {
                     slot.freeze(frozen).map(|()| Reply::Done).map_err(Refusal::system("freeze the cgroup"))
                 })
             }
+            Request::Join { id, program } => match self.join(ticket, id, program) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+            Request::Stop { id, companion: None } => self.slot(id).map(|slot| {
+                slot.terminate();
+                Reply::Done
+            }),
+            Request::Stop { id, companion: Some(companion) } => {
+                self.companions.kill(id, companion);
+                Ok(Reply::Done)
+            }
+            Request::Socket { id } => match self.socket(ticket, id) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => Err(refusal),
+            },
             Request::Usage { id } => self.slot(id).map(|slot| Reply::Usage(slot.usage())),
             Request::Destroy { id } => match self.slot(id) {
                 Err(_) => Ok(Reply::Done),
@@ -230,6 +253,60 @@ impl Worker {
             },
         };
         self.say(&Said::Reply { ticket, reply })
+    }
+
+    /// Starts another process in a sandbox and hands over its output.
+    fn join(&mut self, ticket: u64, id: SlotId, program: Program) -> Result<(), Refusal> {
+        let slot = self.slots.get_mut(id.slot as usize).and_then(Option::as_mut).filter(|slot| slot.id == id);
+        let slot = slot.ok_or(Refusal::Gone)?;
+        if slot.companions >= COMPANIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        let (pidfd, output) = slot.join(&self.kit, &self.launcher, program)?;
+        let (companion, index) = self.companions.insert(id, pidfd);
+        let watched = match self.companions.pidfd(index) {
+            Some(pidfd) => self.watch(pidfd, Source::CompanionEnd, index),
+            None => Ok(()),
+        };
+        let reply = protocol::encode(&Said::Reply { ticket, reply: Ok(Reply::Joined { companion }) });
+        let sent = watched.and(reply).and_then(|said| protocol::send(&self.socket, &said, &[output.as_fd()]));
+        sent.map_err(|error| {
+            self.companions.kill(id, companion);
+            Refusal::system("hand over its output")(error)
+        })
+    }
+
+    /// Makes a socket in a sandbox's network and hands it over.
+    fn socket(&mut self, ticket: u64, id: SlotId) -> Result<(), Refusal> {
+        let socket = self.slot(id)?.network.socket().map_err(Refusal::system("make a socket"))?;
+        let reply = protocol::encode(&Said::Reply { ticket, reply: Ok(Reply::Socket) });
+        reply
+            .and_then(|said| protocol::send(&self.socket, &said, &[socket.as_fd()]))
+            .map_err(Refusal::system("hand over a socket"))
+    }
+
+    fn companion_ended(&mut self, index: usize) -> io::Result<()> {
+        match self.companions.collect(index) {
+            Some((companion, ended)) => self.say(&Said::CompanionEnded { companion, ended }),
+            None => Ok(()),
+        }
+    }
+
+    /// A sandbox without companions ends with its runtime; in others the server decides.
+    fn slot_reports(&mut self, index: usize) -> io::Result<()> {
+        let Some(slot) = &mut self.slots[index] else { return Ok(()) };
+        let (ended, more) = slot.hear();
+        if !more && let Some(report) = &slot.report {
+            let _ = epoll::delete(&self.epoll, report);
+        }
+        let Some(ended) = ended else { return Ok(()) };
+        if slot.companions == 0 {
+            slot.kill();
+            self.running = true;
+            return Ok(());
+        }
+        let (id, usage) = (slot.id, slot.usage());
+        self.say(&Said::Exited { id, exit: Exit { ended, usage } })
     }
 
     fn attach(&mut self, id: SlotId, code: &CodeTrees, limits: &Limits) -> Result<Reply, Refusal> {
@@ -315,6 +392,8 @@ impl Worker {
     fn born(&mut self, ticket: u64, id: SlotId, pidfd: OwnedFd) {
         let index = id.slot as usize;
         let watched = self.watch(&pidfd, Source::SlotEnd, index);
+        let report = self.slots[index].as_ref().and_then(|slot| slot.report.as_ref());
+        let watched = watched.and_then(|()| report.map_or(Ok(()), |report| self.watch(report, Source::Report, index)));
         let Some(slot) = &mut self.slots[index] else { return };
         slot.pidfd = Some(pidfd);
         self.running |= slot.is_running();
@@ -453,6 +532,8 @@ impl Worker {
             slot.kill();
         }
         self.zygotes.iter().flatten().for_each(|zygote| launch::kill(&zygote.pidfd));
+        self.companions
+            .collect_all(|pidfd| slot::wait_readable(pidfd, deadline.saturating_duration_since(Instant::now())));
         let children = self.slots.iter().flatten().filter_map(|slot| slot.pidfd.as_ref());
         for pidfd in children.chain(self.zygotes.iter().flatten().map(|zygote| &zygote.pidfd)) {
             slot::wait_readable(pidfd, deadline.saturating_duration_since(Instant::now()));

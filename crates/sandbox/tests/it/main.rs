@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod cgroup;
+#[cfg(target_os = "linux")]
+mod companions;
 mod engine;
 #[cfg(target_os = "linux")]
 mod isolation;

@@ -27,8 +27,10 @@ const RLIMIT_NPROC: usize = 6;
 const RLIMIT_NOFILE: usize = 7;
 /// An empty directory of the template, bound over what is hidden.
 const EMPTY_DIRECTORY: &core::ffi::CStr = c"/run/updraft/empty";
-/// Where a zygote's child keeps its report until it is confined.
+/// Where the first process keeps its report: of a step that failed, and then of the runtime's end.
 const REPORT: i32 = 5;
+/// What the first process becomes once the runtime goes on as its child (`helper/init.rs`).
+static INIT: sys::Becomes = sys::Becomes::new(c"/run/updraft/init");
 
 trait At<T> {
     fn at(self, step: Step) -> Result<T, Failure>;
@@ -43,12 +45,7 @@ impl<T> At<T> for Result<T, i32> {
 /// Confines the calling process. After success it can never undo any of it.
 pub fn confine(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     let descriptors = &orders.descriptors;
-    for group in descriptors.groups {
-        if group >= 0 {
-            // First of all, so that every page it touches from here on is charged to it.
-            write(group, b"0").at(Step::Cgroup)?;
-        }
-    }
+    join_groups(orders)?;
     enter_mounts(fixed, orders)?;
     if descriptors.network >= 0 {
         plain(number::SETNS, [descriptors.network as usize, sys::clone::NEWNET as usize, 0]).at(Step::EnterNetwork)?;
@@ -64,9 +61,39 @@ pub fn confine(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Closes the report that [`confine`] kept open: the last act of a zygote's child.
-pub fn close_report() {
+/// After [`confine`]: the runtime goes on as the second process, and the first becomes the init that reaps for it. A function
+/// that were the first process itself could not be ended by its own signals, and orphans would stay zombies.
+///
+/// # Safety
+/// As for [`sys::split`].
+pub unsafe fn leave_init_behind(flags: u64, thread_number: u64) -> Result<(), Failure> {
+    // SAFETY: the caller vouches.
+    unsafe { sys::split(flags, thread_number, &INIT) }.at(Step::LeaveInit)?;
     let _ = plain(number::CLOSE, [REPORT as usize, 0, 0]);
+    Ok(())
+}
+
+/// Makes the calling process one more of a running sandbox: in its cgroup and namespaces (the clone put it into the pid
+/// namespace already), as its user, under its restrictions.
+pub fn join(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
+    let descriptors = &orders.descriptors;
+    join_groups(orders)?;
+    let namespaces =
+        sys::clone::NEWNS | sys::clone::NEWNET | sys::clone::NEWIPC | sys::clone::NEWUTS | sys::clone::NEWCGROUP;
+    plain(number::SETNS, [descriptors.sandbox as usize, namespaces as usize, 0]).at(Step::EnterSandbox)?;
+    place_descriptors(orders).at(Step::Descriptors)?;
+    limit_resources(orders).at(Step::ResourceLimits)?;
+    give_up_privileges(fixed, orders)
+}
+
+/// First of all, so that every page it touches from here on is charged to it.
+fn join_groups(orders: &Orders) -> Result<(), Failure> {
+    for group in orders.descriptors.groups {
+        if group >= 0 {
+            write(group, b"0").at(Step::Cgroup)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes what failed to the report of a zygote's child. `placed`: the descriptors may have been moved already.
@@ -128,9 +155,8 @@ fn place_descriptors(orders: &Orders) -> Result<(), i32> {
         (descriptors.telemetry, 4),
         (descriptors.report, REPORT),
     ] {
-        let close_on_exec = if target == REPORT { 0o2000000 } else { 0 };
         if source >= 0 {
-            plain(number::DUP3, [source as usize, target as usize, close_on_exec])?;
+            plain(number::DUP3, [source as usize, target as usize, 0])?;
         } else {
             // Something else may sit there: descriptor 3 of a zygote is its control socket.
             let _ = plain(number::CLOSE, [target as usize, 0, 0]);

@@ -8,7 +8,7 @@ pub const MASKS_MAX: usize = 24;
 /// Most cgroup files a child writes itself into (version 1 has one for each controller).
 pub const GROUPS_MAX: usize = 8;
 /// Most descriptors that an order brings along.
-pub const DESCRIPTORS_MAX: usize = 8 + GROUPS_MAX;
+pub const DESCRIPTORS_MAX: usize = 11 + GROUPS_MAX;
 /// First byte of a message to a zygote that carries [`Fixed`].
 pub const MESSAGE_FIXED: u64 = 1;
 /// First byte of a message to a zygote that carries [`Orders`].
@@ -101,8 +101,10 @@ pub struct Descriptors {
     pub task: i32,
     /// Detached mount for `/opt`.
     pub opt: i32,
-    /// Where a zygote's child writes what failed.
+    /// Where the first process writes what failed, and how the runtime ended.
     pub report: i32,
+    /// The first process of a running sandbox that is to be joined.
+    pub sandbox: i32,
     /// The cgroup directory to be cloned into (version 2).
     pub cgroup: i32,
     /// `cgroup.procs` files to write itself into (version 1).
@@ -121,6 +123,7 @@ impl Descriptors {
         task: -1,
         opt: -1,
         report: -1,
+        sandbox: -1,
         cgroup: -1,
         groups: [-1; GROUPS_MAX],
     };
@@ -137,6 +140,7 @@ impl Descriptors {
             &mut self.task,
             &mut self.opt,
             &mut self.report,
+            &mut self.sandbox,
             &mut self.cgroup,
         ]
         .into_iter()
@@ -151,6 +155,9 @@ pub struct ZygoteSays {
     /// 0: booted. Else the pid of the child (its pidfd comes along), or the negated error number of the clone.
     pub pid: i64,
 }
+
+/// Stands in the place of a step when the report is of the runtime's end: the number is then its wait status.
+pub const REPORT_ENDED: u32 = u32::MAX;
 
 /// A step that failed in a child.
 #[repr(C)]
@@ -198,11 +205,13 @@ pub enum Step {
     Seccomp,
     EnterTask,
     Execute,
+    LeaveInit,
+    EnterSandbox,
 }
 
 impl Step {
     /// All, by number.
-    pub const ALL: [Step; 21] = [
+    pub const ALL: [Step; 23] = [
         Step::Clone,
         Step::Cgroup,
         Step::EnterTemplate,
@@ -224,6 +233,8 @@ impl Step {
         Step::Seccomp,
         Step::EnterTask,
         Step::Execute,
+        Step::LeaveInit,
+        Step::EnterSandbox,
     ];
 
     /// What was being done, in words.
@@ -250,6 +261,8 @@ impl Step {
             Some(Step::Seccomp) => "install the seccomp filter",
             Some(Step::EnterTask) => "go to /var/task",
             Some(Step::Execute) => "execute the program",
+            Some(Step::LeaveInit) => "leave an init behind",
+            Some(Step::EnterSandbox) => "enter the sandbox",
             None => "an unknown step",
         }
     }

@@ -11,9 +11,12 @@ pub type Answer = Result<usize, i32>;
 pub mod number {
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const RT_SIGPROCMASK: usize = 14;
     pub const SENDMSG: usize = 46;
     pub const RECVMSG: usize = 47;
     pub const EXECVE: usize = 59;
+    pub const WAIT4: usize = 61;
+    pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
     pub const CHDIR: usize = 80;
     pub const UMASK: usize = 95;
@@ -21,6 +24,7 @@ pub mod number {
     pub const SETRESUID: usize = 117;
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
     pub const MOUNT: usize = 165;
     pub const SETHOSTNAME: usize = 170;
@@ -47,6 +51,9 @@ pub mod number {
     pub const CAPSET: usize = 91;
     pub const EXIT_GROUP: usize = 94;
     pub const UNSHARE: usize = 97;
+    pub const KILL: usize = 129;
+    pub const RT_SIGPROCMASK: usize = 135;
+    pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const SETRESUID: usize = 147;
     pub const SETRESGID: usize = 149;
     pub const SETGROUPS: usize = 159;
@@ -56,6 +63,7 @@ pub mod number {
     pub const SENDMSG: usize = 211;
     pub const RECVMSG: usize = 212;
     pub const EXECVE: usize = 221;
+    pub const WAIT4: usize = 260;
     pub const PRLIMIT64: usize = 261;
     pub const SETNS: usize = 268;
     pub const SECCOMP: usize = 277;
@@ -183,6 +191,74 @@ pub unsafe fn spawn(mut args: CloneArgs, entry: unsafe extern "C" fn(*mut u8) ->
     }
     if answer < 0 { Err(-answer as i32) } else { Ok(answer as usize) }
 }
+
+/// A program that a process becomes while its child goes on in its memory: nothing of it may lie on the stack.
+#[repr(C)]
+pub struct Becomes {
+    path: *const u8,
+    argv: [*const u8; 2],
+    env: [*const u8; 1],
+}
+
+// SAFETY: the pointers are to literals, which nobody writes to.
+unsafe impl Sync for Becomes {}
+
+impl Becomes {
+    /// A program without arguments and environment.
+    pub const fn new(path: &'static core::ffi::CStr) -> Becomes {
+        let path = path.as_ptr().cast();
+        Becomes { path, argv: [path, core::ptr::null()], env: [core::ptr::null()] }
+    }
+}
+
+/// Splits the calling process: a child goes on from here, with the caller's memory and on its stack, and the caller
+/// executes `becomes`. Answers 0, in the child; only an error comes back in the caller. `flags` are `clone`'s: with
+/// [`clone::VFORK`] the caller waits until the child has executed a program of its own or ended, without it the caller is
+/// gone within microseconds and leaves the memory to the child. `thread_number`: where the kernel keeps the child's number,
+/// if the flags say so.
+///
+/// # Safety
+/// The process must have one thread and no signal handler that could run now; with VFORK, whoever shares the memory
+/// must be asleep until `becomes` runs. Between clone and exec the caller touches registers only, never the stack.
+#[inline(never)]
+pub unsafe fn split(flags: u64, thread_number: u64, becomes: &'static Becomes) -> Answer {
+    let flags = (flags | clone::VM) as usize | SIGCHLD;
+    let number = thread_number as usize;
+    let (path, argv, env) = (becomes.path, becomes.argv.as_ptr(), becomes.env.as_ptr());
+    let answer: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: clone with the caller's stack: child and caller never use it at the same time, as said above. What follows
+    // in the caller is two system calls on static memory that do not come back.
+    unsafe {
+        asm!("syscall", "test rax, rax", "jle 2f",
+             "mov rdi, r12", "mov rsi, r13", "mov rdx, r14", "mov eax, 59", "syscall",
+             "mov edi, 127", "mov eax, 231", "syscall", "ud2", "2:",
+             inlateout("rax") 56usize => answer, in("rdi") flags, in("rsi") 0usize, in("rdx") 0usize,
+             in("r10") number, in("r8") 0usize, in("r12") path, in("r13") argv, in("r14") env,
+             lateout("rcx") _, lateout("r11") _);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!("svc #0", "cmp x0, #0", "b.le 2f",
+             "mov x0, x20", "mov x1, x21", "mov x2, x22", "mov x8, #221", "svc #0",
+             "mov x0, #127", "mov x8, #94", "svc #0", "brk #1", "2:",
+             in("x8") 220usize, inlateout("x0") flags => answer, in("x1") 0usize, in("x2") 0usize,
+             in("x3") 0usize, in("x4") number, in("x20") path, in("x21") argv, in("x22") env);
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!("ecall", "blez a0, 2f",
+             "mv a0, s2", "mv a1, s3", "mv a2, s4", "li a7, 221", "ecall",
+             "li a0, 127", "li a7, 94", "ecall", "unimp", "2:",
+             in("a7") 220usize, inlateout("a0") flags => answer, in("a1") 0usize, in("a2") 0usize,
+             in("a3") 0usize, in("a4") number, in("s2") path, in("s3") argv, in("s4") env);
+    }
+    if answer < 0 { Err(-answer as i32) } else { Ok(answer as usize) }
+}
+
+const SIGCHLD: usize = 17;
 
 /// Ends the process.
 pub fn exit(status: i32) -> ! {
