@@ -166,7 +166,7 @@ class Runtimes:
 
 
 def compile_java(sources, runtimes_dir, directory):
-    """A zip of classes compiled against AWS's `aws-lambda-java-core`."""
+    """A zip of classes compiled against the libraries that the runtime brings: AWS's interfaces, and CRaC's."""
     classes = Path(directory) / "classes"
     paths = []
     for path, text in sources.items():
@@ -174,7 +174,7 @@ def compile_java(sources, runtimes_dir, directory):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
         paths.append(str(target))
-    core = Path(runtimes_dir) / "java/aws-lambda-java-core.jar"
-    subprocess.run(["javac", "--release", "17", "-cp", str(core), "-d", str(classes), *paths], check=True)
+    libraries = ":".join(str(Path(runtimes_dir) / "java" / name) for name in ("aws-lambda-java-core.jar", "crac.jar"))
+    subprocess.run(["javac", "--release", "17", "-cp", libraries, "-d", str(classes), *paths], check=True)
     files = {str(path.relative_to(classes)): path.read_bytes() for path in sorted(classes.rglob("*.class"))}
     return zip_of(files)

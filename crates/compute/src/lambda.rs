@@ -28,6 +28,7 @@ pub mod resolve;
 pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
+pub(crate) mod snapstart;
 
 use std::io;
 use std::ops::Deref;
@@ -148,6 +149,7 @@ impl Lambda {
             lambda.expect_all().await
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
+        lambda.remake_snapshots();
         lambda.start_async_worker();
         Ok(lambda)
     }

@@ -11,6 +11,7 @@ use shape::Shape;
 use super::layer::AttachedLayer;
 use super::name::{Qualifier, Target};
 use super::records::{Code, Logging, State, Update, VersionRecord};
+use super::snapstart::INIT_FAILED;
 
 /// A function version's settings and state.
 #[derive(Shape, Clone, Debug, Default)]
@@ -65,7 +66,7 @@ pub struct FunctionConfiguration {
     pub architectures: Option<Vec<Architecture>>,
     /// Size of `/tmp`.
     pub ephemeral_storage: Option<EphemeralStorage>,
-    /// Always off so far.
+    /// Whether it is restored from a snapshot.
     pub snap_start: Option<SnapStartResponse>,
     /// Which build of the runtime is used.
     pub runtime_version_config: Option<RuntimeVersionConfig>,
@@ -153,7 +154,7 @@ pub enum TracingMode {
 /// Snapshots of initialised environments, as set.
 #[derive(Shape, Clone, Debug, Default)]
 pub struct SnapStart {
-    /// `None` is the default; anything else is not built yet.
+    /// `None` is the default.
     pub apply_on: Option<SnapStartApplyOn>,
 }
 
@@ -162,7 +163,7 @@ pub struct SnapStart {
 pub struct SnapStartResponse {
     /// As set.
     pub apply_on: Option<SnapStartApplyOn>,
-    /// `Off`.
+    /// `On` for published versions of such functions, else `Off`.
     pub optimization_status: Option<String>,
 }
 
@@ -333,8 +334,11 @@ impl FunctionConfiguration {
             architectures: Some(vec![settings.architecture]),
             ephemeral_storage: Some(EphemeralStorage { size: settings.ephemeral_storage_mb as i32 }),
             snap_start: Some(SnapStartResponse {
-                apply_on: Some(SnapStartApplyOn::None),
-                optimization_status: Some("Off".to_owned()),
+                apply_on: Some(match settings.snap_start {
+                    true => SnapStartApplyOn::PublishedVersions,
+                    false => SnapStartApplyOn::None,
+                }),
+                optimization_status: Some(if record.snap_starts() { "On" } else { "Off" }.to_owned()),
             }),
             runtime_version_config: Some(RuntimeVersionConfig::of(target, &settings.runtime)),
             logging_config: Some(settings.logging.shown()),
@@ -361,6 +365,7 @@ impl FunctionConfiguration {
         let (name, reason, code) = match state {
             State::Pending => ("Pending", Some(CREATING.to_owned()), Some("Creating")),
             State::Active => ("Active", None, None),
+            State::Failed(reason) if reason == INIT_FAILED => ("Failed", Some(reason.clone()), Some("FunctionError")),
             State::Failed(reason) => ("Failed", Some(reason.clone()), Some("InternalError")),
         };
         let code = code.map(str::to_owned);

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent};
+use sandbox::engine::{INIT_AHEAD_TIMEOUT, INIT_TIMEOUT};
 use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
 use super::resolve::Resolved;
-use super::{Config, Ports, report};
+use super::{Config, Ports, report, snapstart};
 
 /// How long an environment's credentials are good: AWS's maximum for a role session.
 const CREDENTIALS_SECS: u32 = 12 * 3600;
@@ -22,8 +23,10 @@ const TAIL_BYTES_MAX: usize = 4096;
 pub(crate) struct Environment {
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Arc<EnvironmentLog>,
-    /// Held so that its code's files stay where they are.
-    _resolved: Arc<Resolved>,
+    /// Held also so that its code's files stay where they are.
+    pub(crate) resolved: Arc<Resolved>,
+    /// It has to be restored before its first request.
+    pub(crate) is_snapshot: bool,
     started: Instant,
 }
 
@@ -48,6 +51,7 @@ pub(crate) async fn launch(
         group: resolved.log_group.as_str().into(),
         stream: stream.as_str().into(),
     };
+    let to = Mutex::new(Arc::new(to));
     let log = Arc::new(EnvironmentLog { ports: ports.clone(), to, clock: clock.clone(), state: Mutex::default() });
     let env = variables(resolved, ports, config, &stream, clock.now());
     let spec = Arc::new(Spec {
@@ -61,24 +65,25 @@ pub(crate) async fn launch(
         code_in_place: resolved.hot_reload,
         opt: resolved.layers.as_ref().map(|layers| layers.path().to_owned()),
         env,
-        credentials: None,
+        credentials: snapstart::credentials(resolved, ports, clock),
         memory_mb: resolved.memory_mb,
         tmp_mb: resolved.ephemeral_storage_mb,
         timeout: Duration::from_secs(u64::from(resolved.timeout_secs)),
-        init_timeout: sandbox::engine::INIT_TIMEOUT,
+        init_timeout: if resolved.snap_start { INIT_AHEAD_TIMEOUT } else { INIT_TIMEOUT },
         function_name: resolved.name.clone(),
         function_version: resolved.version.clone(),
         log_group: resolved.log_group.clone(),
-        log_stream: stream,
+        // AWS tells functions with SnapStart none, since it changes with the restore.
+        log_stream: if resolved.snap_start { String::new() } else { stream },
         owner: resolved.account.to_string(),
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;
     log.write(report::init_start(resolved, clock.now()));
-    Ok(Environment { sandbox, log, _resolved: resolved.clone(), started: Instant::now() })
+    Ok(Environment { sandbox, log, resolved: resolved.clone(), is_snapshot: false, started: Instant::now() })
 }
 
 /// `2026/11/22/[$LATEST]` and 32 random digits.
-fn log_stream(version: &str, now: Timestamp) -> String {
+pub(crate) fn log_stream(version: &str, now: Timestamp) -> String {
     let civil = now.civil();
     let random = base::id::lower_hex(32);
     format!("{:04}/{:02}/{:02}/[{version}]{random}", civil.year, civil.month, civil.day)
@@ -98,9 +103,13 @@ fn variables(
     set("AWS_LAMBDA_FUNCTION_NAME", &resolved.name);
     set("AWS_LAMBDA_FUNCTION_VERSION", &resolved.version);
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &resolved.memory_mb.to_string());
-    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
-    set("AWS_LAMBDA_LOG_GROUP_NAME", &resolved.log_group);
-    set("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+    if resolved.snap_start {
+        set("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
+    } else {
+        set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+        set("AWS_LAMBDA_LOG_GROUP_NAME", &resolved.log_group);
+        set("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
+    }
     set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", resolved.runtime));
     set("AWS_REGION", resolved.region.as_str());
     set("AWS_DEFAULT_REGION", resolved.region.as_str());
@@ -111,7 +120,8 @@ fn variables(
             set("AWS_LAMBDA_LOG_LEVEL", level.name());
         }
     }
-    if let Some(role) = Arn::parse(&resolved.role) {
+    // With SnapStart they are asked for instead: variables would be as old as the snapshot.
+    if let Some(role) = Arn::parse(&resolved.role).filter(|_| !resolved.snap_start) {
         // Any well-formed role is taken until IAM stands, but it never leads into another account.
         let role = Arn { account: resolved.account.to_string(), ..role };
         let credentials = ports.credentials.for_role(&role, &resolved.name, CREDENTIALS_SECS, now);
@@ -129,7 +139,7 @@ fn variables(
 /// Where an environment's output goes: into its log stream, and the last of it into the tail of the present request.
 pub(crate) struct EnvironmentLog {
     ports: Ports,
-    to: LogDestination,
+    to: Mutex<Arc<LogDestination>>,
     clock: Clock,
     state: Mutex<Present>,
 }
@@ -168,7 +178,17 @@ impl EnvironmentLog {
             events.iter().for_each(|event| keep_tail(tail, &event.message));
         }
         drop(present);
-        self.ports.logs.append_own(&self.to, events);
+        self.ports.logs.append_own(&self.to(), events);
+    }
+
+    /// What comes from now on goes into another stream.
+    pub(crate) fn move_to(&self, stream: String) {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        *to = Arc::new(LogDestination { stream: stream.as_str().into(), ..(**to).clone() });
+    }
+
+    fn to(&self) -> Arc<LogDestination> {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
@@ -183,7 +203,7 @@ impl LogSink for EnvironmentLog {
         if let Some(tail) = &mut self.lock().tail {
             keep_tail(tail, &message);
         }
-        self.ports.logs.append(&self.to, vec![LogEvent { at: Timestamp::from_millis(at_ms), message }]);
+        self.ports.logs.append(&self.to(), vec![LogEvent { at: Timestamp::from_millis(at_ms), message }]);
     }
 
     fn invoke_begins(&self) {

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::environment::{self, Environment};
 use super::records::Settings;
 use super::resolve::Resolved;
+use super::snapstart::{self, Snapshots};
 use super::{Config, Ports};
 
 /// AWS's default limit of concurrent executions of an account. Settable limits come with reserved concurrency.
@@ -38,6 +39,7 @@ pub(crate) struct Fleet {
     clock: Clock,
     config: Config,
     versions: Mutex<HashMap<String, Arc<Version>>>,
+    pub(crate) snapshots: Arc<Snapshots>,
     closed: AtomicBool,
     launches: Arc<Semaphore>,
     running: AtomicUsize,
@@ -90,7 +92,9 @@ pub(crate) enum Refusal {
 
 impl Fleet {
     pub(crate) fn start(ports: Ports, clock: Clock, config: Config) -> Arc<Fleet> {
+        let snapshots = Snapshots::new(ports.clone(), clock.clone(), config.clone());
         let fleet = Arc::new(Fleet {
+            snapshots,
             ports,
             clock,
             config,
@@ -115,8 +119,12 @@ impl Fleet {
         Ok(lease)
     }
 
-    /// Ends the environment that has been idle longest; false if none is idle.
+    /// Makes room for one more: ends the environment that has been idle longest, or else a snapshot; false if there is neither.
     fn evict(&self) -> bool {
+        self.evict_idle() || self.snapshots.evict()
+    }
+
+    fn evict_idle(&self) -> bool {
         let versions = lock(&self.versions);
         let since = |version: &Arc<Version>| lock(&version.state).idle.first().map(|idle| idle.since);
         let oldest = versions.values().filter_map(|v| Some((since(v)?, v))).min_by_key(|(since, _)| *since);
@@ -164,6 +172,7 @@ impl Fleet {
     /// Ends all idle environments, and those in use once they are given back: before the engine stops.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.snapshots.close();
         for (_, version) in lock(&self.versions).drain() {
             version.retire();
         }
@@ -188,6 +197,11 @@ impl Fleet {
     }
 
     async fn launch(&self, resolved: &Arc<Resolved>) -> Result<Environment, Refusal> {
+        if resolved.snap_start
+            && let Some(snapshot) = self.snapshots.claim(resolved)
+        {
+            return Ok(snapshot);
+        }
         let mut launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
         // Room is for those who work: who has been idle longest makes it.
         while matches!(launched, Err(LaunchError::Capacity(_))) && self.evict() {
@@ -279,7 +293,11 @@ impl Lease {
                 }
             }
         }
-        Ok(())
+        // Without a place among those who start: what runs here are the function's own hooks.
+        match self.environment.as_mut().filter(|environment| environment.is_snapshot) {
+            Some(snapshot) => snapstart::restore(snapshot, &self.fleet.clock).await.map_err(Refusal::Aws),
+            None => Ok(()),
+        }
     }
 
     /// The environment.

@@ -46,6 +46,7 @@ impl Lambda {
         };
         self.forget(target);
         self.fleet.retire(&target.function_arn().to_string());
+        self.fleet.snapshots.retire(&target.function_arn().to_string(), version);
         self.collect_later();
         removed
     }

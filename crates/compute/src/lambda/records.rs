@@ -84,6 +84,9 @@ pub(crate) struct Settings {
     /// In the order in which they are laid over each other.
     #[serde(default)]
     pub(crate) layers: Vec<AttachedLayer>,
+    /// Published versions are to have snapshots.
+    #[serde(default)]
+    pub(crate) snap_start: bool,
 }
 
 /// Where and how the function's logs are written.
@@ -183,6 +186,11 @@ impl VersionRecord {
     /// The packages that it is made of.
     pub(crate) fn packages(&self) -> Vec<BlobId> {
         self.code.id().into_iter().chain(self.settings.layers.iter().map(|layer| layer.id)).collect()
+    }
+
+    /// Whether its environments are restored from snapshots. Code that changes in place is no state to go back to.
+    pub(crate) fn snap_starts(&self) -> bool {
+        self.number > 0 && self.settings.snap_start && self.code.id().is_some()
     }
 
     /// True while it is between two states.

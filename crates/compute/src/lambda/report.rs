@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::Timestamp;
 use bytes::Bytes;
-use sandbox::{Failure, InitStatus, Outcome};
+use sandbox::{Failure, InitReport, InitStatus, Outcome, RestoreReport};
 use serde::Serialize;
 
 use super::configuration::{LogFormat, SystemLogLevel};
@@ -129,13 +129,69 @@ pub(crate) fn init_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
         return Some(format!("INIT_START Runtime Version: {runtime}\n").into());
     }
     let record = InitStartRecord {
-        initialization_type: "on-demand",
+        initialization_type: initialization_type(resolved),
         phase: "init",
         runtime_version: runtime,
         function_name: &resolved.name,
         function_version: &resolved.version,
     };
     json(resolved, now, "platform.initStart", record)
+}
+
+/// The line that ends the init of a snapshot; that of a request has it in its REPORT.
+pub(crate) fn init_report(resolved: &Resolved, report: &InitReport, now: Timestamp) -> Option<Bytes> {
+    let duration_ms = to_ms(report.duration);
+    if resolved.log_format != LogFormat::Json {
+        let line = failed_init_report(report, "init");
+        return Some(line.unwrap_or_else(|| format!("INIT_REPORT Init Duration: {duration_ms:.2} ms\n")).into());
+    }
+    let record = InitReportRecord {
+        initialization_type: initialization_type(resolved),
+        phase: "init",
+        status: match report.status {
+            InitStatus::Done => "success",
+            InitStatus::TimedOut => "timeout",
+            InitStatus::Failed { .. } => "error",
+        },
+        metrics: DurationMetrics { duration_ms: round2(duration_ms) },
+    };
+    json(resolved, now, "platform.initReport", record)
+}
+
+/// The line that a restored environment begins with.
+pub(crate) fn restore_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
+    let runtime = &resolved.runtime;
+    if resolved.log_format != LogFormat::Json {
+        return Some(format!("RESTORE_START Runtime Version: {runtime}\n").into());
+    }
+    let record = RestoreStartRecord {
+        runtime_version: runtime,
+        function_name: &resolved.name,
+        function_version: &resolved.version,
+        instance_max_memory: u64::from(resolved.memory_mb) * MB,
+    };
+    json(resolved, now, "platform.restoreStart", record)
+}
+
+/// The line that ends a restore.
+pub(crate) fn restore_report(
+    resolved: &Resolved,
+    report: &RestoreReport,
+    failure: Option<&Failure>,
+    now: Timestamp,
+) -> Option<Bytes> {
+    let duration_ms = to_ms(report.duration);
+    let status = failure.map(|failure| if *failure == Failure::Timeout { "timeout" } else { "error" });
+    if resolved.log_format != LogFormat::Json {
+        let status = status.map(|status| format!("\tStatus: {status}")).unwrap_or_default();
+        return Some(format!("RESTORE_REPORT Restore Duration: {duration_ms:.2} ms{status}\n").into());
+    }
+    let metrics = DurationMetrics { duration_ms: round2(duration_ms) };
+    json(resolved, now, "platform.restoreReport", RestoreReportRecord { status: status.unwrap_or("success"), metrics })
+}
+
+fn initialization_type(resolved: &Resolved) -> &'static str {
+    if resolved.snap_start { "snap-start" } else { "on-demand" }
 }
 
 /// The line that a request begins with.
@@ -172,19 +228,20 @@ pub(crate) fn end(
 /// INIT_REPORT stands only for attempts at init that failed; a good one is in REPORT's `Init Duration`.
 fn init_reports(outcome: &Outcome) -> impl Iterator<Item = String> {
     let attempts = [(&outcome.init, "init"), (&outcome.init_retry, "invoke")];
-    attempts.into_iter().filter_map(|(attempt, phase)| {
-        let attempt = attempt.as_ref()?;
-        let ms = to_ms(attempt.duration);
-        match &attempt.status {
-            InitStatus::Done => None,
-            InitStatus::TimedOut => {
-                Some(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: timeout\n"))
-            }
-            InitStatus::Failed { error_type } => Some(format!(
-                "INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n"
-            )),
+    attempts.into_iter().filter_map(|(attempt, phase)| failed_init_report(attempt.as_ref()?, phase))
+}
+
+fn failed_init_report(attempt: &InitReport, phase: &str) -> Option<String> {
+    let ms = to_ms(attempt.duration);
+    match &attempt.status {
+        InitStatus::Done => None,
+        InitStatus::TimedOut => {
+            Some(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: timeout\n"))
         }
-    })
+        InitStatus::Failed { error_type } => Some(format!(
+            "INIT_REPORT Init Duration: {ms:.2} ms\tPhase: {phase}\tStatus: error\tError Type: {error_type}\n"
+        )),
+    }
 }
 
 #[derive(Serialize)]
@@ -195,6 +252,37 @@ struct InitStartRecord<'a> {
     runtime_version: &'a str,
     function_name: &'a str,
     function_version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitReportRecord<'a> {
+    initialization_type: &'a str,
+    phase: &'a str,
+    status: &'a str,
+    metrics: DurationMetrics,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoreStartRecord<'a> {
+    runtime_version: &'a str,
+    function_name: &'a str,
+    function_version: &'a str,
+    instance_max_memory: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoreReportRecord<'a> {
+    status: &'a str,
+    metrics: DurationMetrics,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DurationMetrics {
+    duration_ms: f64,
 }
 
 #[derive(Serialize)]
@@ -227,6 +315,10 @@ struct Metrics {
     max_memory_used_mb: u64,
     #[serde(rename = "initDurationMs", skip_serializing_if = "Option::is_none")]
     init_duration_ms: Option<f64>,
+    #[serde(rename = "restoreDurationMs", skip_serializing_if = "Option::is_none")]
+    restore_duration_ms: Option<f64>,
+    #[serde(rename = "billedRestoreDurationMs", skip_serializing_if = "Option::is_none")]
+    billed_restore_duration_ms: Option<u64>,
 }
 
 impl Metrics {
@@ -234,25 +326,32 @@ impl Metrics {
     fn of(resolved: &Resolved, outcome: &Outcome) -> Metrics {
         let init = outcome.init.as_ref().filter(|i| i.status == InitStatus::Done).map(|i| i.duration);
         let billed = outcome.duration + outcome.init.as_ref().map_or(Duration::ZERO, |i| i.duration);
+        let billed_restore_ms = outcome.restore.map(|restore| whole_ms(restore.billed));
         // Never more than the limit: the kernel counts what it was about to give, too.
         let used_mb = outcome.memory_peak_bytes.div_ceil(MB).min(u64::from(resolved.memory_mb));
         Metrics {
             duration_ms: round2(to_ms(outcome.duration)),
-            billed_duration_ms: billed.as_micros().div_ceil(1000) as u64,
+            billed_duration_ms: whole_ms(billed) + billed_restore_ms.unwrap_or_default(),
             memory_size_mb: resolved.memory_mb,
             max_memory_used_mb: used_mb,
             init_duration_ms: init.map(|d| round2(to_ms(d))),
+            restore_duration_ms: outcome.restore.map(|restore| round2(to_ms(restore.duration))),
+            billed_restore_duration_ms: billed_restore_ms,
         }
     }
 
     fn line(&self, request_id: &str, status: Option<&str>, error: Option<&FunctionError>) -> String {
-        let Metrics { duration_ms, billed_duration_ms, memory_size_mb, max_memory_used_mb, init_duration_ms } = self;
+        let Metrics { duration_ms, billed_duration_ms, memory_size_mb, max_memory_used_mb, init_duration_ms, .. } =
+            self;
         let mut line = format!(
             "REPORT RequestId: {request_id}\tDuration: {duration_ms:.2} ms\tBilled Duration: {billed_duration_ms} ms\t\
              Memory Size: {memory_size_mb} MB\tMax Memory Used: {max_memory_used_mb} MB\t"
         );
         if let Some(init) = init_duration_ms {
             line.push_str(&format!("Init Duration: {init:.2} ms\t"));
+        }
+        if let (Some(restore), Some(billed)) = (self.restore_duration_ms, self.billed_restore_duration_ms) {
+            line.push_str(&format!("Restore Duration: {restore:.2} ms\tBilled Restore Duration: {billed} ms\t"));
         }
         if let Some(status) = status {
             line.push_str(&format!("Status: {status}\t"));
@@ -286,6 +385,11 @@ fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T
 /// `2026-11-22T16:00:00.000Z`: always with milliseconds.
 fn to_millis(now: Timestamp) -> String {
     now.to_lambda().replace("+0000", "Z")
+}
+
+/// As it is billed.
+fn whole_ms(duration: Duration) -> u64 {
+    duration.as_micros().div_ceil(1000) as u64
 }
 
 fn to_ms(duration: Duration) -> f64 {

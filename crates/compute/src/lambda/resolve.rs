@@ -9,13 +9,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{AccountId, Arn, Cx, Error, Region};
 
-use super::Lambda;
 use super::code::CodeTree;
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
 use super::error::{Failure, conflict};
 use super::metrics::Meters;
 use super::name::{QualifierText, Target};
 use super::records::{State, VersionRecord};
+use super::{Lambda, snapstart};
 
 /// Most functions whose answers are kept.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -68,6 +68,8 @@ pub struct Resolved {
     pub code: Arc<CodeTree>,
     /// What `/opt` is: all layers, laid over each other.
     pub layers: Option<Arc<CodeTree>>,
+    /// Its environments are restored from snapshots.
+    pub snap_start: bool,
     /// The code may change in place (the `hot-reload` bucket): then the deployment is that of the tree's present state.
     pub hot_reload: bool,
     /// Where what is measured of it goes.
@@ -132,16 +134,22 @@ impl Lambda {
         let (_, version) = self.version(target).await?;
         match &version.state {
             State::Active => {}
+            State::Pending if version.snap_starts() => return Err(snapstart::not_ready().into()),
             State::Pending => {
                 self.settle(target, version.number).await?;
                 return Box::pin(self.resolve_from_store(target)).await;
             }
             State::Failed(reason) => return Err(not_active(reason).into()),
         }
-        let (code, layers) = self.trees(&version.code, &version.settings.layers).await?;
-        let resolved = Arc::new(Resolved::new(target, version, code, layers));
+        let resolved = self.ready(target, version).await?;
         self.cache.insert(target, &resolved, generation);
         Ok(resolved)
+    }
+
+    /// A version with its code in place.
+    pub(crate) async fn ready(&self, target: &Target, version: VersionRecord) -> Result<Arc<Resolved>, Failure> {
+        let (code, layers) = self.trees(&version.code, &version.settings.layers).await?;
+        Ok(Arc::new(Resolved::new(target, version, code, layers)))
     }
 
     /// Makes the next invocation look into the store: after every change of a function.
@@ -161,6 +169,7 @@ impl Resolved {
 
     fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>, layers: Option<Arc<CodeTree>>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
+        let snap_start = version.snap_starts();
         let VersionRecord { settings, revision_id, deployment_id, .. } = version;
         Resolved {
             account: target.account,
@@ -185,6 +194,7 @@ impl Resolved {
             deployment_id,
             code,
             layers,
+            snap_start,
             hot_reload,
             meters: Meters::default(),
         }

@@ -13,7 +13,7 @@ use super::configuration::{
 };
 use super::error::invalid;
 use super::records::{Logging, Settings};
-use super::runtime;
+use super::{runtime, snapstart};
 
 /// AWS's limit of all environment variables together, in bytes of their JSON.
 const ENVIRONMENT_BYTES_MAX: usize = 4096;
@@ -58,6 +58,7 @@ pub(crate) struct Change {
     pub(crate) architecture: Option<Architecture>,
     pub(crate) ephemeral_storage: Option<EphemeralStorage>,
     pub(crate) logging_config: Option<LoggingConfig>,
+    pub(crate) snap_start: Option<SnapStart>,
 }
 
 /// Settings of features that are not built: taken if they ask for nothing, refused if they ask for something.
@@ -69,7 +70,6 @@ pub(crate) struct NotBuilt<'a> {
     pub(crate) tracing_config: Option<&'a TracingConfig>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
     pub(crate) image_config: Option<&'a ImageConfig>,
-    pub(crate) snap_start: Option<&'a SnapStart>,
     pub(crate) code_signing_config_arn: Option<&'a str>,
     /// Further members by name that are refused whenever they are there.
     pub(crate) others: &'a [(&'static str, bool)],
@@ -91,11 +91,6 @@ impl NotBuilt<'_> {
                 self.image_config.is_some_and(|image| {
                     list(&image.entry_point) || list(&image.command) || text(image.working_directory.as_deref())
                 }),
-            ),
-            (
-                "SnapStart.ApplyOn=PublishedVersions",
-                self.snap_start
-                    .is_some_and(|snap_start| snap_start.apply_on == Some(SnapStartApplyOn::PublishedVersions)),
             ),
             ("CodeSigningConfigArn", text(self.code_signing_config_arn)),
         ];
@@ -126,6 +121,7 @@ impl Settings {
                 group: format!("/aws/lambda/{function_name}"),
             },
             layers: Vec::new(),
+            snap_start: false,
         }
     }
 
@@ -152,6 +148,10 @@ impl Settings {
         self.role = change.role.unwrap_or(self.role);
         self.handler = change.handler.unwrap_or(self.handler);
         self.description = change.description.unwrap_or(self.description);
+        if let Some(apply_on) = change.snap_start.and_then(|snap_start| snap_start.apply_on) {
+            self.snap_start = apply_on == SnapStartApplyOn::PublishedVersions;
+        }
+        snapstart::check(&self)?;
         Ok(self)
     }
 }

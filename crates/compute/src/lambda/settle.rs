@@ -35,14 +35,18 @@ impl Lambda {
 
     /// Settles a version now.
     pub(crate) async fn settle(&self, target: &Target, number: u64) -> Result<(), Failure> {
-        let Some(VersionRecord { code, settings, .. }) = self.unsettled(target, number).await? else {
+        let Some(version) = self.unsettled(target, number).await? else {
             return Ok(());
         };
-        self.fleet.expect(&settings);
-        let failure = self.trees_with_retries(&code, &settings.layers).await.err().map(|error| {
+        self.fleet.expect(&version.settings);
+        let code = version.code.clone();
+        let mut failure = self.trees_with_retries(&code, &version.settings.layers).await.err().map(|error| {
             tracing::error!(function = %target.function_arn(), %error, "cannot make the code tree");
             "The function's code could not be unpacked.".to_owned()
         });
+        if failure.is_none() {
+            failure = self.first_snapshot(target, version).await.err();
+        }
         let (function, revision_id) = (target.clone(), base::id::uuid());
         let settled = self
             .store
@@ -61,7 +65,12 @@ impl Lambda {
             let (Some(account), Some(region)) = (AccountId::parse(&account), Region::parse(&region)) else {
                 continue;
             };
-            self.settle(&Target { account, region, name, qualifier: None }, number).await?;
+            let target = Target { account, region, name, qualifier: None };
+            match self.unsettled(&target, number).await? {
+                // A function's init may take minutes, and the start is not to wait for it.
+                Some(version) if version.snap_starts() => self.settle_later(&target, number),
+                _ => self.settle(&target, number).await?,
+            }
         }
         Ok(())
     }

@@ -244,13 +244,6 @@ async fn what_is_not_built_is_refused_by_name() {
         ),
         ("PackageType=Image", CreateFunction { package_type: Some(PackageType::Image), ..python("f") }),
         ("DurableConfig", CreateFunction { durable_config: Some(serde_json::json!({})), ..python("f") }),
-        (
-            "SnapStart.ApplyOn=PublishedVersions",
-            CreateFunction {
-                snap_start: Some(SnapStart { apply_on: Some(SnapStartApplyOn::PublishedVersions) }),
-                ..python("f")
-            },
-        ),
     ];
     for (setting, create) in cases {
         let words = format!("lambda's setting {setting} is not implemented by Updraft yet");

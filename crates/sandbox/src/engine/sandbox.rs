@@ -31,6 +31,8 @@ pub struct Sandbox {
     initialised: bool,
     /// It sleeps at the end of its init.
     is_snapshot: bool,
+    /// For the first request after a restore.
+    restored: Option<RestoreReport>,
     life: Option<Life>,
 }
 
@@ -68,12 +70,20 @@ impl From<Exit> for Broken {
 #[derive(Default)]
 struct Reports {
     init: Option<InitReport>,
+    restore: Option<RestoreReport>,
     init_retry: Option<InitReport>,
 }
 
 impl Reports {
     fn outcome(self, result: Result<bytes::Bytes, Failure>, duration: Duration, memory_peak_bytes: u64) -> Outcome {
-        Outcome { result, init: self.init, init_retry: self.init_retry, duration, memory_peak_bytes }
+        Outcome {
+            result,
+            init: self.init,
+            restore: self.restore,
+            init_retry: self.init_retry,
+            duration,
+            memory_peak_bytes,
+        }
     }
 }
 
@@ -95,6 +105,7 @@ impl Sandbox {
             settings,
             initialised: false,
             is_snapshot: false,
+            restored: None,
             life: Some(life),
         }
     }
@@ -169,7 +180,7 @@ impl Sandbox {
         let report = RestoreReport { duration: started.elapsed(), billed: woken.elapsed() };
         let broken = match heard {
             Heard::Message(FromRuntime::InitDone) => {
-                self.is_snapshot = false;
+                (self.is_snapshot, self.restored) = (false, Some(report));
                 self.init_ended(&life);
                 life.drain_logs();
                 self.engine.freezer.idle(&life.rest);
@@ -193,7 +204,7 @@ impl Sandbox {
     /// Init has [`Spec::init_timeout`](super::Spec::init_timeout). If it fails or takes longer, it is tried once more in a
     /// fresh environment, as AWS does, and that attempt counts in the invocation and its [`Spec::timeout`](super::Spec::timeout).
     pub async fn invoke(&mut self, request: Request) -> Outcome {
-        let mut reports = Reports::default();
+        let mut reports = Reports { restore: self.restored.take(), ..Reports::default() };
         let Some(mut life) = self.life.take().filter(|_| !self.is_snapshot) else {
             let why = if self.is_snapshot { "the sandbox is a snapshot" } else { "the sandbox is gone" };
             return reports.outcome(Err(Failure::Internal(why.into())), Duration::ZERO, 0);

@@ -199,6 +199,8 @@ pub struct Outcome {
     /// Present in the first invocation of an environment, unless it was initialised ahead: its init phase. It is not part
     /// of `duration`.
     pub init: Option<InitReport>,
+    /// Present in the first invocation after a restore.
+    pub restore: Option<RestoreReport>,
     /// Present when the init phase failed: as AWS does, init is tried once more, in a fresh environment, within the
     /// invocation and its timeout (it *is* part of `duration`).
     pub init_retry: Option<InitReport>,

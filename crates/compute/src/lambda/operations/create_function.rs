@@ -81,7 +81,7 @@ pub struct CreateFunction {
     pub architectures: Option<Vec<Architecture>>,
     /// Size of `/tmp`, 512 MB by default.
     pub ephemeral_storage: Option<EphemeralStorage>,
-    /// PublishedVersions is not built yet.
+    /// Whether published versions are restored from snapshots.
     pub snap_start: Option<SnapStart>,
     /// Where logs go and how they look.
     pub logging_config: Option<LoggingConfig>,
@@ -180,6 +180,7 @@ impl CreateFunction {
             architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
+            snap_start: self.snap_start.clone(),
         })
     }
 
@@ -191,7 +192,6 @@ impl CreateFunction {
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            snap_start: self.snap_start.as_ref(),
             code_signing_config_arn: self.code_signing_config_arn.as_deref(),
             others: &[
                 ("PackageType=Image", self.package_type == Some(PackageType::Image)),

@@ -64,7 +64,7 @@ pub struct UpdateFunctionConfiguration {
     pub image_config: Option<ImageConfig>,
     /// Size of `/tmp`.
     pub ephemeral_storage: Option<EphemeralStorage>,
-    /// PublishedVersions is not built yet.
+    /// Whether published versions are restored from snapshots.
     pub snap_start: Option<SnapStart>,
     /// Where logs go and how they look.
     pub logging_config: Option<LoggingConfig>,
@@ -140,6 +140,7 @@ impl UpdateFunctionConfiguration {
             architecture: None,
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
+            snap_start: self.snap_start.clone(),
         }
     }
 
@@ -151,7 +152,6 @@ impl UpdateFunctionConfiguration {
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            snap_start: self.snap_start.as_ref(),
             code_signing_config_arn: None,
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),

@@ -32,7 +32,7 @@ class Function:
         self.version = environ.get("AWS_LAMBDA_FUNCTION_VERSION", init.get("function_version"))
         self.memory_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(init.get("memory_mb", 128)))
         self.log_group = environ.get("AWS_LAMBDA_LOG_GROUP_NAME", init.get("log_group"))
-        self.log_stream = environ.get("AWS_LAMBDA_LOG_STREAM_NAME", init.get("log_stream"))
+        self.log_stream = environ.get("AWS_LAMBDA_LOG_STREAM_NAME", init.get("log_stream") or None)
         self.marshaller = Marshaller(environ.get("AWS_EXECUTION_ENV"))
         self.logs = Logs(environ, telemetry_fd)
         self.handler = None
