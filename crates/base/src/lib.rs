@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod arn;
+pub mod chance;
 pub mod clock;
 pub mod cx;
 pub mod error;

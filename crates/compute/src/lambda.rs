@@ -4,6 +4,7 @@
 //! here; invocation has files of its own and comes in through [`Lambda`]'s `resolve`, which needs no read of the store.
 //! State is in the store ([`records`]) and, unpacked, in the code cache ([`code`]), which can be lost.
 
+pub mod alias;
 pub(crate) mod asynchronous;
 pub(crate) mod code;
 pub(crate) mod code_uses;
@@ -235,10 +236,13 @@ impl Service for Lambda {
     const OPERATIONS: &'static [Op<Self>] = &[
         op::<_, AddLayerVersionPermission>(),
         op::<_, AddPermission>(),
+        op::<_, CreateAlias>(),
         op::<_, CreateFunction>(),
+        op::<_, DeleteAlias>(),
         op::<_, DeleteFunction>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, GetAccountSettings>(),
+        op::<_, GetAlias>(),
         op::<_, GetFunction>(),
         op::<_, GetFunctionConfiguration>(),
         op::<_, GetLayerVersion>(),
@@ -246,6 +250,7 @@ impl Service for Lambda {
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, Invoke>(),
+        op::<_, ListAliases>(),
         op::<_, ListFunctions>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
@@ -257,6 +262,7 @@ impl Service for Lambda {
         op::<_, RemovePermission>(),
         op::<_, TagResource>(),
         op::<_, UntagResource>(),
+        op::<_, UpdateAlias>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
     ];

@@ -177,21 +177,47 @@ fn length(value: &Value) -> Option<u64> {
     Some(length as u64)
 }
 
-/// Whether the whole text matches. Patterns are constants of our schemas, compiled once each; Java's syntax in AWS's
-/// models is the regex crate's but for lookaround, which our declarations must not use.
-fn matches(pattern: &'static str, text: &str) -> bool {
-    static COMPILED: LazyLock<RwLock<HashMap<&'static str, Option<Regex>>>> = LazyLock::new(RwLock::default);
-    let check = |regex: &Option<Regex>| regex.as_ref().is_none_or(|r| r.is_match(text));
-    if let Ok(known) = COMPILED.read()
-        && let Some(regex) = known.get(pattern)
-    {
-        return check(regex);
+/// A pattern of AWS's model, matched against the whole text.
+///
+/// Java's syntax there is the regex crate's but for lookaround. Of that only what Lambda's alias names need is
+/// understood: a leading `(?!^X$)`, which refuses texts that X matches as a whole.
+struct Pattern {
+    refused: Option<Regex>,
+    whole: Regex,
+}
+
+impl Pattern {
+    fn compile(pattern: &str) -> Option<Pattern> {
+        let whole = |pattern: &str| Regex::new(&format!(r"\A(?:{pattern})\z")).ok();
+        let (open, rest) =
+            pattern.strip_prefix("(?!^").map_or_else(|| ("(", pattern.strip_prefix("((?!^")), |rest| ("", Some(rest)));
+        match rest.and_then(|rest| rest.split_once("$)")) {
+            Some((refused, rest)) => {
+                Some(Pattern { refused: Some(whole(refused)?), whole: whole(&format!("{open}{rest}"))? })
+            }
+            None => Some(Pattern { refused: None, whole: whole(pattern)? }),
+        }
     }
-    let regex = Regex::new(&format!(r"\A(?:{pattern})\z")).ok();
-    debug_assert!(regex.is_some(), "a declared pattern does not compile: {pattern}");
-    let answer = check(&regex);
+
+    fn matches(&self, text: &str) -> bool {
+        self.whole.is_match(text) && !self.refused.as_ref().is_some_and(|refused| refused.is_match(text))
+    }
+}
+
+/// Whether the whole text matches. Patterns are constants of our schemas, compiled once each.
+fn matches(pattern: &'static str, text: &str) -> bool {
+    static COMPILED: LazyLock<RwLock<HashMap<&'static str, Option<Pattern>>>> = LazyLock::new(RwLock::default);
+    let check = |compiled: &Option<Pattern>| compiled.as_ref().is_none_or(|pattern| pattern.matches(text));
+    if let Ok(known) = COMPILED.read()
+        && let Some(compiled) = known.get(pattern)
+    {
+        return check(compiled);
+    }
+    let compiled = Pattern::compile(pattern);
+    debug_assert!(compiled.is_some(), "a declared pattern does not compile: {pattern}");
+    let answer = check(&compiled);
     if let Ok(mut known) = COMPILED.write() {
-        known.insert(pattern, regex);
+        known.insert(pattern, compiled);
     }
     answer
 }
@@ -246,4 +272,21 @@ fn join(path: &str, name: &str) -> String {
     let first = letters.next().map(|c| c.to_ascii_lowercase()).into_iter();
     let small: String = first.chain(letters).collect();
     if path.is_empty() { small } else { format!("{path}.{small}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_pattern_may_begin_with_what_it_refuses() {
+        for pattern in ["(?!^[0-9]+$)([a-zA-Z0-9-_]+)", r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"] {
+            let pattern = Pattern::compile(pattern).expect("it compiles");
+            for (text, good) in [("live", true), ("1a", true), ("12", false), ("", false), ("a b", false), ("-", true)]
+            {
+                assert_eq!(pattern.matches(text), good, "{text}");
+            }
+        }
+        assert!(Pattern::compile("a(?=b)").is_none(), "no other lookaround is understood");
+    }
 }

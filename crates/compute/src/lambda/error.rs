@@ -63,6 +63,11 @@ pub(crate) fn no_function(arn: &Arn) -> Error {
     not_found(format!("Function not found: {arn}"))
 }
 
+/// The alias that is not there, in the words of the operations on aliases.
+pub(crate) fn no_alias(arn: &Arn) -> Error {
+    not_found(format!("Cannot find alias arn: {arn}"))
+}
+
 /// 412: the caller's revision is an old one. `read_with` names the call that tells the present one.
 pub(crate) fn stale_revision(read_with: &str) -> Error {
     let message = format!(

@@ -142,13 +142,14 @@ impl Fleet {
         self.ports.engine.expect(&settings.runtime, settings.memory_mb);
     }
 
-    /// Ends the idle environments of a function whatever their version, and those in use once they are given back.
-    pub(crate) fn retire(&self, function_arn: &str) {
-        let mut versions = lock(&self.versions);
-        versions.retain(|_, version| {
-            let gone = version.name.strip_prefix(function_arn).is_some_and(|rest| rest.starts_with(':'));
+    /// Ends the idle environments of a function, or of one version of it, and those in use once they are given back.
+    pub(crate) fn retire(&self, function_arn: &str, version: Option<u64>) {
+        let version = version.map(|number| number.to_string());
+        lock(&self.versions).retain(|_, of| {
+            let rest = of.name.strip_prefix(function_arn).and_then(|rest| rest.strip_prefix(':'));
+            let gone = rest.is_some_and(|rest| version.as_ref().is_none_or(|version| version == rest));
             if gone {
-                version.retire();
+                of.retire();
             }
             !gone
         });

@@ -4,13 +4,14 @@
 //! marks the version as between two states. What follows ([`super::settle`]) may happen twice or after a crash.
 
 use base::{Cx, Timestamp};
-use store::{Scan, Tx};
+use store::{Scan, Snapshot, Tx};
 
 use super::Lambda;
+use super::alias::check_unreferenced;
 use super::code_uses::{Holder, hold};
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
-use super::records::{FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord};
+use super::records::{ALIASES, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord};
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
 const VERSIONS_PER_STEP: usize = 1_000;
@@ -22,17 +23,9 @@ impl Lambda {
         found.ok_or_else(|| no_function(&target.arn()).into())
     }
 
-    /// The function and the version that is meant. Aliases are not built yet, so none is found.
+    /// The function and the version that is meant; of an alias with two the first.
     pub(crate) async fn version(&self, target: &Target) -> Result<(FunctionRecord, VersionRecord), Failure> {
-        let snapshot = self.store.snapshot()?;
-        let missing = || no_function(&target.arn());
-        let function = snapshot.get(FUNCTIONS, &target.key()).await?.ok_or_else(missing)?;
-        let version = match &target.qualifier {
-            None | Some(Qualifier::Latest) => Some(function.latest.clone()),
-            Some(Qualifier::Version(number)) => snapshot.get(VERSIONS, &target.version_key(*number)).await?,
-            Some(Qualifier::Alias(_)) => None,
-        };
-        Ok((function, version.ok_or_else(missing)?))
+        version_at(&self.store.snapshot()?, target).await
     }
 
     /// Removes a function with all its versions, or one version. False if there was none.
@@ -45,8 +38,11 @@ impl Lambda {
             None => self.remove_all(target).await,
         };
         self.forget(target);
-        self.fleet.retire(&target.function_arn().to_string());
-        self.fleet.snapshots.retire(&target.function_arn().to_string(), version);
+        let arn = target.function_arn().to_string();
+        if version.is_none() || matches!(removed, Ok(true)) {
+            self.fleet.retire(&arn, version);
+            self.fleet.snapshots.retire(&arn, version);
+        }
         self.collect_later();
         removed
     }
@@ -59,6 +55,27 @@ impl Lambda {
             }
         }
     }
+}
+
+/// The function and the version that is meant, as they stood at one moment.
+pub(crate) async fn version_at(
+    snapshot: &Snapshot,
+    target: &Target,
+) -> Result<(FunctionRecord, VersionRecord), Failure> {
+    let missing = || no_function(&target.arn());
+    let function = snapshot.get(FUNCTIONS, &target.key()).await?.ok_or_else(missing)?;
+    let number = match &target.qualifier {
+        None | Some(Qualifier::Latest) => 0,
+        Some(Qualifier::Version(number)) => *number,
+        Some(Qualifier::Alias(name)) => {
+            snapshot.get(ALIASES, &target.alias_key(name)).await?.ok_or_else(missing)?.version
+        }
+    };
+    let version = match number {
+        0 => Some(function.latest.clone()),
+        number => snapshot.get(VERSIONS, &target.version_key(number)).await?,
+    };
+    Ok((function, version.ok_or_else(missing)?))
 }
 
 /// The function within a transaction, or AWS's 404.
@@ -171,8 +188,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
     let Some(function) = tx.get(FUNCTIONS, &target.key())? else {
         return Ok(Some(false));
     };
-    let parts = (target.account.as_str(), target.region.as_str(), target.name.as_str());
-    let versions = tx.scan(VERSIONS, Scan::under(parts).limit(VERSIONS_PER_STEP))?;
+    let versions = tx.scan(VERSIONS, Scan::under(target.parts()).limit(VERSIONS_PER_STEP))?;
     for (key, version) in &versions {
         tx.delete(VERSIONS, key)?;
         forget_version(tx, target, version)?;
@@ -180,6 +196,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
     if versions.len() == VERSIONS_PER_STEP {
         return Ok(None);
     }
+    tx.delete_range(ALIASES, Scan::under(target.parts()))?;
     tx.delete(FUNCTIONS, &target.key())?;
     forget_version(tx, target, &function.latest)?;
     Ok(Some(true))
@@ -190,6 +207,7 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
     let Some(version) = tx.get(VERSIONS, &target.version_key(number))? else {
         return Ok(false);
     };
+    check_unreferenced(tx, target, number)?;
     tx.delete(VERSIONS, &target.version_key(number))?;
     forget_version(tx, target, &version)?;
     if function.policies.remove(&number.to_string()).is_some() {

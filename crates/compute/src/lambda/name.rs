@@ -38,6 +38,16 @@ pub struct NamespacedFunctionName(pub String);
 )]
 pub struct QualifierText(pub String);
 
+/// An alias's own name. Numbers are versions, so no alias may look like one.
+#[derive(Shape, Clone, Debug, Default)]
+#[shape(name = "Alias", length(1..=128), pattern = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)")]
+pub struct AliasName(pub String);
+
+/// A version that an alias may point at.
+#[derive(Shape, Clone, Debug, Default)]
+#[shape(name = "VersionWithLatestPublished", length(1..=1024), pattern = r"(\$LATEST(\.PUBLISHED)?|[0-9]+)")]
+pub struct VersionText(pub String);
+
 /// The ARN of something that bears tags.
 #[derive(Shape, Clone, Debug, Default)]
 #[shape(
@@ -60,7 +70,7 @@ macro_rules! texts {
         }
     )* };
 }
-texts!(FunctionName, NamespacedFunctionName, QualifierText, TaggableResource);
+texts!(FunctionName, NamespacedFunctionName, QualifierText, AliasName, VersionText, TaggableResource);
 
 /// Which version of a function is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -187,14 +197,29 @@ impl Target {
         Arn::new("lambda", &self.region, self.account, format!("function:{}:{qualifier}", self.name))
     }
 
+    /// The same function, by another of its qualifiers.
+    pub(crate) fn qualified(&self, qualifier: Qualifier) -> Target {
+        Target { qualifier: Some(qualifier), ..self.clone() }
+    }
+
     /// The same function, no version named.
     pub(crate) fn function(&self) -> Target {
         Target { qualifier: None, ..self.clone() }
     }
 
+    /// What the keys of all that belongs to the function begin with.
+    pub(crate) fn parts(&self) -> (&str, &str, &str) {
+        (self.account.as_str(), self.region.as_str(), self.name.as_str())
+    }
+
     /// The function's key in the store.
     pub(crate) fn key(&self) -> Key {
-        Key::of((self.account.as_str(), self.region.as_str(), self.name.as_str()))
+        Key::of(self.parts())
+    }
+
+    /// An alias's key in the store.
+    pub(crate) fn alias_key(&self, alias: &str) -> Key {
+        Key::of((self.account.as_str(), self.region.as_str(), self.name.as_str(), alias))
     }
 
     /// A published version's key in the store.

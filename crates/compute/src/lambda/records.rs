@@ -1,7 +1,7 @@
 //! What Lambda keeps in the store, and under which keys.
 //!
-//! One record per function holds `$LATEST` and all that its versions share; each published version has its own, since
-//! there may be thousands. Three small tables make the rest crash-safe: which versions refer to which zip, which zips
+//! One record per function holds `$LATEST` and all that its versions share; each published version and each alias has its
+//! own, since there may be thousands. Three small tables make the rest crash-safe: which versions refer to which zip, which zips
 //! may be garbage, and which versions are between two states.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ use super::policy::Policy;
 pub(crate) const FUNCTIONS: Table<FunctionRecord> = Table::new("lambda.functions");
 /// Published versions by (account, region, name, number).
 pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("lambda.versions");
+/// Aliases by (account, region, name, alias).
+pub(crate) const ALIASES: Table<AliasRecord> = Table::new("lambda.aliases");
 /// (zip, account, region, name, number), number 0 being `$LATEST`: who refers to which zip.
 pub(crate) const CODE_USES: Table<Mark> = Table::new("lambda.code-uses");
 /// (zip): stored or given up, and perhaps referred to by nobody. Looked at after each change and on start.
@@ -65,6 +67,25 @@ pub(crate) struct VersionRecord {
     pub(crate) modified: Timestamp,
     pub(crate) state: State,
     pub(crate) update: Update,
+}
+
+/// A name for a version that can be given to another; its own name is in its key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AliasRecord {
+    /// 0 is `$LATEST`.
+    pub(crate) version: u64,
+    /// A second version that gets some of the requests.
+    pub(crate) additional: Option<AdditionalVersion>,
+    pub(crate) description: String,
+    pub(crate) revision_id: String,
+}
+
+/// The second version of an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AdditionalVersion {
+    pub(crate) version: u64,
+    /// Its share of the requests, from 0 to 1.
+    pub(crate) weight: f64,
 }
 
 /// What the user configured.
@@ -174,13 +195,14 @@ impl Record for FunctionRecord {}
 impl Record for VersionRecord {}
 impl Record for LayerRecord {}
 impl Record for LayerVersionRecord {}
+impl Record for AliasRecord {}
 impl Record for Mark {}
 impl Record for Secret {}
 
 impl VersionRecord {
     /// `$LATEST` or the number.
     pub(crate) fn version(&self) -> String {
-        if self.number == 0 { "$LATEST".to_owned() } else { self.number.to_string() }
+        version_text(self.number)
     }
 
     /// The packages that it is made of.
@@ -197,6 +219,18 @@ impl VersionRecord {
     pub(crate) fn is_settling(&self) -> bool {
         self.state == State::Pending || self.update == Update::InProgress
     }
+}
+
+impl AliasRecord {
+    /// Whether some or all of its requests go to a version.
+    pub(crate) fn points_at(&self, number: u64) -> bool {
+        self.version == number || self.additional.is_some_and(|additional| additional.version == number)
+    }
+}
+
+/// `$LATEST` for 0, or the number.
+pub(crate) fn version_text(number: u64) -> String {
+    if number == 0 { "$LATEST".to_owned() } else { number.to_string() }
 }
 
 impl Code {

@@ -1,20 +1,23 @@
 //! From a name in a request to everything an invocation needs, without reading the store.
 //!
 //! The answers are cached and the cache is emptied, function by function, by every change. A reader that was overtaken by
-//! a change while it read the store must not put its old answer into the cache: hence the generation.
+//! a change while it read the store must not put its old answer into the cache: hence the generation. For an alias with two
+//! versions the answer is both, and each request draws its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{AccountId, Arn, Cx, Error, Region};
+use store::Snapshot;
 
 use super::code::CodeTree;
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
-use super::error::{Failure, conflict};
+use super::error::{Failure, conflict, no_function};
+use super::function::version_at;
 use super::metrics::Meters;
-use super::name::{QualifierText, Target};
-use super::records::{State, VersionRecord};
+use super::name::{Qualifier, QualifierText, Target};
+use super::records::{ALIASES, State, VersionRecord, version_text};
 use super::{Lambda, snapstart};
 
 /// Most functions whose answers are kept.
@@ -76,20 +79,37 @@ pub struct Resolved {
     pub(crate) meters: Meters,
 }
 
+/// Where the requests for one name go.
+struct Route {
+    first: Arc<Resolved>,
+    /// A second version, and its share of the requests.
+    second: Option<(f64, Arc<Resolved>)>,
+}
+
+impl Route {
+    /// The version for one request.
+    fn draw(&self) -> Arc<Resolved> {
+        match &self.second {
+            Some((weight, second)) if base::chance::fraction() < *weight => second.clone(),
+            _ => self.first.clone(),
+        }
+    }
+}
+
 /// Answers by function.
 #[derive(Default)]
 pub(crate) struct Cache {
-    functions: RwLock<HashMap<Target, HashMap<Target, Arc<Resolved>>>>,
+    functions: RwLock<HashMap<Target, HashMap<Target, Route>>>,
     generation: AtomicU64,
 }
 
 impl Cache {
     fn find(&self, target: &Target) -> Option<Arc<Resolved>> {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.get(&target.function())?.get(target).cloned()
+        functions.get(&target.function())?.get(target).map(Route::draw)
     }
 
-    fn insert(&self, target: &Target, resolved: &Arc<Resolved>, generation: u64) {
+    fn insert(&self, target: &Target, route: Route, generation: u64) {
         let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
         if self.generation.load(Ordering::SeqCst) != generation {
             return;
@@ -97,7 +117,7 @@ impl Cache {
         if functions.len() >= FUNCTIONS_MAX {
             functions.clear();
         }
-        functions.entry(target.function()).or_default().insert(target.clone(), Arc::clone(resolved));
+        functions.entry(target.function()).or_default().insert(target.clone(), route);
     }
 
     fn forget(&self, target: &Target) {
@@ -131,19 +151,42 @@ impl Lambda {
 
     async fn resolve_from_store(&self, target: &Target) -> Result<Arc<Resolved>, Failure> {
         let generation = self.cache.generation.load(Ordering::SeqCst);
-        let (_, version) = self.version(target).await?;
-        match &version.state {
+        let route = self.route(target).await?;
+        let drawn = route.draw();
+        self.cache.insert(target, route, generation);
+        Ok(drawn)
+    }
+
+    async fn route(&self, target: &Target) -> Result<Route, Failure> {
+        // One look at all of it: an alias may move, and its old version go, meanwhile.
+        let snapshot = self.store.snapshot()?;
+        let Some(Qualifier::Alias(name)) = &target.qualifier else {
+            return Ok(Route { first: self.settled(&snapshot, target, target).await?, second: None });
+        };
+        let alias = snapshot.get(ALIASES, &target.alias_key(name)).await?;
+        let alias = alias.ok_or_else(|| no_function(&target.arn()))?;
+        let version = |number| target.qualified(Qualifier::parse(&version_text(number)));
+        let first = self.settled(&snapshot, target, &version(alias.version)).await?;
+        let second = match alias.additional {
+            Some(second) => Some((second.weight, self.settled(&snapshot, target, &version(second.version)).await?)),
+            None => None,
+        };
+        Ok(Route { first, second })
+    }
+
+    /// A version that is between no two states, ready to run for requests that name `named`.
+    async fn settled(&self, snapshot: &Snapshot, named: &Target, version: &Target) -> Result<Arc<Resolved>, Failure> {
+        let (_, record) = version_at(snapshot, version).await?;
+        match &record.state {
             State::Active => {}
-            State::Pending if version.snap_starts() => return Err(snapstart::not_ready().into()),
+            State::Pending if record.snap_starts() => return Err(snapstart::not_ready().into()),
             State::Pending => {
-                self.settle(target, version.number).await?;
-                return Box::pin(self.resolve_from_store(target)).await;
+                self.settle(version, record.number).await?;
+                return Box::pin(self.settled(&self.store.snapshot()?, named, version)).await;
             }
             State::Failed(reason) => return Err(not_active(reason).into()),
         }
-        let resolved = self.ready(target, version).await?;
-        self.cache.insert(target, &resolved, generation);
-        Ok(resolved)
+        self.ready(named, record).await
     }
 
     /// A version with its code in place.

@@ -10,9 +10,9 @@ use crate::lambda::error::{Failure, invalid, no_function, stale_revision};
 use crate::lambda::function::load;
 use crate::lambda::name::{NamespacedFunctionName, Qualifier, QualifierText, Target};
 use crate::lambda::policy::{Effect, Principal, Statement};
-use crate::lambda::records::{FUNCTIONS, FunctionRecord, VERSIONS};
+use crate::lambda::records::{ALIASES, FUNCTIONS, FunctionRecord, VERSIONS};
 
-/// Lets somebody else use a function or one version of it.
+/// Lets somebody else use a function, or one version or alias of it.
 #[derive(Shape, Default)]
 #[shape(name = "AddPermissionRequest")]
 pub struct AddPermission {
@@ -124,7 +124,7 @@ impl AddPermission {
     }
 }
 
-/// Changes the policy of a function or version and gives what it is attached to a new revision, as AWS does.
+/// Changes the policy of a function, version or alias and gives what it is attached to a new revision, as AWS does.
 pub(crate) fn change_policy(
     tx: &mut Tx<'_>,
     target: &Target,
@@ -152,7 +152,15 @@ pub(crate) fn change_policy(
             change(&mut function, number.to_string())?;
             tx.put(VERSIONS, &key, &version)?;
         }
-        Some(Qualifier::Latest | Qualifier::Alias(_)) => return Err(missing()),
+        Some(Qualifier::Alias(name)) => {
+            let key = target.alias_key(name);
+            let mut alias = tx.get(ALIASES, &key)?.ok_or_else(missing)?;
+            check(&alias.revision_id)?;
+            alias.revision_id = revision_id.to_owned();
+            change(&mut function, name.clone())?;
+            tx.put(ALIASES, &key, &alias)?;
+        }
+        Some(Qualifier::Latest) => return Err(missing()),
     }
     tx.put(FUNCTIONS, &target.key(), &function)?;
     Ok(())

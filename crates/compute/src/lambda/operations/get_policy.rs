@@ -6,9 +6,9 @@ use shape::Shape;
 
 use crate::lambda::Lambda;
 use crate::lambda::error::not_found;
-use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
+use crate::lambda::name::{NamespacedFunctionName, Qualifier, QualifierText, Target};
 
-/// Returns the resource policy of a function or version.
+/// Returns the resource policy of a function, version or alias.
 #[derive(Shape, Default)]
 #[shape(name = "GetPolicyRequest")]
 pub struct GetPolicy {
@@ -43,6 +43,10 @@ impl Operation<Lambda> for GetPolicy {
         let qualifier = target.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
         let policy = function.policies.get(&qualifier);
         let policy = policy.ok_or_else(|| not_found("The resource you requested does not exist."))?;
-        Ok(GetPolicyResponse { policy: Some(policy.document()), revision_id: Some(version.revision_id) })
+        let revision_id = match &target.qualifier {
+            Some(Qualifier::Alias(name)) => lambda.alias(&target, name).await?.revision_id,
+            _ => version.revision_id,
+        };
+        Ok(GetPolicyResponse { policy: Some(policy.document()), revision_id: Some(revision_id) })
     }
 }

@@ -52,8 +52,7 @@ impl Operation<Lambda> for ListVersionsByFunction {
         let snapshot = lambda.store.snapshot().map_err(Failure::from)?;
         let function = snapshot.get(FUNCTIONS, &target.key()).await.map_err(Failure::from)?;
         let latest = function.ok_or_else(|| no_function(&target.function_arn()))?.latest;
-        let parts = (target.account.as_str(), target.region.as_str(), target.name.as_str());
-        let mut scan = Scan::under(parts).limit(size + 1);
+        let mut scan = Scan::under(target.parts()).limit(size + 1);
         let mut records = Vec::new();
         match marker {
             Some(marker) => scan = scan.after(marker),
