@@ -20,8 +20,9 @@ cargo xtask new-op SERVICE Operation [--to FILE] [--shapes]
     Scaffolds an operation from AWS's public model; --shapes adds the shapes it refers to.
 cargo xtask not-yet SERVICE
     Prints NotYet entries for the operations that AWS has and we neither answer nor list.
-cargo xtask model-diff SERVICE... [--write] [--schemas FILE]
-    Compares our declarations with AWS's public models; --write commits the gaps to docs/coverage/SERVICE.md.
+cargo xtask model-diff SERVICE... [--write | --check] [--schemas FILE]
+    Compares our declarations with AWS's public models; --write commits the gaps to docs/coverage/SERVICE.md, --check
+    fails where that page is not true, or an operation of AWS is neither answered nor listed as not yet.
     The declarations come from `updraft __schemas`, or from FILE.
 Models are those inside the botocore that `python3` imports (pip install botocore).";
 

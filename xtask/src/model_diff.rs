@@ -1,4 +1,5 @@
-//! `model-diff`: what AWS's model has and our declarations have not, on the terminal and as a page.
+//! `model-diff`: what AWS's model has and our declarations have not, on the terminal and as a page. `--check` makes it a
+//! test: the committed page says what is so.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -14,14 +15,24 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode, Failur
     if let Some(unknown) = arguments.words.iter().find(|w| !services.iter().any(|s| s.service == **w)) {
         return Err(format!("we declare no service {unknown}").into());
     }
+    let folder = root.join("docs/coverage");
+    let mut stale = Vec::new();
     for service in services.iter().filter(|s| wanted(&s.service)) {
         let coverage = compare(service, &Model::load(&service.service)?);
         print!("{}", terminal(&service.service, &coverage));
+        let file = folder.join(format!("{}.md", service.service));
+        let page = page(&service.service, &coverage);
         if arguments.has("write") {
-            let folder = root.join("docs/coverage");
             std::fs::create_dir_all(&folder)?;
-            std::fs::write(folder.join(format!("{}.md", service.service)), page(&service.service, &coverage))?;
+            std::fs::write(&file, &page)?;
         }
+        if !coverage.unlisted.is_empty() || std::fs::read_to_string(&file).unwrap_or_default() != page {
+            stale.push(service.service.as_str());
+        }
+    }
+    if arguments.has("check") && !stale.is_empty() {
+        let stale = stale.join(" ");
+        return Err(format!("docs/coverage is not true of {stale}: `cargo xtask model-diff {stale} --write`").into());
     }
     Ok(ExitCode::SUCCESS)
 }

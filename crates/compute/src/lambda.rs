@@ -230,6 +230,7 @@ impl Service for Lambda {
             "2024-08-31",
             "2025-11-30",
             "2025-12-01",
+            "2026-07-09",
         ])
         .body_limit_bytes(REQUEST_BYTES_MAX);
 

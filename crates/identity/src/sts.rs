@@ -22,6 +22,7 @@ impl Service for Sts {
         NotYet::rpc("GetAccessKeyInfo"),
         NotYet::rpc("GetDelegatedAccessToken"),
         NotYet::rpc("GetFederationToken"),
+        NotYet::rpc("GetScopedCredentials"),
         NotYet::rpc("GetSessionToken"),
         NotYet::rpc("GetWebIdentityToken"),
     ];

@@ -16,6 +16,7 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url"),
     NotYet::http("DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     NotYet::http("DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+    NotYet::http("DeleteDurableExecution", "DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
     NotYet::http("DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}"),
     NotYet::http(
         "DeleteFunctionCodeSigningConfig",
@@ -34,6 +35,7 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "DELETE",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
+    NotYet::http("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     NotYet::http("GetCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     NotYet::http("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
@@ -51,6 +53,7 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "GET",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
+    NotYet::http("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     NotYet::http("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
     NotYet::http(
@@ -83,6 +86,7 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "GET",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
     ),
+    NotYet::http("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
     NotYet::http("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     NotYet::http("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency"),
     NotYet::http("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
@@ -93,7 +97,9 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "PUT",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
+    NotYet::http("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
+    NotYet::http("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
     NotYet::http(
         "SendDurableExecutionCallbackFailure",
         "POST",
