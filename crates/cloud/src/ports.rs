@@ -1,8 +1,10 @@
 //! The narrow ports between services' data planes. Each is declared here, implemented by one service and handed to the
 //! others by `node`; none knows who stands behind it.
 
+mod deliver;
 mod metrics;
 
+pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
 pub use metrics::{MetricName, Metrics, Scope, Series};
 
 use std::sync::Arc;

@@ -12,11 +12,13 @@ pub mod configuration;
 pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub mod event_invoke_config;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
 pub(crate) mod invoke;
 pub mod layer;
+pub mod lineage;
 pub(crate) mod metrics;
 pub mod name;
 mod not_yet;
@@ -39,7 +41,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink, Metrics};
+use cloud::ports::{Credentials, LogSink, Metrics, Targets};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -76,6 +78,8 @@ pub struct Shared {
     pub(crate) cache: Cache,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) metrics: Arc<dyn Metrics>,
+    pub(crate) targets: Targets,
+    pub(crate) workers: asynchronous::Workers,
     link_key: LinkKey,
 }
 
@@ -116,6 +120,8 @@ pub struct Ports {
     pub metrics: Arc<dyn Metrics>,
     /// Who makes the execution roles' credentials.
     pub credentials: Arc<dyn Credentials>,
+    /// Who takes what is handed over: destinations, dead letters. Lambda itself need not be among them.
+    pub targets: Targets,
 }
 
 /// Why the service did not start.
@@ -141,9 +147,21 @@ impl Lambda {
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let (collection, cache) = (Arc::default(), Cache::default());
         let metrics = ports.metrics.clone();
+        let (targets, workers) = (ports.targets.clone(), asynchronous::Workers::new());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
-        let shared = Shared { store, clock, config, code, collection, cache, fleet, metrics, link_key };
-        let lambda = Lambda(Arc::new(shared));
+        let lambda = Lambda(Arc::new(Shared {
+            store,
+            clock,
+            config,
+            code,
+            collection,
+            cache,
+            fleet,
+            metrics,
+            targets,
+            workers,
+            link_key,
+        }));
         let recovered = async {
             lambda.collect().await?;
             lambda.settle_all().await?;
@@ -151,7 +169,7 @@ impl Lambda {
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
-        lambda.start_async_worker();
+        lambda.start_async_workers().await?;
         Ok(lambda)
     }
 
@@ -241,17 +259,21 @@ impl Service for Lambda {
         op::<_, CreateFunction>(),
         op::<_, DeleteAlias>(),
         op::<_, DeleteFunction>(),
+        op::<_, DeleteFunctionEventInvokeConfig>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
         op::<_, GetFunction>(),
         op::<_, GetFunctionConfiguration>(),
+        op::<_, GetFunctionEventInvokeConfig>(),
+        op::<_, GetFunctionRecursionConfig>(),
         op::<_, GetLayerVersion>(),
         op::<_, GetLayerVersionByArn>(),
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, Invoke>(),
         op::<_, ListAliases>(),
+        op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctions>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
@@ -259,6 +281,8 @@ impl Service for Lambda {
         op::<_, ListVersionsByFunction>(),
         op::<_, PublishLayerVersion>(),
         op::<_, PublishVersion>(),
+        op::<_, PutFunctionEventInvokeConfig>(),
+        op::<_, PutFunctionRecursionConfig>(),
         op::<_, RemoveLayerVersionPermission>(),
         op::<_, RemovePermission>(),
         op::<_, TagResource>(),
@@ -266,6 +290,7 @@ impl Service for Lambda {
         op::<_, UpdateAlias>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
+        op::<_, UpdateFunctionEventInvokeConfig>(),
     ];
 
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;

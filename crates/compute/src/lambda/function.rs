@@ -11,7 +11,9 @@ use super::alias::check_unreferenced;
 use super::code_uses::{Holder, hold};
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
-use super::records::{ALIASES, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord};
+use super::records::{
+    ALIASES, EVENT_INVOKE_CONFIGS, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord,
+};
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
 const VERSIONS_PER_STEP: usize = 1_000;
@@ -198,6 +200,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
     }
     tx.delete_range(ALIASES, Scan::under(target.parts()))?;
     tx.delete(FUNCTIONS, &target.key())?;
+    tx.delete_range(EVENT_INVOKE_CONFIGS, Scan::under(target.parts()))?;
     forget_version(tx, target, &function.latest)?;
     Ok(Some(true))
 }
@@ -209,6 +212,8 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
     };
     check_unreferenced(tx, target, number)?;
     tx.delete(VERSIONS, &target.version_key(number))?;
+    let published = target.qualified(Qualifier::Version(number));
+    tx.delete(EVENT_INVOKE_CONFIGS, &published.event_invoke_config_key())?;
     forget_version(tx, target, &version)?;
     if function.policies.remove(&number.to_string()).is_some() {
         tx.put(FUNCTIONS, &target.key(), &function)?;

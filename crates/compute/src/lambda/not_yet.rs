@@ -24,11 +24,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
     NotYet::http("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency"),
-    NotYet::http(
-        "DeleteFunctionEventInvokeConfig",
-        "DELETE",
-        "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-    ),
     NotYet::http("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url"),
     NotYet::http(
         "DeleteProvisionedConcurrencyConfig",
@@ -44,8 +39,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}"),
     NotYet::http("GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     NotYet::http("GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency"),
-    NotYet::http("GetFunctionEventInvokeConfig", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-    NotYet::http("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config"),
     NotYet::http("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     NotYet::http("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url"),
     NotYet::http(
@@ -65,11 +58,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs"),
     NotYet::http("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
     NotYet::http("ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings"),
-    NotYet::http(
-        "ListFunctionEventInvokeConfigs",
-        "GET",
-        "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
-    ),
     NotYet::http("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls"),
     NotYet::http(
         "ListFunctionVersionsByCapacityProvider",
@@ -89,8 +77,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
     NotYet::http("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     NotYet::http("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency"),
-    NotYet::http("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-    NotYet::http("PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config"),
     NotYet::http("PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     NotYet::http(
         "PutProvisionedConcurrencyConfig",
@@ -119,6 +105,5 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("UpdateCapacityProvider", "PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     NotYet::http("UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     NotYet::http("UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}"),
-    NotYet::http("UpdateFunctionEventInvokeConfig", "POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
     NotYet::http("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url"),
 ];

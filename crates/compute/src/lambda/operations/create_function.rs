@@ -18,6 +18,7 @@ use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
 use crate::lambda::function::{Stamp, publish};
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
+use crate::lambda::lineage::RecursiveLoop;
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord};
 use crate::lambda::settings::{Change, NotBuilt};
@@ -129,6 +130,7 @@ impl Operation<Lambda> for CreateFunction {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
         let target = Target::new_function(cx, &self.function_name)?;
         self.refuse_not_built()?;
+        lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
         let tags = self.tags.clone().unwrap_or_default();
         check_tags(&tags)?;
         let settings = self.settings(&target)?;
@@ -181,13 +183,13 @@ impl CreateFunction {
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
             snap_start: self.snap_start.clone(),
+            dead_letter_config: self.dead_letter_config.clone(),
         })
     }
 
     fn refuse_not_built(&self) -> Result<(), Error> {
         NotBuilt {
             vpc_config: self.vpc_config.as_ref(),
-            dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
@@ -247,8 +249,14 @@ impl New {
         latest.settings.layers = layer::attach(tx, &self.target, &self.layers)?;
         layer::check_sizes(&latest)?;
         hold(tx, Holder::Function(&self.target, 0), &[], &latest.packages())?;
-        let mut function =
-            FunctionRecord { latest, changes: 1, published: None, tags: self.tags.clone(), policies: BTreeMap::new() };
+        let mut function = FunctionRecord {
+            latest,
+            changes: 1,
+            published: None,
+            tags: self.tags.clone(),
+            policies: BTreeMap::new(),
+            recursive_loop: RecursiveLoop::default(),
+        };
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
         let publication =
             self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;

@@ -9,14 +9,15 @@ use serde::de::IgnoredAny;
 use shape::Shape;
 
 use crate::lambda::Lambda;
+use crate::lambda::asynchronous::EVENT_BYTES_MAX;
 use crate::lambda::invoke::Invocation;
+use crate::lambda::lineage::{self, RecursiveLoop};
+use crate::lambda::metrics::Metric;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 
 /// The largest payload of a synchronous invocation, in bytes: what AWS's message says, and the envelope it allows.
 const SYNC_BYTES_MAX: usize = 6_291_556;
 const SYNC_BYTES_WORDS: usize = 6_291_456;
-/// The largest payload of an asynchronous invocation, in bytes (1 MB since October 2025).
-const ASYNC_BYTES_MAX: usize = 1_048_576;
 /// The largest client context, in bytes of base64.
 const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 
@@ -126,12 +127,19 @@ impl Operation<Lambda> for Invoke {
         match kind {
             InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
             InvocationType::Event => {
-                let name = self.function_name.as_ref();
-                lambda.accept_event(cx, name, self.qualifier.as_ref(), call).await?;
+                let target = Target::of(cx, &self.function_name, self.qualifier.as_ref())?;
+                lambda.record(&resolved, Metric::AsyncEventsReceived, 1.0);
+                lambda.accept_event(&target, call).await?;
                 Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
             }
             InvocationType::RequestResponse => {
-                let trace_id = call.trace_id.clone();
+                let entered = lineage::enter(&call.trace_id, &resolved.lineage_name);
+                if entered.is_loop() && resolved.recursive_loop == RecursiveLoop::Terminate {
+                    lambda.record(&resolved, Metric::RecursiveInvocationsDropped, 1.0);
+                    return Err(lineage::stopped());
+                }
+                let trace_id = entered.trace_id;
+                let call = Invocation { trace_id: trace_id.clone(), ..call };
                 let answer = lambda.run_invocation(&resolved, call).await?;
                 Ok(InvocationResponse {
                     status_code: Some(200),
@@ -149,7 +157,7 @@ impl Operation<Lambda> for Invoke {
 
 fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
     let (limit, words) = match kind {
-        InvocationType::Event => (ASYNC_BYTES_MAX, ASYNC_BYTES_MAX),
+        InvocationType::Event => (EVENT_BYTES_MAX, EVENT_BYTES_MAX),
         _ => (SYNC_BYTES_MAX, SYNC_BYTES_WORDS),
     };
     if payload.len() > limit {

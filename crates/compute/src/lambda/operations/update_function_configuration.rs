@@ -87,6 +87,7 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
         let target = Target::own(cx, &self.function_name, None)?.function();
         self.refuse_not_built()?;
+        lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let (change, layers, revision_id) = (self.change(), self.layers, self.revision_id);
         let updated = lambda.store.transact(move |tx| {
@@ -141,13 +142,13 @@ impl UpdateFunctionConfiguration {
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
             snap_start: self.snap_start.clone(),
+            dead_letter_config: self.dead_letter_config.clone(),
         }
     }
 
     fn refuse_not_built(&self) -> Result<(), Error> {
         NotBuilt {
             vpc_config: self.vpc_config.as_ref(),
-            dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
