@@ -28,6 +28,7 @@ pub(crate) mod policy;
 pub(crate) mod records;
 pub(crate) mod report;
 pub mod resolve;
+pub(crate) mod response_stream;
 pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
@@ -272,6 +273,7 @@ impl Service for Lambda {
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, Invoke>(),
+        op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
         op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctions>(),

@@ -49,11 +49,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     NotYet::http("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
-    NotYet::http(
-        "InvokeWithResponseStream",
-        "POST",
-        "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
-    ),
     NotYet::http("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
     NotYet::http("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs"),
     NotYet::http("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),

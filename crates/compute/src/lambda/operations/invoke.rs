@@ -155,7 +155,7 @@ impl Operation<Lambda> for Invoke {
     }
 }
 
-fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
+pub(super) fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
     let (limit, words) = match kind {
         InvocationType::Event => (EVENT_BYTES_MAX, EVENT_BYTES_MAX),
         _ => (SYNC_BYTES_MAX, SYNC_BYTES_WORDS),
@@ -170,7 +170,7 @@ fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
 }
 
 /// The context's JSON out of its base64.
-fn client_context(base64: &str) -> Result<String, Error> {
+pub(super) fn client_context(base64: &str) -> Result<String, Error> {
     if base64.len() > CLIENT_CONTEXT_BYTES_MAX {
         return Err(invalid_content(format!("Client context must be at most {CLIENT_CONTEXT_BYTES_MAX} bytes")));
     }
@@ -187,7 +187,7 @@ fn invalid_content(message: String) -> Error {
 
 /// `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=…`, not sampled, since nothing
 /// asked for it.
-fn new_trace_id() -> String {
+pub(super) fn new_trace_id() -> String {
     let now = base::Clock::system().now().secs();
     format!("Root=1-{now:08x}-{};Parent={};Sampled=0", base::id::lower_hex(24), base::id::lower_hex(16))
 }
