@@ -7,6 +7,7 @@
 pub mod alias;
 pub(crate) mod asynchronous;
 pub(crate) mod code;
+pub mod code_signing;
 pub(crate) mod code_uses;
 pub mod configuration;
 pub(crate) mod deployment;
@@ -205,6 +206,7 @@ impl Lambda {
             }
         }
         self.reset_layers(account).await?;
+        self.reset_code_signing(account).await?;
         self.collect().await
     }
 }
@@ -257,14 +259,19 @@ impl Service for Lambda {
         op::<_, AddLayerVersionPermission>(),
         op::<_, AddPermission>(),
         op::<_, CreateAlias>(),
+        op::<_, CreateCodeSigningConfig>(),
         op::<_, CreateFunction>(),
         op::<_, DeleteAlias>(),
+        op::<_, DeleteCodeSigningConfig>(),
         op::<_, DeleteFunction>(),
+        op::<_, DeleteFunctionCodeSigningConfig>(),
         op::<_, DeleteFunctionEventInvokeConfig>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
+        op::<_, GetCodeSigningConfig>(),
         op::<_, GetFunction>(),
+        op::<_, GetFunctionCodeSigningConfig>(),
         op::<_, GetFunctionConfiguration>(),
         op::<_, GetFunctionEventInvokeConfig>(),
         op::<_, GetFunctionRecursionConfig>(),
@@ -275,14 +282,17 @@ impl Service for Lambda {
         op::<_, Invoke>(),
         op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
+        op::<_, ListCodeSigningConfigs>(),
         op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctions>(),
+        op::<_, ListFunctionsByCodeSigningConfig>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
         op::<_, ListTags>(),
         op::<_, ListVersionsByFunction>(),
         op::<_, PublishLayerVersion>(),
         op::<_, PublishVersion>(),
+        op::<_, PutFunctionCodeSigningConfig>(),
         op::<_, PutFunctionEventInvokeConfig>(),
         op::<_, PutFunctionRecursionConfig>(),
         op::<_, RemoveLayerVersionPermission>(),
@@ -290,6 +300,7 @@ impl Service for Lambda {
         op::<_, TagResource>(),
         op::<_, UntagResource>(),
         op::<_, UpdateAlias>(),
+        op::<_, UpdateCodeSigningConfig>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
         op::<_, UpdateFunctionEventInvokeConfig>(),

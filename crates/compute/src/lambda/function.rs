@@ -8,6 +8,7 @@ use store::{Scan, Snapshot, Tx};
 
 use super::Lambda;
 use super::alias::check_unreferenced;
+use super::code_signing;
 use super::code_uses::{Holder, hold};
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
@@ -187,7 +188,7 @@ pub(crate) fn publish(
 
 /// Removes versions, and with the last of them the function. None if there is more to do.
 fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure> {
-    let Some(function) = tx.get(FUNCTIONS, &target.key())? else {
+    let Some(mut function) = tx.get(FUNCTIONS, &target.key())? else {
         return Ok(Some(false));
     };
     let versions = tx.scan(VERSIONS, Scan::under(target.parts()).limit(VERSIONS_PER_STEP))?;
@@ -199,6 +200,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
         return Ok(None);
     }
     tx.delete_range(ALIASES, Scan::under(target.parts()))?;
+    code_signing::assign(tx, target, &mut function, None)?;
     tx.delete(FUNCTIONS, &target.key())?;
     tx.delete_range(EVENT_INVOKE_CONFIGS, Scan::under(target.parts()))?;
     forget_version(tx, target, &function.latest)?;

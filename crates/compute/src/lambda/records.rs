@@ -52,6 +52,9 @@ pub(crate) struct FunctionRecord {
     /// What happens to events that go in a circle.
     #[serde(default)]
     pub(crate) recursive_loop: RecursiveLoop,
+    /// The ARN of its code signing configuration.
+    #[serde(default)]
+    pub(crate) code_signing: Option<String>,
 }
 
 /// Which version was published last, and from which state of `$LATEST`.

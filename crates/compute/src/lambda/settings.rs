@@ -70,7 +70,6 @@ pub(crate) struct NotBuilt<'a> {
     pub(crate) tracing_config: Option<&'a TracingConfig>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
     pub(crate) image_config: Option<&'a ImageConfig>,
-    pub(crate) code_signing_config_arn: Option<&'a str>,
     /// Further members by name that are refused whenever they are there.
     pub(crate) others: &'a [(&'static str, bool)],
 }
@@ -91,7 +90,6 @@ impl NotBuilt<'_> {
                     list(&image.entry_point) || list(&image.command) || text(image.working_directory.as_deref())
                 }),
             ),
-            ("CodeSigningConfigArn", text(self.code_signing_config_arn)),
         ];
         match asked.iter().chain(self.others).find(|(_, asked)| *asked) {
             None => Ok(()),

@@ -9,6 +9,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_signing::{self, CodeSigningConfigArn};
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
@@ -74,9 +75,8 @@ pub struct CreateFunction {
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
     /// Not built yet.
     pub image_config: Option<ImageConfig>,
-    /// Not built yet.
-    #[shape(length(0..=200))]
-    pub code_signing_config_arn: Option<String>,
+    /// Whose signatures its packages must bear.
+    pub code_signing_config_arn: Option<CodeSigningConfigArn>,
     /// One instruction set, x86_64 by default.
     #[shape(length(1..=1))]
     pub architectures: Option<Vec<Architecture>>,
@@ -147,6 +147,8 @@ impl Operation<Lambda> for CreateFunction {
             settings,
             layers: self.layers.clone().unwrap_or_default(),
             code: staged.code.clone(),
+            looks_signed: staged.looks_signed,
+            code_signing: self.code_signing_config_arn.as_ref().map(|arn| arn.0.clone()),
             tags,
             publish: self.publish == Some(true),
             stamp: Stamp::new(cx),
@@ -194,7 +196,6 @@ impl CreateFunction {
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            code_signing_config_arn: self.code_signing_config_arn.as_deref(),
             others: &[
                 ("PackageType=Image", self.package_type == Some(PackageType::Image)),
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
@@ -225,6 +226,8 @@ struct New {
     settings: Settings,
     layers: Vec<LayerVersionArn>,
     code: Code,
+    looks_signed: bool,
+    code_signing: Option<String>,
     tags: BTreeMap<String, String>,
     publish: bool,
     stamp: Stamp,
@@ -256,7 +259,10 @@ impl New {
             tags: self.tags.clone(),
             policies: BTreeMap::new(),
             recursive_loop: RecursiveLoop::default(),
+            code_signing: None,
         };
+        code_signing::assign(tx, &self.target, &mut function, self.code_signing.as_deref())?;
+        code_signing::admit(tx, &self.target, &function, self.looks_signed)?;
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
         let publication =
             self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;

@@ -6,6 +6,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_signing;
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
@@ -118,6 +119,9 @@ fn update(
     if let Some(layers) = layers {
         function.latest.settings.layers = layer::attach(tx, target, layers)?;
         layer::check_sizes(&function.latest)?;
+        if !layers.is_empty() {
+            code_signing::admit(tx, target, &function, false)?;
+        }
         hold(tx, Holder::Function(target, 0), &old.packages(), &function.latest.packages())?;
     }
     if function.latest.settings != old.settings {
@@ -153,7 +157,6 @@ impl UpdateFunctionConfiguration {
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            code_signing_config_arn: None,
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),
