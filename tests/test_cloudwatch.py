@@ -10,6 +10,7 @@ import pytest
 
 from support.cli import AWS
 from support.refusals import refused
+from support.server import eventually
 
 INVALID = "InvalidParameterValue"
 COMBINATION = "InvalidParameterCombination"
@@ -370,3 +371,33 @@ def test_what_was_measured_survives_a_restart(another_server, namespace):
         Namespace=namespace, MetricName="m", StartTime=minute(5), EndTime=minute(-1), Period=60, Statistics=["Sum"]
     )
     assert [point["Sum"] for point in shown["Datapoints"]] == [7]
+
+
+# ---- embedded metric format
+
+EMBEDDED = """
+import json, time
+
+def handler(event, context):
+    directive = {"Namespace": event["namespace"], "Dimensions": [["Shop"]], "Metrics": [{"Name": "Orders", "Unit": "Count"}]}
+    at = int(time.time() * 1000)
+    print(json.dumps({"_aws": {"Timestamp": at, "CloudWatchMetrics": [directive]}, "Shop": "north", "Orders": [1, 2]}))
+    print(json.dumps({"_aws": {"Timestamp": at, "CloudWatchMetrics": "no directives"}, "Orders": 100}))
+"""
+
+
+def test_metrics_in_log_lines_of_functions_are_metrics(create, namespace, data):
+    create.python(EMBEDDED).invoke({"namespace": namespace}).ok()
+    orders = (namespace, "Orders", "Sum", ("Shop", "north"))
+    eventually(lambda: data(m=orders) == {"m": [3]})
+
+
+def test_metrics_in_log_events_of_users_are_metrics(logs, namespace, data):
+    group = f"/embedded/{namespace}"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    at = int(minute(2).timestamp() * 1000)
+    directive = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": "Orders"}]}
+    message = json.dumps({"_aws": {"Timestamp": at, "CloudWatchMetrics": [directive]}, "Orders": 5})
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[{"timestamp": at, "message": message}])
+    assert data(m=(namespace, "Orders", "Sum")) == {"m": [5]}

@@ -6,6 +6,7 @@ mod logs;
 mod runtimes;
 mod serve;
 mod status;
+mod usage;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -35,6 +36,8 @@ enum Command {
     Logs(logs::Logs),
     /// Shows a running node: isolation layers present or degraded, pools, services.
     Status(status::Status),
+    /// Shows what functions used in a month or on a day, and what it would have cost on AWS.
+    Usage(usage::Usage),
     /// Shows which Lambda runtimes this host can run, what stands in for what, and what is missing.
     Runtimes(runtimes::Runtimes),
     /// Prints a completion script: updraft completions bash > /etc/bash_completion.d/updraft
@@ -54,6 +57,7 @@ pub(crate) fn run(updraft: Updraft) -> Result<(), Failure> {
         Command::Invoke(invoke) => invoke.run(),
         Command::Logs(logs) => logs.run(),
         Command::Status(status) => status.run(),
+        Command::Usage(usage) => usage.run(),
         Command::Runtimes(runtimes) => runtimes.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Updraft::command(), "updraft", &mut std::io::stdout());

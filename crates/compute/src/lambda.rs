@@ -7,19 +7,16 @@
 pub mod alias;
 pub(crate) mod asynchronous;
 pub(crate) mod code;
-pub mod code_signing;
 pub(crate) mod code_uses;
 pub mod configuration;
 pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
-pub mod event_invoke_config;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
 pub(crate) mod invoke;
 pub mod layer;
-pub mod lineage;
 pub(crate) mod metrics;
 pub mod name;
 mod not_yet;
@@ -29,7 +26,6 @@ pub(crate) mod policy;
 pub(crate) mod records;
 pub(crate) mod report;
 pub mod resolve;
-pub(crate) mod response_stream;
 pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
@@ -43,7 +39,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink, Metrics, Targets};
+use cloud::ports::{Credentials, LogSink, Meter, Metrics};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -62,6 +58,7 @@ use resolve::Cache;
 
 pub use code::CodeTree;
 pub use code::link::PATH as CODE_DOWNLOAD_PATH;
+pub use fleet::Environments;
 pub use resolve::Resolved;
 
 /// The service. A cheap handle: clones share everything.
@@ -80,8 +77,7 @@ pub struct Shared {
     pub(crate) cache: Cache,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) metrics: Arc<dyn Metrics>,
-    pub(crate) targets: Targets,
-    pub(crate) workers: asynchronous::Workers,
+    pub(crate) meter: Arc<dyn Meter>,
     link_key: LinkKey,
 }
 
@@ -120,10 +116,10 @@ pub struct Ports {
     pub logs: Arc<dyn LogSink>,
     /// Where Lambda's metrics go.
     pub metrics: Arc<dyn Metrics>,
+    /// Who counts what functions use.
+    pub meter: Arc<dyn Meter>,
     /// Who makes the execution roles' credentials.
     pub credentials: Arc<dyn Credentials>,
-    /// Who takes what is handed over: destinations, dead letters. Lambda itself need not be among them.
-    pub targets: Targets,
 }
 
 /// Why the service did not start.
@@ -148,22 +144,10 @@ impl Lambda {
         let code = opened.map_err(io::Error::other)??;
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let (collection, cache) = (Arc::default(), Cache::default());
-        let metrics = ports.metrics.clone();
-        let (targets, workers) = (ports.targets.clone(), asynchronous::Workers::new());
+        let (metrics, meter) = (ports.metrics.clone(), ports.meter.clone());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
-        let lambda = Lambda(Arc::new(Shared {
-            store,
-            clock,
-            config,
-            code,
-            collection,
-            cache,
-            fleet,
-            metrics,
-            targets,
-            workers,
-            link_key,
-        }));
+        let shared = Shared { store, clock, config, code, collection, cache, fleet, metrics, meter, link_key };
+        let lambda = Lambda(Arc::new(shared));
         let recovered = async {
             lambda.collect().await?;
             lambda.settle_all().await?;
@@ -171,8 +155,13 @@ impl Lambda {
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
-        lambda.start_async_workers().await?;
+        lambda.start_async_worker();
         Ok(lambda)
+    }
+
+    /// How many execution environments there are.
+    pub fn environments(&self) -> Environments {
+        self.fleet.environments()
     }
 
     /// Takes no more asynchronous events: the first call of a stop.
@@ -206,7 +195,6 @@ impl Lambda {
             }
         }
         self.reset_layers(account).await?;
-        self.reset_code_signing(account).await?;
         self.collect().await
     }
 }
@@ -259,51 +247,34 @@ impl Service for Lambda {
         op::<_, AddLayerVersionPermission>(),
         op::<_, AddPermission>(),
         op::<_, CreateAlias>(),
-        op::<_, CreateCodeSigningConfig>(),
         op::<_, CreateFunction>(),
         op::<_, DeleteAlias>(),
-        op::<_, DeleteCodeSigningConfig>(),
         op::<_, DeleteFunction>(),
-        op::<_, DeleteFunctionCodeSigningConfig>(),
-        op::<_, DeleteFunctionEventInvokeConfig>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
-        op::<_, GetCodeSigningConfig>(),
         op::<_, GetFunction>(),
-        op::<_, GetFunctionCodeSigningConfig>(),
         op::<_, GetFunctionConfiguration>(),
-        op::<_, GetFunctionEventInvokeConfig>(),
-        op::<_, GetFunctionRecursionConfig>(),
         op::<_, GetLayerVersion>(),
         op::<_, GetLayerVersionByArn>(),
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, Invoke>(),
-        op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
-        op::<_, ListCodeSigningConfigs>(),
-        op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctions>(),
-        op::<_, ListFunctionsByCodeSigningConfig>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
         op::<_, ListTags>(),
         op::<_, ListVersionsByFunction>(),
         op::<_, PublishLayerVersion>(),
         op::<_, PublishVersion>(),
-        op::<_, PutFunctionCodeSigningConfig>(),
-        op::<_, PutFunctionEventInvokeConfig>(),
-        op::<_, PutFunctionRecursionConfig>(),
         op::<_, RemoveLayerVersionPermission>(),
         op::<_, RemovePermission>(),
         op::<_, TagResource>(),
         op::<_, UntagResource>(),
         op::<_, UpdateAlias>(),
-        op::<_, UpdateCodeSigningConfig>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
-        op::<_, UpdateFunctionEventInvokeConfig>(),
     ];
 
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;

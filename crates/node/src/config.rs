@@ -43,6 +43,8 @@ pub struct Settings {
     pub async_retry_delay_secs: Option<u64>,
     /// Whether `test`/`test` and twelve-digit access keys are known. Default: yes on loopback; refused elsewhere.
     pub test_credentials: Option<bool>,
+    /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
+    pub prices: Option<observe::usage::Prices>,
 }
 
 /// How many sandboxes to park for each runtime in use.
@@ -118,6 +120,8 @@ pub struct Config {
     pub async_retry_delay_secs: u64,
     /// Whether `test`/`test` and twelve-digit access keys are known.
     pub test_credentials: bool,
+    /// What AWS asks for Lambda.
+    pub prices: observe::usage::Prices,
     /// Where to look for interpreters.
     pub search: sandbox::Search,
 }
@@ -176,6 +180,7 @@ impl Settings {
             keep_alive_secs: self.keep_alive_secs.or(other.keep_alive_secs),
             async_retry_delay_secs: self.async_retry_delay_secs.or(other.async_retry_delay_secs),
             test_credentials: self.test_credentials.or(other.test_credentials),
+            prices: self.prices.or(other.prices),
         }
     }
 
@@ -203,6 +208,7 @@ impl Settings {
             async_retry_delay_secs: self.async_retry_delay_secs.unwrap_or(60),
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
+            prices: self.prices.unwrap_or_default(),
             data_dir,
             listen,
             search,

@@ -10,12 +10,14 @@ use cloud::Desk;
 use compute::Lambda;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
+use observe::usage::Period;
 use serde::Serialize;
 use wire::protocol::Answer;
 use wire::route::percent;
 use wire::server::{Handler, Peer};
 
 use crate::config::Config;
+use crate::exposition;
 use crate::hooks::{Hooks, STAGES};
 use crate::status::{LayerStatus, PoolStatus, ServiceStatus, Status};
 
@@ -28,6 +30,9 @@ pub(crate) struct House {
     pub(crate) desk: Desk,
     pub(crate) lambda: Lambda,
     pub(crate) engine: sandbox::Engine,
+    pub(crate) cloudwatch: Arc<observe::CloudWatch>,
+    pub(crate) usage: Arc<observe::Usage>,
+    pub(crate) store: store::Store,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) ready_at: Instant,
     pub(crate) session_id: String,
@@ -93,6 +98,8 @@ impl House {
             }
             (&Method::GET, "/_localstack/info") => json(StatusCode::OK, &self.info()),
             (&Method::GET, "/_updraft/status") if may_administrate(peer) => json(StatusCode::OK, &self.status()),
+            (&Method::GET, "/_updraft/metrics") if may_administrate(peer) => self.metrics(),
+            (&Method::GET, "/_updraft/usage") if may_administrate(peer) => self.usage(query).await,
             (&Method::GET, "/_localstack/init") => json(StatusCode::OK, &self.init_report()),
             (&Method::GET, stage) if stage.starts_with("/_localstack/init/") => self.stage_report(stage),
             (&Method::POST, "/_updraft/reset" | "/_localstack/state/reset") => match may_administrate(peer) {
@@ -101,7 +108,7 @@ impl House {
             },
             (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => refusal(
                 StatusCode::NOT_FOUND,
-                "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/reset",
+                "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/metrics, /_updraft/usage, /_updraft/reset",
             ),
             _ => return None,
         };
@@ -179,6 +186,30 @@ impl House {
             services: self.desk.registry().services().map(service).collect(),
             layers: self.engine.posture().layers.iter().map(layer).collect(),
             pools: self.engine.pools().into_iter().map(pool).collect(),
+        }
+    }
+
+    /// For Prometheus.
+    fn metrics(&self) -> Answer {
+        Answer::new(200, exposition::MEDIA_TYPE, bytes::Bytes::from(exposition::write(self)))
+    }
+
+    /// What functions used in a month (`?month=2026-11`, the present one if nothing is said) or on a day (`?day=2026-11-22`).
+    async fn usage(&self, query: &str) -> Answer {
+        let asked = percent::find(query, "month").or_else(|| percent::find(query, "day"));
+        let period = match asked {
+            None => Some(Period::month_of(base::Clock::system().now())),
+            Some(text) => Period::parse(&text),
+        };
+        let Some(period) = period else {
+            return refusal(StatusCode::BAD_REQUEST, "month is like 2026-11, day like 2026-11-22");
+        };
+        match self.usage.report(period).await {
+            Ok(report) => json(StatusCode::OK, &report),
+            Err(error) => {
+                tracing::error!(%error, "what functions used cannot be read");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "the usage cannot be read; the log says why")
+            }
         }
     }
 

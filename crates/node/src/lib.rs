@@ -5,10 +5,12 @@
 
 pub mod config;
 mod credentials;
+mod exposition;
 mod hooks;
 mod house;
 pub mod status;
 mod wiring;
 
 pub use config::{Config, Settings};
+pub use observe::usage;
 pub use wiring::{Node, StartError, schemas};

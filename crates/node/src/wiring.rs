@@ -10,7 +10,7 @@ use cloud::{Desk, IamMode, Registry};
 use compute::Lambda;
 use compute::lambda;
 use identity::{Identity, Seed, Sts};
-use observe::{CloudWatch, Logs};
+use observe::{CloudWatch, Logs, Usage};
 use sandbox::Engine;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
@@ -98,13 +98,13 @@ impl Node {
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
         let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
+        let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
         let ports = lambda::Ports {
             engine: engine.clone(),
             logs: logs.sink(),
             metrics: cloudwatch.sink(),
+            meter: usage.clone(),
             credentials: identity.clone(),
-            // Queues, topics, buses and buckets register here as their services come to stand.
-            targets: cloud::ports::Targets::default(),
         };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let mut registry = Registry::default();
@@ -118,6 +118,9 @@ impl Node {
             desk,
             lambda,
             engine: engine.clone(),
+            cloudwatch: cloudwatch.clone(),
+            usage,
+            store: store.clone(),
             hooks: hooks.clone(),
             ready_at: Instant::now(),
             session_id: base::id::uuid(),
@@ -179,6 +182,7 @@ impl Node {
         engine.shutdown().await;
         logs.flush().await;
         cloudwatch.flush().await;
+        house.usage.flush().await;
         if let Err(error) = store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
         }

@@ -2,7 +2,9 @@
 //! (`retention`), read (`read`, `statistic`) and worked with (`query`, `math`).
 
 mod bucket;
+pub(crate) mod embedded;
 mod error;
+mod exposition;
 mod intake;
 mod math;
 pub mod operations;
@@ -47,6 +49,11 @@ impl CloudWatch {
     /// Waits until everything recorded so far is readable and survives the end of the process.
     pub async fn flush(&self) {
         self.intake.flush().await;
+    }
+
+    /// Everything that services have recorded since the start, as Prometheus reads it.
+    pub fn exposition(&self) -> String {
+        exposition::write(self.intake.totals())
     }
 
     async fn forget(&self, account: Option<AccountId>) -> store::Result<()> {

@@ -93,6 +93,7 @@ impl Serve {
             keep_alive_secs: self.keep_alive_secs,
             async_retry_delay_secs: self.async_retry_delay_secs,
             test_credentials: self.test_credentials,
+            prices: None,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let answer = tokio_runtime(1)?.block_on(ask(&self.endpoint))?;
+        let answer = tokio_runtime(1)?.block_on(ask(&self.endpoint, "/_updraft/status"))?;
         if self.json {
             println!("{}", String::from_utf8_lossy(&answer));
             return Ok(());
@@ -36,8 +36,9 @@ impl Status {
     }
 }
 
-async fn ask(endpoint: &str) -> Result<Bytes, Failure> {
-    let uri: http::Uri = format!("{}/_updraft/status", endpoint.trim_end_matches('/')).parse()?;
+/// What a node answers at one of its own paths.
+pub(super) async fn ask(endpoint: &str, path: &str) -> Result<Bytes, Failure> {
+    let uri: http::Uri = format!("{}{path}", endpoint.trim_end_matches('/')).parse()?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let advice =
         || format!("no node answers at {endpoint}; start one with `updraft serve`, or name it with --endpoint");

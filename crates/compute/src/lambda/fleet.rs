@@ -45,6 +45,15 @@ pub(crate) struct Fleet {
     running: AtomicUsize,
 }
 
+/// How many execution environments there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Environments {
+    /// Without a request.
+    pub idle: usize,
+    /// With one, or starting for one.
+    pub working: usize,
+}
+
 /// The environments of one deployment of a version.
 struct Version {
     /// The function's ARN and version, to find the successors of an older deployment.
@@ -135,6 +144,12 @@ impl Fleet {
             drop(state.idle.remove(0));
         }
         found
+    }
+
+    /// How many environments there are.
+    pub(crate) fn environments(&self) -> Environments {
+        let idle = lock(&self.versions).values().map(|version| lock(&version.state).idle.len()).sum();
+        Environments { idle, working: self.running.load(Ordering::SeqCst) }
     }
 
     /// Tells the engine that requests for functions with such settings may come.

@@ -7,9 +7,10 @@
 use std::sync::{Arc, OnceLock};
 
 use base::{AccountId, Region};
-use cloud::ports::{MetricName, Metrics, Scope, Series};
+use cloud::ports::{Counter, MeteredFunction, MetricName, Metrics, Scope, Series, Used};
 
 use super::Lambda;
+use super::configuration::Architecture;
 use super::name::Target;
 use super::resolve::Resolved;
 
@@ -102,6 +103,8 @@ impl Metric {
 pub(crate) struct Meters {
     scope: OnceLock<Arc<Scope>>,
     series: [OnceLock<Arc<dyn Series>>; METRICS],
+    /// What it uses, for the bill.
+    used: OnceLock<Arc<Counter>>,
 }
 
 impl std::fmt::Debug for Meters {
@@ -120,7 +123,26 @@ impl Meters {
     }
 }
 
+/// `/tmp` up to here costs nothing.
+const FREE_STORAGE_MB: u32 = 512;
+
 impl Lambda {
+    /// Counts a request for the bill: its billed time with the memory and `/tmp` that it had.
+    pub(crate) fn bill(&self, resolved: &Resolved, billed_ms: u64) {
+        let used = resolved.meters.used.get_or_init(|| {
+            let architecture = if resolved.architecture == Architecture::Arm64 { "arm64" } else { "x86_64" };
+            let (account, region) = (resolved.account, resolved.region.clone());
+            self.meter.counter(&MeteredFunction { account, region, function: resolved.name.clone(), architecture })
+        });
+        let storage_mb = resolved.ephemeral_storage_mb.saturating_sub(FREE_STORAGE_MB);
+        used.add(Used {
+            requests: 1,
+            on_demand_mb_ms: u64::from(resolved.memory_mb) * billed_ms,
+            storage_mb_ms: u64::from(storage_mb) * billed_ms,
+            ..Used::default()
+        });
+    }
+
     /// Records a value of a version, as it was called. Cheap: made for every request.
     pub(crate) fn record(&self, resolved: &Resolved, metric: Metric, value: f64) {
         let series = resolved.meters.series(resolved, &*self.metrics, metric);
@@ -128,6 +150,7 @@ impl Lambda {
     }
 
     /// Records a value of a function that is not resolved: by the name it was called by.
+    #[expect(dead_code, reason = "asynchronous events and mappings record theirs as they land")]
     pub(crate) fn record_for(&self, target: &Target, metric: Metric, value: f64) {
         let resource = match &target.qualifier {
             None => target.name.clone(),

@@ -321,17 +321,21 @@ struct Metrics {
     billed_restore_duration_ms: Option<u64>,
 }
 
+/// What is billed of a request. Since August 2025 AWS bills the init phase like the invocation, in whole milliseconds.
+pub(crate) fn billed_ms(outcome: &Outcome) -> u64 {
+    let init = outcome.init.as_ref().map_or(Duration::ZERO, |init| init.duration);
+    whole_ms(outcome.duration + init) + outcome.restore.map_or(0, |restore| whole_ms(restore.billed))
+}
+
 impl Metrics {
-    /// Since August 2025 AWS bills the init phase like the invocation, in whole milliseconds.
     fn of(resolved: &Resolved, outcome: &Outcome) -> Metrics {
         let init = outcome.init.as_ref().filter(|i| i.status == InitStatus::Done).map(|i| i.duration);
-        let billed = outcome.duration + outcome.init.as_ref().map_or(Duration::ZERO, |i| i.duration);
         let billed_restore_ms = outcome.restore.map(|restore| whole_ms(restore.billed));
         // Never more than the limit: the kernel counts what it was about to give, too.
         let used_mb = outcome.memory_peak_bytes.div_ceil(MB).min(u64::from(resolved.memory_mb));
         Metrics {
             duration_ms: round2(to_ms(outcome.duration)),
-            billed_duration_ms: whole_ms(billed) + billed_restore_ms.unwrap_or_default(),
+            billed_duration_ms: billed_ms(outcome),
             memory_size_mb: resolved.memory_mb,
             max_memory_used_mb: used_mb,
             init_duration_ms: init.map(|d| round2(to_ms(d))),
@@ -383,7 +387,7 @@ fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T
 }
 
 /// `2026-11-22T16:00:00.000Z`: always with milliseconds.
-pub(crate) fn to_millis(now: Timestamp) -> String {
+fn to_millis(now: Timestamp) -> String {
     now.to_lambda().replace("+0000", "Z")
 }
 

@@ -7,7 +7,8 @@ use base::{AccountId, Arn, Clock, Cx, Error, Region, Timestamp};
 use bytes::Bytes;
 use cloud::Operation;
 use cloud::ports::{
-    Credentials, LogDestination, LogEvent, LogSink, MetricName, Metrics, RoleCredentials, Scope, Series, Targets,
+    Counter, Credentials, LogDestination, LogEvent, LogSink, Meter, MeteredFunction, MetricName, Metrics,
+    RoleCredentials, Scope, Series,
 };
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
@@ -28,7 +29,6 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<TempDir>,
-    targets: Targets,
 }
 
 struct Nobody;
@@ -44,6 +44,12 @@ impl LogSink for Nobody {
 impl Metrics for Nobody {
     fn series(&self, _scope: &Arc<Scope>, _metric: MetricName) -> Arc<dyn Series> {
         Arc::new(Nobody)
+    }
+}
+
+impl Meter for Nobody {
+    fn counter(&self, _user: &MeteredFunction) -> Arc<Counter> {
+        Arc::default()
     }
 }
 
@@ -72,28 +78,15 @@ impl World {
     async fn with_settle_delay(settle_delay: Duration) -> World {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
         let store = Store::in_memory(store::system_clock());
-        let clock = Clock::held(Timestamp::from_secs(1_795_363_200));
-        World::open(directory, store, clock, settle_delay, Targets::default()).await
+        World::open(directory, store, Clock::held(Timestamp::from_secs(1_795_363_200)), settle_delay).await
     }
 
     /// The same state under a new process, whose states settle at once.
     pub(crate) async fn restart(&self) -> World {
-        self.restart_with(self.targets.clone()).await
+        World::open(self.directory.clone(), self.store.clone(), self.clock.clone(), Duration::ZERO).await
     }
 
-    /// As [`World::restart`], with others who take deliveries.
-    pub(crate) async fn restart_with(&self, targets: Targets) -> World {
-        let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
-        World::open(directory, store, clock, Duration::ZERO, targets).await
-    }
-
-    async fn open(
-        directory: Arc<TempDir>,
-        store: Store,
-        clock: Clock,
-        settle_delay: Duration,
-        targets: Targets,
-    ) -> World {
+    async fn open(directory: Arc<TempDir>, store: Store, clock: Clock, settle_delay: Duration) -> World {
         let config = Config {
             code_dir: directory.path().join("code"),
             hot_reload: true,
@@ -106,11 +99,11 @@ impl World {
             engine: no_engine(&directory).await,
             logs: Arc::new(Nobody),
             metrics: Arc::new(Nobody),
+            meter: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
-            targets: targets.clone(),
         };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
-        World { lambda, store, clock, directory, targets }
+        World { lambda, store, clock, directory }
     }
 
     /// The default account's root in us-east-1.

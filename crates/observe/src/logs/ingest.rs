@@ -12,6 +12,8 @@ use cloud::ports::{LogDestination, LogEvent, LogSink};
 use store::{Durability, Store, Tx};
 use tokio::sync::{Notify, watch};
 
+use crate::metrics::embedded;
+
 use super::records::{EVENTS, Events, GROUPS, Group, Position, STREAMS, Stream, event_key, group_key, stream_key};
 
 /// Bytes that may wait to be written, of one stream and in all; beyond it events are dropped, counted, and the stream says
@@ -167,6 +169,8 @@ async fn write_stream(store: &Store, to: LogDestination, events: Vec<LogEvent>, 
             tracing::error!(%error, group = &*to.group, "log events could not be stored and are lost");
         }
     }
+    let messages = events.iter().map(|event| event.message.as_ref());
+    embedded::record(store, (to.account, &to.region), Timestamp::from_millis(now_ms), messages).await;
 }
 
 /// The events in portions that one transaction takes.

@@ -32,6 +32,9 @@ const ADDITIONS_PER_COMMIT: usize = 250;
 /// Most series at a time; the values of more are dropped, and the log says so.
 const SERIES_MAX: usize = 200_000;
 
+/// Series that are kept though nobody holds them; beyond it they go, and their totals begin anew.
+const SERIES_KEPT_MAX: usize = 20_000;
+
 type SeriesName = (Arc<Scope>, MetricName);
 
 /// Values on their way into the store.
@@ -56,6 +59,8 @@ struct Gathering {
     signal: Arc<Signal>,
     /// Minutes, in seconds, and their values.
     periods: Mutex<Vec<(i64, Bucket)>>,
+    /// All values since the start but those of `periods`.
+    total: Mutex<Bucket>,
 }
 
 impl Series for Gathering {
@@ -85,7 +90,8 @@ impl Metrics for Intake {
             tracing::warn!("more than {SERIES_MAX} series are measured at a time; the values of others are dropped");
             return self.overflow.clone();
         }
-        let made = Arc::new(Gathering { signal: self.signal.clone(), periods: Mutex::default() });
+        let made =
+            Arc::new(Gathering { signal: self.signal.clone(), periods: Mutex::default(), total: Mutex::default() });
         series.insert(key, made.clone());
         made
     }
@@ -94,7 +100,7 @@ impl Metrics for Intake {
 impl Intake {
     pub(super) fn start(store: Store) -> Arc<Intake> {
         let signal = Arc::new(Signal::default());
-        let nowhere = Gathering { signal: Arc::default(), periods: Mutex::default() };
+        let nowhere = Gathering { signal: Arc::default(), periods: Mutex::default(), total: Mutex::default() };
         let intake = Arc::new(Intake {
             series: Mutex::default(),
             signal,
@@ -118,18 +124,32 @@ impl Intake {
         }
     }
 
-    /// What has gathered; series that nobody holds go.
+    /// What has gathered. Of series that nobody holds some are kept, for their totals.
     fn take(&self) -> Vec<Addition> {
         let mut additions = Vec::new();
         lock(&self.overflow.periods).clear();
-        lock(&self.series).retain(|(scope, metric), gathering| {
+        let mut series = lock(&self.series);
+        let crowded = series.len() > SERIES_KEPT_MAX;
+        series.retain(|(scope, metric), gathering| {
             let periods = std::mem::take(&mut *lock(&gathering.periods));
             for (start_secs, bucket) in periods {
                 additions.extend(expand(scope, *metric, start_secs, &bucket));
+                lock(&gathering.total).merge(&bucket);
             }
-            Arc::strong_count(gathering) > 1
+            !crowded || Arc::strong_count(gathering) > 1
         });
         additions
+    }
+
+    /// Everything that every series has recorded since the start.
+    pub(super) fn totals(&self) -> Vec<(Arc<Scope>, MetricName, Bucket)> {
+        let series = lock(&self.series);
+        let total = |((scope, metric), gathering): (&SeriesName, &Arc<Gathering>)| {
+            let mut total = lock(&gathering.total).clone();
+            lock(&gathering.periods).iter().for_each(|(_, bucket)| total.merge(bucket));
+            (scope.clone(), *metric, total)
+        };
+        series.iter().map(total).collect()
     }
 }
 
@@ -261,6 +281,8 @@ mod tests {
             let (one, five) = (f64::from(round), 5.0 * f64::from(round));
             assert_eq!(sums, [0.0, one, one, five, five]);
         }
-        assert!(lock(&intake.series).is_empty(), "series that nobody holds go");
+        let totals = intake.totals();
+        let sum = totals.iter().find(|(scope, ..)| *scope == self::scope("a")).map(|(.., total)| total.sum);
+        assert_eq!((totals.len(), sum), (2, Some(12.0)), "totals count on when values are written");
     }
 }

@@ -1,5 +1,7 @@
 //! Events of one stream: put and get.
 
+use std::sync::Arc;
+
 use base::{Cx, Error};
 use cloud::{Authz, Meta, Operation};
 use shape::Shape;
@@ -10,6 +12,7 @@ use crate::logs::read::{self, ANSWER_BYTES_MAX, Found, Portion, Span};
 use crate::logs::records::{GROUPS, Group, Position, STREAMS, Stream, group_key, stream_key};
 use crate::logs::retention::horizon_ms;
 use crate::logs::{Logs, groups, invalid, store_failed};
+use crate::metrics::embedded;
 
 /// Largest batch in bytes, each event with 26 bytes of overhead.
 const BATCH_BYTES_MAX: usize = 1_048_576;
@@ -85,19 +88,24 @@ impl Operation<Logs> for PutLogEvents {
         logs.flush().await;
         let (name, now_ms) = (self.log_stream_name.0, cx.now().millis());
         let key = group_key(cx.account, &cx.region, &self.log_group_name.0);
+        let events = Arc::new(self.log_events);
+        let written = events.clone();
         let work = move |tx: &mut store::Tx<'_>| {
             let Some(group) = tx.get(GROUPS, &key)? else { return Ok(Err(groups::no_group())) };
             let Some(stream) = tx.get(STREAMS, &stream_key(&group.id, &name))? else {
                 return Ok(Err(groups::no_stream()));
             };
-            let (taken, rejected) = sort_out(&self.log_events, &group, now_ms);
+            let (taken, rejected) = sort_out(&written, &group, now_ms);
             let token =
                 sequence_token(&Stream { next_number: stream.next_number + taken.len() as u64, ..stream.clone() });
             let events = taken.iter().map(|e| (e.timestamp, e.message.clone()));
             put_events(tx, &group, &name, stream, events, now_ms)?;
             Ok(Ok(PutLogEventsResponse { next_sequence_token: Some(token), rejected_log_events_info: rejected }))
         };
-        logs.store.transact(work).await.map_err(store_failed)?
+        let answer = logs.store.transact(work).await.map_err(store_failed)??;
+        let messages = events.iter().map(|event| event.message.as_bytes());
+        embedded::record(&logs.store, (cx.account, &cx.region), cx.now(), messages).await;
+        Ok(answer)
     }
 }
 
