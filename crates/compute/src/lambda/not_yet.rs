@@ -35,7 +35,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "DELETE",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
-    NotYet::http("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     NotYet::http("GetCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     NotYet::http("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
@@ -53,7 +52,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "GET",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
-    NotYet::http("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     NotYet::http("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
     NotYet::http(
@@ -97,7 +95,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
         "PUT",
         "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
     ),
-    NotYet::http("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
     NotYet::http("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     NotYet::http("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
     NotYet::http(

@@ -1,21 +1,27 @@
 //! A function's resource policy: who else may use it.
 //!
-//! Kept as statements and shown as the JSON document that IAM evaluates; nobody can write the document as a whole.
+//! Kept as statements, each the JSON it was given as, and shown as the document that IAM evaluates. AddPermission writes
+//! one statement, PutResourcePolicy all of them.
 
 use std::collections::BTreeMap;
 
 use base::{AccountId, Arn, Error};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::error::{conflict, invalid, not_found};
 
 /// AWS's limit of one policy, in bytes.
-const POLICY_BYTES_MAX: usize = 20_480;
+pub(crate) const POLICY_BYTES_MAX: usize = 20_480;
 
 /// The statements of one policy, in the order they were added.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {
-    statements: Vec<Statement>,
+    #[serde(default = "version")]
+    version: String,
+    #[serde(default = "id")]
+    id: Option<String>,
+    statements: Vec<Box<RawValue>>,
 }
 
 /// One statement, its members in AWS's order.
@@ -55,25 +61,88 @@ pub(crate) enum Principal {
     },
 }
 
-#[derive(Serialize)]
+/// A policy document: as it is given, with one statement or a list of them, and as it is shown.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document<'a> {
-    version: &'static str,
-    id: &'static str,
-    statement: &'a [Statement],
+struct Document<T> {
+    #[serde(default = "version")]
+    version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    statement: T,
+}
+
+/// What AddPermission's policies say.
+fn version() -> String {
+    "2012-10-17".to_owned()
+}
+
+/// What AddPermission's policies are called.
+fn id() -> Option<String> {
+    Some("default".to_owned())
+}
+
+/// A statement's id, if it has one.
+fn sid(statement: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "Sid")]
+        sid: Option<String>,
+    }
+    serde_json::from_str::<Named>(statement.get()).ok()?.sid
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy { version: version(), id: id(), statements: Vec::new() }
+    }
 }
 
 impl Policy {
-    /// Adds a statement under a new id.
-    pub(crate) fn add(&mut self, statement: Statement) -> Result<(), Error> {
-        if self.statements.iter().any(|other| other.sid == statement.sid) {
-            let sid = &statement.sid;
-            return Err(conflict(format!(
-                "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the \
-                 existing statement."
-            )));
+    /// Reads a whole document, which must be one that can be evaluated and must speak of `resource` alone.
+    pub(crate) fn parse(text: &str, resource: &Arn) -> Result<Policy, Error> {
+        ::policy::Policy::parse(text, ::policy::Kind::Resource).map_err(|malformed| invalid(malformed.to_string()))?;
+        let unreadable = |_| invalid("Syntax errors in policy.");
+        let whole: Document<Box<RawValue>> = serde_json::from_str(text).map_err(unreadable)?;
+        let one_or_all = whole.statement.get();
+        let statements = match one_or_all.starts_with('[') {
+            true => serde_json::from_str(one_or_all).map_err(unreadable)?,
+            false => vec![whole.statement],
+        };
+        let policy = Policy { version: whole.version, id: whole.id, statements };
+        policy.check_resources(&resource.to_string())?;
+        policy.check_size()?;
+        Ok(policy)
+    }
+
+    /// AWS attaches no policy to one resource that speaks of another.
+    fn check_resources(&self, own: &str) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Resources {
+            One(String),
+            Many(Vec<String>),
         }
-        self.statements.push(statement);
+        #[derive(Deserialize)]
+        struct About {
+            #[serde(rename = "Resource")]
+            resource: Option<Resources>,
+        }
+        for statement in &self.statements {
+            let about = serde_json::from_str::<About>(statement.get()).ok().and_then(|about| about.resource);
+            let is_own = match about {
+                Some(Resources::One(resource)) => resource == own,
+                Some(Resources::Many(resources)) => resources.iter().all(|resource| resource == own),
+                None => false,
+            };
+            if !is_own {
+                return Err(invalid(format!("The resource of each statement in the policy must be {own}.")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
         let bytes = self.document().len();
         if bytes > POLICY_BYTES_MAX {
             let message = format!("The final policy size ({bytes}) is bigger than the limit ({POLICY_BYTES_MAX}).");
@@ -82,13 +151,31 @@ impl Policy {
         Ok(())
     }
 
+    /// Adds a statement under a new id.
+    pub(crate) fn add(&mut self, statement: &Statement) -> Result<(), Error> {
+        if self.position(&statement.sid).is_some() {
+            let sid = &statement.sid;
+            return Err(conflict(format!(
+                "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the \
+                 existing statement."
+            )));
+        }
+        let added = serde_json::value::to_raw_value(statement).map_err(|error| invalid(error.to_string()))?;
+        self.statements.push(added);
+        self.check_size()
+    }
+
     /// Removes a statement.
     pub(crate) fn remove(&mut self, sid: &str) -> Result<(), Error> {
-        let Some(at) = self.statements.iter().position(|statement| statement.sid == sid) else {
+        let Some(at) = self.position(sid) else {
             return Err(not_found(format!("Statement {sid} is not found in resource policy.")));
         };
         self.statements.remove(at);
         Ok(())
+    }
+
+    fn position(&self, wanted: &str) -> Option<usize> {
+        self.statements.iter().position(|statement| sid(statement).as_deref() == Some(wanted))
     }
 
     /// True if no statement is left: AWS then has no policy at all.
@@ -98,7 +185,7 @@ impl Policy {
 
     /// The policy as JSON.
     pub(crate) fn document(&self) -> String {
-        let document = Document { version: "2012-10-17", id: "default", statement: &self.statements };
+        let document = Document { version: self.version.clone(), id: self.id.clone(), statement: &self.statements };
         serde_json::to_string(&document).unwrap_or_default()
     }
 }

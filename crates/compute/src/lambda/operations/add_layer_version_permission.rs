@@ -75,7 +75,7 @@ impl Operation<Lambda> for AddLayerVersionPermission {
             expected: self.revision_id,
             revision_id: revision_id.clone(),
         };
-        lambda.store.transact(move |tx| change.write(tx, |version| version.policy.add(statement.clone()))).await?;
+        lambda.store.transact(move |tx| change.write(tx, |version| version.policy.add(&statement))).await?;
         Ok(AddLayerVersionPermissionResponse { statement: Some(shown), revision_id: Some(revision_id) })
     }
 }

@@ -87,7 +87,7 @@ impl Operation<Lambda> for AddPermission {
         let (shown, function, revision_id) = (statement.document(), target.clone(), base::id::uuid());
         let added = lambda.store.transact(move |tx| {
             change_policy(tx, &function, self.revision_id.as_deref(), &revision_id, |record, qualifier| {
-                Ok(record.policies.entry(qualifier).or_default().add(statement.clone())?)
+                Ok(record.policies.entry(qualifier).or_default().add(&statement)?)
             })
         });
         let added = added.await;

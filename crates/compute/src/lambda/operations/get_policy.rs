@@ -39,14 +39,20 @@ impl Operation<Lambda> for GetPolicy {
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<GetPolicyResponse, Error> {
         let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
-        let (function, version) = lambda.version(&target).await?;
-        let qualifier = target.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
-        let policy = function.policies.get(&qualifier);
-        let policy = policy.ok_or_else(|| not_found("The resource you requested does not exist."))?;
-        let revision_id = match &target.qualifier {
-            Some(Qualifier::Alias(name)) => lambda.alias(&target, name).await?.revision_id,
-            _ => version.revision_id,
-        };
-        Ok(GetPolicyResponse { policy: Some(policy.document()), revision_id: Some(revision_id) })
+        let (policy, revision_id) = policy_of(lambda, &target).await?;
+        Ok(GetPolicyResponse { policy: Some(policy), revision_id: Some(revision_id) })
     }
+}
+
+/// The policy's document, and the revision of what it is attached to.
+pub(super) async fn policy_of(lambda: &Lambda, target: &Target) -> Result<(String, String), Error> {
+    let (function, version) = lambda.version(target).await?;
+    let qualifier = target.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
+    let policy = function.policies.get(&qualifier);
+    let policy = policy.ok_or_else(|| not_found("The resource you requested does not exist."))?;
+    let revision_id = match &target.qualifier {
+        Some(Qualifier::Alias(name)) => lambda.alias(target, name).await?.revision_id,
+        _ => version.revision_id,
+    };
+    Ok((policy.document(), revision_id))
 }
