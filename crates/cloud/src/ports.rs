@@ -1,9 +1,11 @@
 //! The narrow ports between services' data planes. Each is declared here, implemented by one service and handed to the
 //! others by `node`; none knows who stands behind it.
 
+mod deliver;
 mod meter;
 mod metrics;
 
+pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
 pub use meter::{Counter, Meter, MeteredFunction, Used};
 pub use metrics::{MetricName, Metrics, Scope, Series};
 

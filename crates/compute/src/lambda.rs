@@ -7,16 +7,19 @@
 pub mod alias;
 pub(crate) mod asynchronous;
 pub(crate) mod code;
+pub mod code_signing;
 pub(crate) mod code_uses;
 pub mod configuration;
 pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub mod event_invoke_config;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
 pub(crate) mod invoke;
 pub mod layer;
+pub mod lineage;
 pub(crate) mod metrics;
 pub mod name;
 mod not_yet;
@@ -26,6 +29,7 @@ pub(crate) mod policy;
 pub(crate) mod records;
 pub(crate) mod report;
 pub mod resolve;
+pub(crate) mod response_stream;
 pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
@@ -39,7 +43,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink, Meter, Metrics};
+use cloud::ports::{Credentials, LogSink, Meter, Metrics, Targets};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -78,6 +82,8 @@ pub struct Shared {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) meter: Arc<dyn Meter>,
+    pub(crate) targets: Targets,
+    pub(crate) workers: asynchronous::Workers,
     link_key: LinkKey,
 }
 
@@ -120,6 +126,8 @@ pub struct Ports {
     pub meter: Arc<dyn Meter>,
     /// Who makes the execution roles' credentials.
     pub credentials: Arc<dyn Credentials>,
+    /// Who takes what is handed over: destinations, dead letters. Lambda itself need not be among them.
+    pub targets: Targets,
 }
 
 /// Why the service did not start.
@@ -145,9 +153,22 @@ impl Lambda {
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let (collection, cache) = (Arc::default(), Cache::default());
         let (metrics, meter) = (ports.metrics.clone(), ports.meter.clone());
+        let (targets, workers) = (ports.targets.clone(), asynchronous::Workers::new());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
-        let shared = Shared { store, clock, config, code, collection, cache, fleet, metrics, meter, link_key };
-        let lambda = Lambda(Arc::new(shared));
+        let lambda = Lambda(Arc::new(Shared {
+            store,
+            clock,
+            config,
+            code,
+            collection,
+            cache,
+            fleet,
+            metrics,
+            meter,
+            targets,
+            workers,
+            link_key,
+        }));
         let recovered = async {
             lambda.collect().await?;
             lambda.settle_all().await?;
@@ -155,7 +176,7 @@ impl Lambda {
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
-        lambda.start_async_worker();
+        lambda.start_async_workers().await?;
         Ok(lambda)
     }
 
@@ -195,6 +216,7 @@ impl Lambda {
             }
         }
         self.reset_layers(account).await?;
+        self.reset_code_signing(account).await?;
         self.collect().await
     }
 }
@@ -247,23 +269,35 @@ impl Service for Lambda {
         op::<_, AddLayerVersionPermission>(),
         op::<_, AddPermission>(),
         op::<_, CreateAlias>(),
+        op::<_, CreateCodeSigningConfig>(),
         op::<_, CreateFunction>(),
         op::<_, DeleteAlias>(),
+        op::<_, DeleteCodeSigningConfig>(),
         op::<_, DeleteFunction>(),
+        op::<_, DeleteFunctionCodeSigningConfig>(),
+        op::<_, DeleteFunctionEventInvokeConfig>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, DeleteResourcePolicy>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
+        op::<_, GetCodeSigningConfig>(),
         op::<_, GetFunction>(),
+        op::<_, GetFunctionCodeSigningConfig>(),
         op::<_, GetFunctionConfiguration>(),
+        op::<_, GetFunctionEventInvokeConfig>(),
+        op::<_, GetFunctionRecursionConfig>(),
         op::<_, GetLayerVersion>(),
         op::<_, GetLayerVersionByArn>(),
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
         op::<_, GetResourcePolicy>(),
         op::<_, Invoke>(),
+        op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
+        op::<_, ListCodeSigningConfigs>(),
+        op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctions>(),
+        op::<_, ListFunctionsByCodeSigningConfig>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
         op::<_, ListTags>(),
@@ -279,8 +313,10 @@ impl Service for Lambda {
         op::<_, TagResource>(),
         op::<_, UntagResource>(),
         op::<_, UpdateAlias>(),
+        op::<_, UpdateCodeSigningConfig>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
+        op::<_, UpdateFunctionEventInvokeConfig>(),
     ];
 
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;

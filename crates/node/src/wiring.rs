@@ -105,6 +105,8 @@ impl Node {
             metrics: cloudwatch.sink(),
             meter: usage.clone(),
             credentials: identity.clone(),
+            // Queues, topics, buses and buckets register here as their services come to stand.
+            targets: cloud::ports::Targets::default(),
         };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let mut registry = Registry::default();

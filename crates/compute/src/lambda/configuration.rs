@@ -72,6 +72,8 @@ pub struct FunctionConfiguration {
     pub runtime_version_config: Option<RuntimeVersionConfig>,
     /// Where logs go.
     pub logging_config: Option<LoggingConfig>,
+    /// Where asynchronous events go that could not be run; left out if there is none.
+    pub dead_letter_config: Option<DeadLetterConfig>,
 }
 
 /// A layer version that a function uses.
@@ -272,7 +274,7 @@ pub struct VpcConfig {
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
 
-/// Where failed asynchronous events go: not built yet, so only an empty one is taken.
+/// Where asynchronous events go that could not be run.
 #[derive(Shape, Clone, Debug, Default)]
 pub struct DeadLetterConfig {
     /// A queue or topic.
@@ -342,6 +344,10 @@ impl FunctionConfiguration {
             }),
             runtime_version_config: Some(RuntimeVersionConfig::of(target, &settings.runtime)),
             logging_config: Some(settings.logging.shown()),
+            dead_letter_config: settings
+                .dead_letter_target
+                .clone()
+                .map(|target| DeadLetterConfig { target_arn: Some(target) }),
             ..FunctionConfiguration::default()
         };
         shown.with_state(&record.state).with_update(&record.update)

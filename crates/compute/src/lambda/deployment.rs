@@ -33,6 +33,8 @@ pub(crate) struct Source<'a> {
 /// Code that is in place. Until a version refers to it nobody may collect garbage: keep it until after the commit.
 pub(crate) struct Staged {
     pub(crate) code: Code,
+    /// The package has what seems to be a signature.
+    pub(crate) looks_signed: bool,
     _no_collection: OwnedRwLockReadGuard<()>,
 }
 
@@ -73,11 +75,11 @@ impl Lambda {
     pub(crate) async fn stage(&self, cx: &Cx, source: &Source<'_>, operation: &str) -> Result<Staged, Failure> {
         let package = source.package(operation)?;
         let no_collection = self.collection.clone().read_owned().await;
-        let code = match package {
-            Package::Directory(directory) => self.hot_reload(cx, directory)?,
-            Package::Zip(zip) => self.stage_zip(zip).await?,
+        let (code, looks_signed) = match package {
+            Package::Directory(directory) => (self.hot_reload(cx, directory)?, false),
+            Package::Zip(zip) => (self.stage_zip(zip).await?, unzip::looks_signed(zip)?),
         };
-        Ok(Staged { code, _no_collection: no_collection })
+        Ok(Staged { code, looks_signed, _no_collection: no_collection })
     }
 
     async fn stage_zip(&self, zip: &Bytes) -> Result<Code, Failure> {

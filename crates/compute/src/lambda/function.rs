@@ -8,10 +8,13 @@ use store::{Scan, Snapshot, Tx};
 
 use super::Lambda;
 use super::alias::check_unreferenced;
+use super::code_signing;
 use super::code_uses::{Holder, hold};
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
-use super::records::{ALIASES, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord};
+use super::records::{
+    ALIASES, EVENT_INVOKE_CONFIGS, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord,
+};
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
 const VERSIONS_PER_STEP: usize = 1_000;
@@ -185,7 +188,7 @@ pub(crate) fn publish(
 
 /// Removes versions, and with the last of them the function. None if there is more to do.
 fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure> {
-    let Some(function) = tx.get(FUNCTIONS, &target.key())? else {
+    let Some(mut function) = tx.get(FUNCTIONS, &target.key())? else {
         return Ok(Some(false));
     };
     let versions = tx.scan(VERSIONS, Scan::under(target.parts()).limit(VERSIONS_PER_STEP))?;
@@ -197,7 +200,9 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
         return Ok(None);
     }
     tx.delete_range(ALIASES, Scan::under(target.parts()))?;
+    code_signing::assign(tx, target, &mut function, None)?;
     tx.delete(FUNCTIONS, &target.key())?;
+    tx.delete_range(EVENT_INVOKE_CONFIGS, Scan::under(target.parts()))?;
     forget_version(tx, target, &function.latest)?;
     Ok(Some(true))
 }
@@ -209,6 +214,8 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
     };
     check_unreferenced(tx, target, number)?;
     tx.delete(VERSIONS, &target.version_key(number))?;
+    let published = target.qualified(Qualifier::Version(number));
+    tx.delete(EVENT_INVOKE_CONFIGS, &published.event_invoke_config_key())?;
     forget_version(tx, target, &version)?;
     if function.policies.remove(&number.to_string()).is_some() {
         tx.put(FUNCTIONS, &target.key(), &function)?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use base::Error;
 use bytes::Bytes;
-use sandbox::{Outcome, Request};
+use sandbox::{Outcome, Outlet, Request};
 
 use super::Lambda;
-use super::fleet::Refusal;
+use super::fleet::{Lease, Refusal};
 use super::metrics::Metric;
-use super::report;
+use super::report::{self, FunctionError};
 use super::resolve::Resolved;
 
 /// What an invocation is given.
@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) payload: Bytes,
     /// True if the payload is an error document.
     pub(crate) failed: bool,
+    /// Its type, if it is one.
+    pub(crate) error_type: Option<String>,
     /// The end of the log, if it was wanted.
     pub(crate) tail: Option<Vec<u8>>,
 }
@@ -44,21 +46,44 @@ impl Lambda {
     /// Runs one request in an environment of this version. A failure of the function is an [`Answer`]; the error is
     /// for what is not its fault (throttling, a missing runtime, a fault of ours).
     pub(crate) async fn run_invocation(&self, resolved: &Arc<Resolved>, call: Invocation) -> Result<Answer, Error> {
-        let mut lease = match self.fleet.lease(resolved).await {
-            Ok(lease) => lease,
+        match self.lease(resolved, &call).await? {
+            Ok(lease) => self.run_leased(lease, resolved, call, None).await,
+            Err(answer) => Ok(answer),
+        }
+    }
+
+    /// An environment for a request, or the answer of a function that cannot have one.
+    pub(crate) async fn lease(
+        &self,
+        resolved: &Arc<Resolved>,
+        call: &Invocation,
+    ) -> Result<Result<Lease, Answer>, Error> {
+        match self.fleet.lease(resolved).await {
+            Ok(lease) => Ok(Ok(lease)),
             Err(Refusal::Aws(error)) => {
                 if error.status == 429 {
                     self.record(resolved, Metric::Throttles, 1.0);
                 }
-                return Err(error);
+                Err(error)
             }
             Err(Refusal::InvalidEntrypoint) => {
                 self.measure(resolved, Duration::ZERO, true);
                 self.bill(resolved, 0);
-                let payload = report::invalid_entrypoint(&call.request_id).payload;
-                return Ok(Answer { payload, failed: true, tail: call.wants_tail.then(Vec::new) });
+                let FunctionError { payload, error_type, .. } = report::invalid_entrypoint(&call.request_id);
+                let tail = call.wants_tail.then(Vec::new);
+                Ok(Err(Answer { payload, failed: true, error_type: Some(error_type), tail }))
             }
-        };
+        }
+    }
+
+    /// Runs one request in its environment. A streamed answer goes to the outlet, if there is one.
+    pub(crate) async fn run_leased(
+        &self,
+        mut lease: Lease,
+        resolved: &Resolved,
+        call: Invocation,
+        outlet: Option<Outlet>,
+    ) -> Result<Answer, Error> {
         let environment = lease.environment();
         let start = report::start(resolved, &call.request_id, self.clock.now());
         environment.log.begin(start, call.wants_tail);
@@ -69,7 +94,7 @@ impl Lambda {
             client_context: call.client_context,
             cognito_identity: None,
             payload: call.payload,
-            outlet: None,
+            outlet,
         };
         let outcome = environment.sandbox.invoke(request).await;
         let log = environment.log.clone();
@@ -102,12 +127,12 @@ impl Lambda {
         let failed = error.is_some();
         self.measure(resolved, outcome.duration, failed);
         self.bill(resolved, report::billed_ms(&outcome));
-        let payload = match (outcome.result, error) {
-            (_, Some(error)) => error.payload,
-            (Ok(payload), None) => payload,
-            (Err(_), None) => Bytes::new(),
+        let (payload, error_type) = match (outcome.result, error) {
+            (_, Some(error)) => (error.payload, Some(error.error_type)),
+            (Ok(payload), None) => (payload, None),
+            (Err(_), None) => (Bytes::new(), None),
         };
-        Ok(Answer { payload, failed, tail })
+        Ok(Answer { payload, failed, error_type, tail })
     }
 
     /// Records a request that ran. Every one counts as an error or not, so that the average is the error rate.

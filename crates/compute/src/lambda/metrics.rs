@@ -150,7 +150,6 @@ impl Lambda {
     }
 
     /// Records a value of a function that is not resolved: by the name it was called by.
-    #[expect(dead_code, reason = "asynchronous events and mappings record theirs as they land")]
     pub(crate) fn record_for(&self, target: &Target, metric: Metric, value: f64) {
         let resource = match &target.qualifier {
             None => target.name.clone(),

@@ -29,6 +29,14 @@ pub struct FunctionName(pub String);
 )]
 pub struct NamespacedFunctionName(pub String);
 
+/// What operations take that concern a function as a whole.
+#[derive(Shape, Clone, Debug, Default)]
+#[shape(
+    length(1..=140),
+    pattern = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)"
+)]
+pub struct UnqualifiedFunctionName(pub String);
+
 /// A version or alias as callers write it.
 #[derive(Shape, Clone, Debug, Default)]
 #[shape(
@@ -70,7 +78,15 @@ macro_rules! texts {
         }
     )* };
 }
-texts!(FunctionName, NamespacedFunctionName, QualifierText, AliasName, VersionText, TaggableResource);
+texts!(
+    FunctionName,
+    NamespacedFunctionName,
+    UnqualifiedFunctionName,
+    QualifierText,
+    AliasName,
+    VersionText,
+    TaggableResource
+);
 
 /// Which version of a function is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -220,6 +236,12 @@ impl Target {
     /// An alias's key in the store.
     pub(crate) fn alias_key(&self, alias: &str) -> Key {
         Key::of((self.account.as_str(), self.region.as_str(), self.name.as_str(), alias))
+    }
+
+    /// The key of how a version or alias is invoked asynchronously.
+    pub(crate) fn event_invoke_config_key(&self) -> Key {
+        let qualifier = self.qualifier.as_ref().unwrap_or(&Qualifier::Latest).to_string();
+        Key::of((self.account.as_str(), self.region.as_str(), self.name.as_str(), qualifier.as_str()))
     }
 
     /// A published version's key in the store.

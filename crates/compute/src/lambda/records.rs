@@ -12,6 +12,7 @@ use store::{BlobId, Key, Record, Table};
 
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
 use super::layer::AttachedLayer;
+use super::lineage::RecursiveLoop;
 use super::policy::Policy;
 
 /// Functions by (account, region, name).
@@ -30,6 +31,10 @@ pub(crate) const SETTLING: Table<Mark> = Table::new("lambda.settling");
 pub(crate) const LAYERS: Table<LayerRecord> = Table::new("lambda.layers");
 /// Layer versions by (account, region, name, number).
 pub(crate) const LAYER_VERSIONS: Table<LayerVersionRecord> = Table::new("lambda.layer-versions");
+/// How versions and aliases are invoked asynchronously, by (account, region, name, qualifier).
+pub(crate) const EVENT_INVOKE_CONFIGS: Table<EventInvokeConfigRecord> = Table::new("lambda.event-invoke-configs");
+/// (account, region, name): there is something in the function's queue of asynchronous events.
+pub(crate) const EVENT_QUEUES: Table<Mark> = Table::new("lambda.event-queues");
 /// Keys of our own by purpose.
 pub(crate) const SECRETS: Table<Secret> = Table::new("lambda.secrets");
 
@@ -44,6 +49,12 @@ pub(crate) struct FunctionRecord {
     pub(crate) tags: BTreeMap<String, String>,
     /// Resource policies by qualifier; `""` is the function's own.
     pub(crate) policies: BTreeMap<String, Policy>,
+    /// What happens to events that go in a circle.
+    #[serde(default)]
+    pub(crate) recursive_loop: RecursiveLoop,
+    /// The ARN of its code signing configuration.
+    #[serde(default)]
+    pub(crate) code_signing: Option<String>,
 }
 
 /// Which version was published last, and from which state of `$LATEST`.
@@ -108,6 +119,9 @@ pub(crate) struct Settings {
     /// Published versions are to have snapshots.
     #[serde(default)]
     pub(crate) snap_start: bool,
+    /// Where events go that could not be run: a queue or topic.
+    #[serde(default)]
+    pub(crate) dead_letter_target: Option<String>,
 }
 
 /// Where and how the function's logs are written.
@@ -181,6 +195,17 @@ pub(crate) struct LayerVersionRecord {
     pub(crate) policy_revision_id: String,
 }
 
+/// How a version or alias is invoked asynchronously. What is absent is AWS's default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct EventInvokeConfigRecord {
+    pub(crate) modified: Timestamp,
+    pub(crate) maximum_retry_attempts: Option<u32>,
+    pub(crate) maximum_event_age_secs: Option<u32>,
+    /// ARNs of destinations.
+    pub(crate) on_success: Option<String>,
+    pub(crate) on_failure: Option<String>,
+}
+
 /// A record whose key says it all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Mark {}
@@ -196,6 +221,7 @@ impl Record for VersionRecord {}
 impl Record for LayerRecord {}
 impl Record for LayerVersionRecord {}
 impl Record for AliasRecord {}
+impl Record for EventInvokeConfigRecord {}
 impl Record for Mark {}
 impl Record for Secret {}
 

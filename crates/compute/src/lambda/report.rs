@@ -387,7 +387,7 @@ fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T
 }
 
 /// `2026-11-22T16:00:00.000Z`: always with milliseconds.
-fn to_millis(now: Timestamp) -> String {
+pub(crate) fn to_millis(now: Timestamp) -> String {
     now.to_lambda().replace("+0000", "Z")
 }
 

@@ -15,6 +15,7 @@ use super::code::CodeTree;
 use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
 use super::error::{Failure, conflict, no_function};
 use super::function::version_at;
+use super::lineage::{self, RecursiveLoop};
 use super::metrics::Meters;
 use super::name::{Qualifier, QualifierText, Target};
 use super::records::{ALIASES, State, VersionRecord, version_text};
@@ -63,6 +64,12 @@ pub struct Resolved {
     pub system_log_level: Option<SystemLogLevel>,
     /// Where logs go.
     pub log_group: String,
+    /// Where events go that could not be run.
+    pub dead_letter_target: Option<String>,
+    /// What trace headers call the function in their lineage.
+    pub lineage_name: String,
+    /// What happens to events that go in a circle.
+    pub recursive_loop: RecursiveLoop,
     /// Changes whenever anything about the version does.
     pub revision_id: String,
     /// Changes when code or settings are updated, and only then: what execution environments belong to.
@@ -176,7 +183,7 @@ impl Lambda {
 
     /// A version that is between no two states, ready to run for requests that name `named`.
     async fn settled(&self, snapshot: &Snapshot, named: &Target, version: &Target) -> Result<Arc<Resolved>, Failure> {
-        let (_, record) = version_at(snapshot, version).await?;
+        let (function, record) = version_at(snapshot, version).await?;
         match &record.state {
             State::Active => {}
             State::Pending if record.snap_starts() => return Err(snapstart::not_ready().into()),
@@ -186,7 +193,10 @@ impl Lambda {
             }
             State::Failed(reason) => return Err(not_active(reason).into()),
         }
-        self.ready(named, record).await
+        let resolved = self.ready(named, record).await?;
+        // What its versions share is no part of a version's record.
+        let recursive_loop = function.recursive_loop;
+        Ok(Arc::new(Resolved { recursive_loop, ..Arc::unwrap_or_clone(resolved) }))
     }
 
     /// A version with its code in place.
@@ -233,6 +243,9 @@ impl Resolved {
             application_log_level: settings.logging.application_level,
             system_log_level: settings.logging.system_level,
             log_group: settings.logging.group,
+            dead_letter_target: settings.dead_letter_target,
+            recursive_loop: RecursiveLoop::default(),
+            lineage_name: lineage::name(&target.function_arn().to_string()),
             revision_id,
             deployment_id,
             code,

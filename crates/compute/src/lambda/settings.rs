@@ -59,18 +59,17 @@ pub(crate) struct Change {
     pub(crate) ephemeral_storage: Option<EphemeralStorage>,
     pub(crate) logging_config: Option<LoggingConfig>,
     pub(crate) snap_start: Option<SnapStart>,
+    pub(crate) dead_letter_config: Option<DeadLetterConfig>,
 }
 
 /// Settings of features that are not built: taken if they ask for nothing, refused if they ask for something.
 #[derive(Debug, Default)]
 pub(crate) struct NotBuilt<'a> {
     pub(crate) vpc_config: Option<&'a VpcConfig>,
-    pub(crate) dead_letter_config: Option<&'a DeadLetterConfig>,
     pub(crate) kms_key_arn: Option<&'a str>,
     pub(crate) tracing_config: Option<&'a TracingConfig>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
     pub(crate) image_config: Option<&'a ImageConfig>,
-    pub(crate) code_signing_config_arn: Option<&'a str>,
     /// Further members by name that are refused whenever they are there.
     pub(crate) others: &'a [(&'static str, bool)],
 }
@@ -82,7 +81,6 @@ impl NotBuilt<'_> {
         let list = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
         let asked = [
             ("VpcConfig", self.vpc_config.is_some_and(|v| list(&v.subnet_ids) || list(&v.security_group_ids))),
-            ("DeadLetterConfig", self.dead_letter_config.is_some_and(|d| text(d.target_arn.as_deref()))),
             ("KMSKeyArn", text(self.kms_key_arn)),
             ("TracingConfig.Mode=Active", self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active))),
             ("FileSystemConfigs", self.file_system_configs.is_some_and(|configs| !configs.is_empty())),
@@ -92,7 +90,6 @@ impl NotBuilt<'_> {
                     list(&image.entry_point) || list(&image.command) || text(image.working_directory.as_deref())
                 }),
             ),
-            ("CodeSigningConfigArn", text(self.code_signing_config_arn)),
         ];
         match asked.iter().chain(self.others).find(|(_, asked)| *asked) {
             None => Ok(()),
@@ -122,6 +119,7 @@ impl Settings {
             },
             layers: Vec::new(),
             snap_start: false,
+            dead_letter_target: None,
         }
     }
 
@@ -138,6 +136,9 @@ impl Settings {
         }
         if let Some(logging) = &change.logging_config {
             self.logging = self.logging.with(logging)?;
+        }
+        if let Some(dead_letters) = change.dead_letter_config {
+            self.dead_letter_target = dead_letters.target_arn.filter(|arn| !arn.is_empty());
         }
         let positive = |number: i32| u32::try_from(number).unwrap_or_default();
         self.timeout_secs = change.timeout.map_or(self.timeout_secs, positive);

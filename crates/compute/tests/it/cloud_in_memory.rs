@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cloud::Operation;
 use cloud::ports::{
     Counter, Credentials, LogDestination, LogEvent, LogSink, Meter, MeteredFunction, MetricName, Metrics,
-    RoleCredentials, Scope, Series,
+    RoleCredentials, Scope, Series, Targets,
 };
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<TempDir>,
+    targets: Targets,
 }
 
 struct Nobody;
@@ -78,15 +79,28 @@ impl World {
     async fn with_settle_delay(settle_delay: Duration) -> World {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
         let store = Store::in_memory(store::system_clock());
-        World::open(directory, store, Clock::held(Timestamp::from_secs(1_795_363_200)), settle_delay).await
+        let clock = Clock::held(Timestamp::from_secs(1_795_363_200));
+        World::open(directory, store, clock, settle_delay, Targets::default()).await
     }
 
     /// The same state under a new process, whose states settle at once.
     pub(crate) async fn restart(&self) -> World {
-        World::open(self.directory.clone(), self.store.clone(), self.clock.clone(), Duration::ZERO).await
+        self.restart_with(self.targets.clone()).await
     }
 
-    async fn open(directory: Arc<TempDir>, store: Store, clock: Clock, settle_delay: Duration) -> World {
+    /// As [`World::restart`], with others who take deliveries.
+    pub(crate) async fn restart_with(&self, targets: Targets) -> World {
+        let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
+        World::open(directory, store, clock, Duration::ZERO, targets).await
+    }
+
+    async fn open(
+        directory: Arc<TempDir>,
+        store: Store,
+        clock: Clock,
+        settle_delay: Duration,
+        targets: Targets,
+    ) -> World {
         let config = Config {
             code_dir: directory.path().join("code"),
             hot_reload: true,
@@ -101,9 +115,10 @@ impl World {
             metrics: Arc::new(Nobody),
             meter: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
+            targets: targets.clone(),
         };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
-        World { lambda, store, clock, directory }
+        World { lambda, store, clock, directory, targets }
     }
 
     /// The default account's root in us-east-1.

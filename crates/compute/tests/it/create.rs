@@ -233,10 +233,8 @@ async fn environment_variables_are_checked() {
 async fn what_is_not_built_is_refused_by_name() {
     let world = World::new().await;
     let vpc = VpcConfig { subnet_ids: Some(vec!["subnet-1".to_owned()]), ..VpcConfig::default() };
-    let dead_letter = DeadLetterConfig { target_arn: Some("arn:aws:sqs:us-east-1:000000000000:q".to_owned()) };
     let cases = [
         ("VpcConfig", CreateFunction { vpc_config: Some(vpc), ..python("f") }),
-        ("DeadLetterConfig", CreateFunction { dead_letter_config: Some(dead_letter), ..python("f") }),
         ("KMSKeyArn", CreateFunction { kms_key_arn: Some("arn:aws:kms:us-east-1:0:key/k".to_owned()), ..python("f") }),
         (
             "TracingConfig.Mode=Active",

@@ -110,6 +110,17 @@ pub(crate) fn unzipped_bytes(package: &[u8]) -> Result<u64, Refused> {
     Ok(archive.decompressed_size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(UNZIPPED_BYTES_MAX))
 }
 
+/// Whether a package that was unpacked before has what archives keep signatures in.
+pub(crate) fn looks_signed(package: &[u8]) -> Result<bool, Refused> {
+    let archive = ZipArchive::new(Cursor::new(package)).map_err(Refused::unreadable)?;
+    let is_signature = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let suffixes = [".sf", ".rsa", ".dsa", ".ec", ".p7s", ".sig"];
+        name.starts_with("meta-inf/") && suffixes.iter().any(|suffix| name.ends_with(suffix))
+    };
+    Ok(archive.file_names().any(|name| name.is_ok_and(|name| is_signature(&name))))
+}
+
 /// Reads the central directory and refuses all that can be refused by it.
 fn inspect(archive: &mut Archive<'_>) -> Result<Vec<Entry>, Refused> {
     if archive.is_empty() {

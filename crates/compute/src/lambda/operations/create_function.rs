@@ -9,6 +9,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_signing::{self, CodeSigningConfigArn};
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
@@ -18,6 +19,7 @@ use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
 use crate::lambda::function::{Stamp, publish};
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
+use crate::lambda::lineage::RecursiveLoop;
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord};
 use crate::lambda::settings::{Change, NotBuilt};
@@ -73,9 +75,8 @@ pub struct CreateFunction {
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
     /// Not built yet.
     pub image_config: Option<ImageConfig>,
-    /// Not built yet.
-    #[shape(length(0..=200))]
-    pub code_signing_config_arn: Option<String>,
+    /// Whose signatures its packages must bear.
+    pub code_signing_config_arn: Option<CodeSigningConfigArn>,
     /// One instruction set, x86_64 by default.
     #[shape(length(1..=1))]
     pub architectures: Option<Vec<Architecture>>,
@@ -129,6 +130,7 @@ impl Operation<Lambda> for CreateFunction {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
         let target = Target::new_function(cx, &self.function_name)?;
         self.refuse_not_built()?;
+        lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
         let tags = self.tags.clone().unwrap_or_default();
         check_tags(&tags)?;
         let settings = self.settings(&target)?;
@@ -145,6 +147,8 @@ impl Operation<Lambda> for CreateFunction {
             settings,
             layers: self.layers.clone().unwrap_or_default(),
             code: staged.code.clone(),
+            looks_signed: staged.looks_signed,
+            code_signing: self.code_signing_config_arn.as_ref().map(|arn| arn.0.clone()),
             tags,
             publish: self.publish == Some(true),
             stamp: Stamp::new(cx),
@@ -181,18 +185,17 @@ impl CreateFunction {
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
             snap_start: self.snap_start.clone(),
+            dead_letter_config: self.dead_letter_config.clone(),
         })
     }
 
     fn refuse_not_built(&self) -> Result<(), Error> {
         NotBuilt {
             vpc_config: self.vpc_config.as_ref(),
-            dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            code_signing_config_arn: self.code_signing_config_arn.as_deref(),
             others: &[
                 ("PackageType=Image", self.package_type == Some(PackageType::Image)),
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
@@ -223,6 +226,8 @@ struct New {
     settings: Settings,
     layers: Vec<LayerVersionArn>,
     code: Code,
+    looks_signed: bool,
+    code_signing: Option<String>,
     tags: BTreeMap<String, String>,
     publish: bool,
     stamp: Stamp,
@@ -247,8 +252,17 @@ impl New {
         latest.settings.layers = layer::attach(tx, &self.target, &self.layers)?;
         layer::check_sizes(&latest)?;
         hold(tx, Holder::Function(&self.target, 0), &[], &latest.packages())?;
-        let mut function =
-            FunctionRecord { latest, changes: 1, published: None, tags: self.tags.clone(), policies: BTreeMap::new() };
+        let mut function = FunctionRecord {
+            latest,
+            changes: 1,
+            published: None,
+            tags: self.tags.clone(),
+            policies: BTreeMap::new(),
+            recursive_loop: RecursiveLoop::default(),
+            code_signing: None,
+        };
+        code_signing::assign(tx, &self.target, &mut function, self.code_signing.as_deref())?;
+        code_signing::admit(tx, &self.target, &function, self.looks_signed)?;
         tx.put(SETTLING, &self.target.version_key(0), &Mark {})?;
         let publication =
             self.publish.then(|| publish(tx, &self.target, &mut function, None, &self.stamp)).transpose()?;

@@ -8,8 +8,8 @@ use store::Tx;
 use crate::lambda::Lambda;
 use crate::lambda::error::Failure;
 use crate::lambda::function::load;
-use crate::lambda::name::{AliasName, FunctionName, Target};
-use crate::lambda::records::{ALIASES, FUNCTIONS};
+use crate::lambda::name::{AliasName, FunctionName, Qualifier, Target};
+use crate::lambda::records::{ALIASES, EVENT_INVOKE_CONFIGS, FUNCTIONS};
 
 /// Deletes an alias with its policy; the versions it pointed at stay. One that is not there is deleted already, as on AWS.
 #[derive(Shape, Default)]
@@ -44,6 +44,8 @@ impl Operation<Lambda> for DeleteAlias {
 fn delete(tx: &mut Tx<'_>, target: &Target, name: &str) -> Result<(), Failure> {
     let mut function = load(tx, target)?;
     tx.delete(ALIASES, &target.alias_key(name))?;
+    let qualified = target.qualified(Qualifier::Alias(name.to_owned()));
+    tx.delete(EVENT_INVOKE_CONFIGS, &qualified.event_invoke_config_key())?;
     if function.policies.remove(name).is_some() {
         tx.put(FUNCTIONS, &target.key(), &function)?;
     }

@@ -9,14 +9,15 @@ use serde::de::IgnoredAny;
 use shape::Shape;
 
 use crate::lambda::Lambda;
+use crate::lambda::asynchronous::EVENT_BYTES_MAX;
 use crate::lambda::invoke::Invocation;
+use crate::lambda::lineage::{self, RecursiveLoop};
+use crate::lambda::metrics::Metric;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 
 /// The largest payload of a synchronous invocation, in bytes: what AWS's message says, and the envelope it allows.
 const SYNC_BYTES_MAX: usize = 6_291_556;
 const SYNC_BYTES_WORDS: usize = 6_291_456;
-/// The largest payload of an asynchronous invocation, in bytes (1 MB since October 2025).
-const ASYNC_BYTES_MAX: usize = 1_048_576;
 /// The largest client context, in bytes of base64.
 const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 
@@ -126,12 +127,19 @@ impl Operation<Lambda> for Invoke {
         match kind {
             InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
             InvocationType::Event => {
-                let name = self.function_name.as_ref();
-                lambda.accept_event(cx, name, self.qualifier.as_ref(), call).await?;
+                let target = Target::of(cx, &self.function_name, self.qualifier.as_ref())?;
+                lambda.record(&resolved, Metric::AsyncEventsReceived, 1.0);
+                lambda.accept_event(&target, call).await?;
                 Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
             }
             InvocationType::RequestResponse => {
-                let trace_id = call.trace_id.clone();
+                let entered = lineage::enter(&call.trace_id, &resolved.lineage_name);
+                if entered.is_loop() && resolved.recursive_loop == RecursiveLoop::Terminate {
+                    lambda.record(&resolved, Metric::RecursiveInvocationsDropped, 1.0);
+                    return Err(lineage::stopped());
+                }
+                let trace_id = entered.trace_id;
+                let call = Invocation { trace_id: trace_id.clone(), ..call };
                 let answer = lambda.run_invocation(&resolved, call).await?;
                 Ok(InvocationResponse {
                     status_code: Some(200),
@@ -147,9 +155,9 @@ impl Operation<Lambda> for Invoke {
     }
 }
 
-fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
+pub(super) fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
     let (limit, words) = match kind {
-        InvocationType::Event => (ASYNC_BYTES_MAX, ASYNC_BYTES_MAX),
+        InvocationType::Event => (EVENT_BYTES_MAX, EVENT_BYTES_MAX),
         _ => (SYNC_BYTES_MAX, SYNC_BYTES_WORDS),
     };
     if payload.len() > limit {
@@ -162,7 +170,7 @@ fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
 }
 
 /// The context's JSON out of its base64.
-fn client_context(base64: &str) -> Result<String, Error> {
+pub(super) fn client_context(base64: &str) -> Result<String, Error> {
     if base64.len() > CLIENT_CONTEXT_BYTES_MAX {
         return Err(invalid_content(format!("Client context must be at most {CLIENT_CONTEXT_BYTES_MAX} bytes")));
     }
@@ -179,7 +187,7 @@ fn invalid_content(message: String) -> Error {
 
 /// `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=…`, not sampled, since nothing
 /// asked for it.
-fn new_trace_id() -> String {
+pub(super) fn new_trace_id() -> String {
     let now = base::Clock::system().now().secs();
     format!("Root=1-{now:08x}-{};Parent={};Sampled=0", base::id::lower_hex(24), base::id::lower_hex(16))
 }

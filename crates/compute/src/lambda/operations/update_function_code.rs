@@ -7,6 +7,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_signing;
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{Architecture, FunctionConfiguration};
 use crate::lambda::deployment::Source;
@@ -75,6 +76,7 @@ impl Operation<Lambda> for UpdateFunctionCode {
         let update = CodeUpdate {
             target: target.clone(),
             code: staged.code.clone(),
+            looks_signed: staged.looks_signed,
             architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
             revision_id: self.revision_id.clone(),
             publish: self.publish == Some(true),
@@ -115,6 +117,7 @@ impl UpdateFunctionCode {
 struct CodeUpdate {
     target: Target,
     code: Code,
+    looks_signed: bool,
     architecture: Option<Architecture>,
     revision_id: Option<String>,
     publish: bool,
@@ -129,6 +132,7 @@ impl CodeUpdate {
         check_settled(&self.target, &latest)?;
         let new = self.applied(latest.clone());
         layer::check_sizes(&new)?;
+        code_signing::admit(tx, &self.target, &function, self.looks_signed)?;
         hold(tx, Holder::Function(&self.target, 0), &latest.packages(), &new.packages())?;
         if new.code != latest.code || new.settings != latest.settings {
             function.changes += 1;

@@ -6,6 +6,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_signing;
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
@@ -87,6 +88,7 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionConfiguration, Error> {
         let target = Target::own(cx, &self.function_name, None)?.function();
         self.refuse_not_built()?;
+        lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let (change, layers, revision_id) = (self.change(), self.layers, self.revision_id);
         let updated = lambda.store.transact(move |tx| {
@@ -117,6 +119,9 @@ fn update(
     if let Some(layers) = layers {
         function.latest.settings.layers = layer::attach(tx, target, layers)?;
         layer::check_sizes(&function.latest)?;
+        if !layers.is_empty() {
+            code_signing::admit(tx, target, &function, false)?;
+        }
         hold(tx, Holder::Function(target, 0), &old.packages(), &function.latest.packages())?;
     }
     if function.latest.settings != old.settings {
@@ -141,18 +146,17 @@ impl UpdateFunctionConfiguration {
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
             snap_start: self.snap_start.clone(),
+            dead_letter_config: self.dead_letter_config.clone(),
         }
     }
 
     fn refuse_not_built(&self) -> Result<(), Error> {
         NotBuilt {
             vpc_config: self.vpc_config.as_ref(),
-            dead_letter_config: self.dead_letter_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             image_config: self.image_config.as_ref(),
-            code_signing_config_arn: None,
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),

@@ -1,0 +1,83 @@
+//! An invocation whose answer leaves while it is written. It runs in a task of its own: a caller who hangs up does not
+//! end it, as on AWS, where a streaming function is billed to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::Error;
+use bytes::Bytes;
+use sandbox::{Outlet, Part};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Lambda;
+use super::invoke::{Answer, Invocation};
+use super::resolve::Resolved;
+
+/// How long the end of a whole answer waits for the function to be ready for its next request, so that a caller's next
+/// request finds it. A handler that goes on working after its answer keeps nobody waiting longer than this.
+const READY_PATIENCE: Duration = Duration::from_millis(10);
+
+/// An answer on its way to the caller.
+pub(crate) struct ResponseStream {
+    parts: mpsc::Receiver<Part>,
+    done: JoinHandle<Result<Answer, Error>>,
+    wants_tail: bool,
+}
+
+/// What comes next of it.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// A streaming handler has written something; this is its media type.
+    Begin(String),
+    /// The next bytes.
+    Chunk(Bytes),
+    /// The answer is whole. With the outcome if the caller wants the log, or if it was there in time.
+    End(Option<Answer>),
+    /// All there is, without [`Next::End`]: a buffered answer, or a failure, perhaps in the middle. The error is a fault
+    /// of ours.
+    Over(Result<Answer, Error>),
+}
+
+impl Lambda {
+    /// Begins an invocation. What is refused before the function runs (throttles, a missing runtime) is the error.
+    pub(crate) async fn stream_invocation(
+        &self,
+        resolved: &Arc<Resolved>,
+        call: Invocation,
+    ) -> Result<ResponseStream, Error> {
+        let lease = self.lease(resolved, &call).await?;
+        let (outlet, parts) = Outlet::new();
+        let (lambda, resolved, wants_tail) = (self.clone(), resolved.clone(), call.wants_tail);
+        let done = tokio::spawn(async move {
+            match lease {
+                Ok(lease) => lambda.run_leased(lease, &resolved, call, Some(outlet)).await,
+                Err(answer) => Ok(answer),
+            }
+        });
+        Ok(ResponseStream { parts, done, wants_tail })
+    }
+}
+
+impl ResponseStream {
+    /// Waits for what comes next. Not to be called again after the end.
+    pub(crate) async fn next(&mut self) -> Next {
+        match self.parts.recv().await {
+            Some(Part::Begin { content_type }) => Next::Begin(content_type),
+            Some(Part::Chunk(bytes)) => Next::Chunk(bytes),
+            Some(Part::End) if self.wants_tail => Next::End(self.outcome().await.ok()),
+            Some(Part::End) => {
+                let outcome = tokio::time::timeout(READY_PATIENCE, self.outcome()).await;
+                Next::End(outcome.ok().and_then(Result::ok))
+            }
+            None => Next::Over(self.outcome().await),
+        }
+    }
+
+    async fn outcome(&mut self) -> Result<Answer, Error> {
+        (&mut self.done).await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "an invocation panicked");
+            Err(Error::internal())
+        })
+    }
+}
