@@ -366,6 +366,7 @@ fn spec(subject: &Subject) -> Arc<Spec> {
         architecture: Default::default(),
         handler: subject.handler.into(),
         code: subject.code.clone(),
+        image: None,
         code_in_place: false,
         opt: None,
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),

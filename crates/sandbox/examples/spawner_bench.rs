@@ -73,6 +73,7 @@ mod linux {
                 env: vec![CString::new("PATH=/usr/bin").unwrap()],
             },
             channel: false,
+            image: None,
             code: Some(CodeTrees::task(directory)),
             limits: Limits::default(),
             hostname: "bench".into(),

@@ -296,7 +296,10 @@ impl Inner {
         if self.stopping.load(Ordering::SeqCst) {
             return Err(LaunchError::Stopping);
         }
-        let recipe = Recipe::find(&self.runtimes, &spec.runtime, spec.memory_mb)?;
+        let recipe = match &spec.image {
+            Some(_) => Recipe::of_image(),
+            None => Recipe::find(&self.runtimes, &spec.runtime, spec.memory_mb)?,
+        };
         let _launching = self.pools.launching();
         let (mut life, path) = self.find_life(&recipe, spec, sink.clone()).await?;
         self.pools.count(&recipe, path);

@@ -35,8 +35,8 @@ mod zygote;
 
 pub use client::{Error, Spawner};
 pub use plan::{
-    CodeTrees, Companion, CompanionId, Config, Ended, Exit, Limits, Plan, Program, SlotId, Spawned, Start, UID_FIRST,
-    Usage, Userland, ZygotePlan,
+    CodeTrees, Companion, CompanionId, Config, Ended, Exit, ImageTree, Limits, Plan, Program, SlotId, Spawned, Start,
+    UID_FIRST, Usage, Userland, ZygotePlan,
 };
 
 /// The command-line argument by which an executable is told to be the spawner.

@@ -62,6 +62,7 @@ pub(crate) async fn launch(
         },
         handler: resolved.handler.clone(),
         code: resolved.code.path().to_owned(),
+        image: None,
         code_in_place: resolved.hot_reload,
         opt: resolved.layers.as_ref().map(|layers| layers.path().to_owned()),
         env,

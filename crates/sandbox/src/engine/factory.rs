@@ -27,7 +27,7 @@ use super::{
     spec::{LogSink, Spec},
 };
 #[cfg(target_os = "linux")]
-use crate::spawner::{self, CodeTrees, Limits, Plan, Spawner, Start};
+use crate::spawner::{self, CodeTrees, ImageTree, Limits, Plan, Spawner, Start};
 
 /// Longest time for an interpreter to boot and warm itself before it is parked. Generous: pools fill at low priority.
 const PARK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -160,7 +160,14 @@ impl Factory {
         Ok(Plan {
             start,
             channel: recipe.interpreter.is_some(),
-            code: spec.map(|spec| self.code(spec)).transpose()?,
+            code: match spec {
+                Some(spec) if spec.image.is_none() => Some(self.code(spec)?),
+                _ => None,
+            },
+            image: spec.and_then(|spec| {
+                let directory = spec.image.as_ref()?.directory.clone();
+                Some(ImageTree { root: spec.code.clone(), directory })
+            }),
             limits: spec.map_or_else(|| parked_limits(recipe), init_limits),
             // AWS's sandboxes are called by their link-local address; nothing may be read from it.
             hostname: "169.254.100.1".into(),
@@ -180,6 +187,11 @@ impl Factory {
     }
 
     fn start_process(&self, recipe: &Recipe, spec: Option<&Spec>) -> Result<super::cell::Parts, LaunchError> {
+        if spec.is_some_and(|spec| spec.image.is_some()) {
+            return Err(LaunchError::System(
+                "container images need sandboxes; this host has --isolation process".into(),
+            ));
+        }
         let listen = || {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             Ok((listener.local_addr()?.to_string(), listener))

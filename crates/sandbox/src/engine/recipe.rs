@@ -10,7 +10,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{LaunchError, spec::Spec};
+use super::{
+    LaunchError,
+    spec::{ImageProcess, Spec},
+};
 use crate::runtimes::{Family, Interpreter, Runtimes, Serves};
 
 /// Variables a started interpreter cannot take over later: functions that set them are started from nothing.
@@ -80,6 +83,11 @@ impl Recipe {
         Ok(Recipe { family: status.family, interpreter, memory_class_mb })
     }
 
+    /// That of container images, which bring all they need.
+    pub(crate) fn of_image() -> Recipe {
+        Recipe { family: Family::Custom, interpreter: None, memory_class_mb: None }
+    }
+
     /// Whether its sandboxes can be booted before they have a function.
     pub(crate) fn can_park(&self) -> bool {
         self.interpreter.is_some()
@@ -106,6 +114,10 @@ impl Recipe {
     /// The command line of an interpreter with our boot file, or of the user's `bootstrap`. Without a function it is that
     /// of a sandbox to be parked.
     pub(crate) fn argv(&self, places: &Places, spec: Option<&Spec>) -> Result<Vec<OsString>, LaunchError> {
+        if let Some(image) = spec.and_then(|spec| spec.image.as_ref()) {
+            let argv: Vec<OsString> = image.argv.iter().map(OsString::from).collect();
+            return if argv.is_empty() { Err(LaunchError::InvalidEntrypoint) } else { Ok(argv) };
+        }
         let Some(interpreter) = &self.interpreter else {
             return Ok(vec![bootstrap(places, spec)?.into_os_string()]);
         };
@@ -194,8 +206,13 @@ impl Places {
 pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) -> Vec<(String, String)> {
     const OURS: [&str; 4] =
         ["AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_LAMBDA_TELEMETRY_LOG_FD"];
-    let mut environment = recipe.environment(places);
-    environment.push(("_HANDLER".into(), spec.handler.clone()));
+    let mut environment = match &spec.image {
+        Some(image) => image_environment(image, places),
+        None => recipe.environment(places),
+    };
+    if spec.image.is_none() {
+        environment.push(("_HANDLER".into(), spec.handler.clone()));
+    }
     if let Some(credentials) = &spec.credentials {
         let address = format!("http://{}{}", places.runtime_api, super::runtime_api::CREDENTIALS_PATH);
         environment.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), address));
@@ -205,10 +222,27 @@ pub(crate) fn full_environment(recipe: &Recipe, spec: &Spec, places: &Places) ->
         environment.push(("NODE_PATH".into(), module_directories(recipe, spec, places).join(":")));
     }
     for (name, value) in &spec.env {
+        // Where things are in an image says the image.
+        let is_ours = OURS.contains(&name.as_str()) && (spec.image.is_none() || !name.starts_with("LAMBDA_"));
         match environment.iter_mut().find(|(known, _)| known == name) {
-            Some(_) if OURS.contains(&name.as_str()) => {}
+            Some(_) if is_ours => {}
             Some((_, known)) => known.clone_from(value),
             None => environment.push((name.clone(), value.clone())),
+        }
+    }
+    environment
+}
+
+/// What an image's process has before anybody says more: what AWS gives every one, and what the image says itself.
+fn image_environment(image: &ImageProcess, places: &Places) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> =
+        [("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"), ("TZ", ":UTC")].map(|(n, v)| (n.into(), v.into())).into();
+    let telemetry = ("_LAMBDA_TELEMETRY_LOG_FD".to_owned(), "4".to_owned());
+    let runtime_api = ("AWS_LAMBDA_RUNTIME_API".to_owned(), places.runtime_api.clone());
+    for (name, value) in image.env.iter().cloned().chain([telemetry, runtime_api]) {
+        match environment.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => environment.push((name, value)),
         }
     }
     environment

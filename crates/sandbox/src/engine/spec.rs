@@ -41,8 +41,10 @@ pub struct Spec {
     pub architecture: Architecture,
     /// Handler as the user wrote it, for example `app.handler`.
     pub handler: String,
-    /// The extracted code tree; becomes `/var/task`. Never written to.
+    /// The extracted code tree; becomes `/var/task`, or for an image the root. Never written to.
     pub code: PathBuf,
+    /// Present if the code is a container image: then `runtime`, `handler` and `opt` mean nothing.
+    pub image: Option<ImageProcess>,
     /// The code tree is a directory that its owner edits while functions run: nothing derived from it is trusted.
     pub code_in_place: bool,
     /// Becomes `/opt`: all layers, laid over each other. Never written to.
@@ -86,6 +88,17 @@ impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials")
     }
+}
+
+/// How a container image is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageProcess {
+    /// Program (an absolute path in the image) and arguments; empty if the image has no such program.
+    pub argv: Vec<String>,
+    /// The image's own variables; [`Spec::env`] wins over them.
+    pub env: Vec<(String, String)>,
+    /// Where it runs, an absolute path in the image.
+    pub directory: String,
 }
 
 /// Who speaks on a connection that came out of a sandbox.

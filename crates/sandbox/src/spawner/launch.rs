@@ -307,7 +307,7 @@ pub(super) fn blank_orders() -> Orders {
         processes: 0,
         tmp_options: [0; 128],
         hostname: [0; 64],
-        enters_task: 0,
+        directory: [0; 1024],
         descriptors: Descriptors::NONE,
     }
 }

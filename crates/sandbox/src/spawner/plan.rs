@@ -100,8 +100,10 @@ pub struct Plan {
     pub start: Start,
     /// Whether it gets a stream socket to the server on descriptor 3.
     pub channel: bool,
-    /// Its code; none for a parked sandbox, which gets it by [`super::Spawner::attach`].
+    /// Its code; none for a parked sandbox, which gets it by [`super::Spawner::attach`], and for an image.
     pub code: Option<CodeTrees>,
+    /// A container image, in place of the host's userland and of code.
+    pub image: Option<ImageTree>,
     /// What it may use.
     pub limits: Limits,
     /// Its host name, at most 63 bytes.
@@ -115,6 +117,16 @@ pub struct CodeTrees {
     pub task: PathBuf,
     /// Seen as `/opt`: all layers, already merged.
     pub opt: Option<PathBuf>,
+}
+
+/// A container image on the host; seen read-only inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageTree {
+    /// Seen as the root. Has directories `proc`, `dev`, `tmp`, `run/updraft` and files `etc/hosts`, `etc/resolv.conf` to
+    /// mount on, none of them links.
+    pub root: PathBuf,
+    /// Where the first process starts: an absolute path inside, at most 1,023 bytes.
+    pub directory: String,
 }
 
 impl CodeTrees {

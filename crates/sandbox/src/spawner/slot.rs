@@ -123,9 +123,9 @@ impl Slot {
     pub(super) fn prepare(&mut self, kit: &Kit, launcher: &Launcher, plan: &Plan) -> Result<Prepared, Refusal> {
         let limits = &plan.limits;
         self.group
-            .set(&group_limits(limits, plan.code.is_some()))
+            .set(&group_limits(limits, plan.code.is_some() || plan.image.is_some()))
             .map_err(Refusal::system("write the cgroup's limits"))?;
-        self.has_code = plan.code.is_some();
+        self.has_code = plan.code.is_some() || plan.image.is_some();
         let entry = self.group.entry().map_err(Refusal::system("open the cgroup"))?;
         let (output, output_end) = pipe()?;
         let (telemetry, telemetry_end) = pipe()?;
@@ -158,7 +158,13 @@ impl Slot {
         held.push(report_end);
         if matches!(plan.start, super::plan::Start::Exec { .. }) {
             descriptors.template = launcher.template.as_raw_fd();
-            orders.enters_task = u64::from(plan.code.is_some());
+            if plan.code.is_some() {
+                launch::fill(&mut orders.directory, c"/var/task");
+            }
+        }
+        if let Some(image) = &plan.image {
+            launch::fill(&mut orders.directory, &c_string(image.directory.clone())?);
+            descriptors.root = hold(&mut held, code_tree(&image.root)?);
         }
         if let Some(code) = &plan.code {
             descriptors.task = hold(&mut held, code_tree(&code.task)?);

@@ -113,6 +113,7 @@ impl Tree<'_> {
             "var/runtime",
             "var/tmp",
             "run/updraft/empty",
+            "run/updraft/image",
             "home",
         ] {
             self.make_directory(Path::new(directory))?;

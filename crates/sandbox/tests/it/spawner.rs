@@ -41,6 +41,7 @@ pub(crate) fn exec(argv: &[&str]) -> Plan {
         start: Start::Exec { argv: c_strings(argv), env: c_strings(&["PATH=/usr/bin:/bin", "HOME=/tmp"]) },
         channel: false,
         code: None,
+        image: None,
         limits: Limits { memory_bytes: 512 << 20, ..Limits::default() },
         hostname: "updraft".into(),
     }

@@ -118,6 +118,7 @@ pub(crate) fn spec(runtime: &str, code: PathBuf) -> Spec {
         architecture: Default::default(),
         handler: "app.handler".into(),
         code,
+        image: None,
         code_in_place: false,
         opt: None,
         env: vec![("AWS_REGION".into(), "us-east-1".into()), ("GREETING".into(), "hello".into())],

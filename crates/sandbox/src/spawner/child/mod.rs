@@ -15,6 +15,10 @@ const MS_NOSUID: usize = 2;
 const MS_NODEV: usize = 4;
 const MS_NOEXEC: usize = 8;
 const MS_BIND: usize = 4096;
+const MS_MOVE: usize = 8192;
+const MS_REC: usize = 16384;
+const MNT_DETACH: usize = 2;
+const EINVAL: i32 = 22;
 const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
 const AT_FDCWD: usize = -100isize as usize;
 const O_PATH_CLOEXEC: usize = 0o10000000 | 0o2000000;
@@ -55,8 +59,8 @@ pub fn confine(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     place_descriptors(orders).at(Step::Descriptors)?;
     limit_resources(orders).at(Step::ResourceLimits)?;
     give_up_privileges(fixed, orders)?;
-    if orders.enters_task != 0 {
-        path_call(number::CHDIR, c"/var/task").at(Step::EnterTask)?;
+    if orders.directory[0] != 0 {
+        plain(number::CHDIR, [orders.directory.as_ptr() as usize, 0, 0]).at(Step::EnterTask)?;
     }
     Ok(())
 }
@@ -113,6 +117,7 @@ fn enter_mounts(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
     // The cgroup namespace too: its root must be the cgroup just joined.
     let flags = sys::clone::NEWNS | sys::clone::NEWCGROUP;
     plain(number::UNSHARE, [flags as usize, 0, 0]).at(Step::UnshareMounts)?;
+    let old_root_is_above = descriptors.root >= 0 && enter_image(descriptors.root).at(Step::EnterImage)?;
     mount(c"proc", c"/proc", c"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, c"hidepid=2".as_ptr().cast())
         .at(Step::MountProc)?;
     for mask in &fixed.masks[..fixed.masks_length as usize] {
@@ -122,6 +127,10 @@ fn enter_mounts(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
             .at(Step::MaskProc)?;
     }
     mount(c"tmp", c"/tmp", c"tmpfs", MS_NOSUID | MS_NODEV, orders.tmp_options.as_ptr()).at(Step::MountTmp)?;
+    if old_root_is_above {
+        // Only now: in a user namespace nobody may mount a `/proc` who cannot see one.
+        plain(number::UMOUNT2, [c".".as_ptr() as usize, MNT_DETACH, 0]).at(Step::EnterImage)?;
+    }
     for (tree, path, step) in
         [(descriptors.task, c"/var/task", Step::MountTask), (descriptors.opt, c"/opt", Step::MountOpt)]
     {
@@ -130,6 +139,33 @@ fn enter_mounts(fixed: &Fixed, orders: &Orders) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Makes a container image the root, with the template's devices, helpers and names of hosts. Whether the old root lies
+/// above the new one at `.`, to be taken away.
+fn enter_image(tree: i32) -> Result<bool, i32> {
+    move_mount(tree, c"/run/updraft/image")?;
+    for (own, place, flags) in [
+        (c"/dev", c"/run/updraft/image/dev", MS_BIND | MS_REC),
+        (c"/run/updraft", c"/run/updraft/image/run/updraft", MS_BIND),
+        (c"/etc/hosts", c"/run/updraft/image/etc/hosts", MS_BIND),
+        (c"/etc/resolv.conf", c"/run/updraft/image/etc/resolv.conf", MS_BIND),
+    ] {
+        // SAFETY: NUL-terminated literals.
+        unsafe { call(number::MOUNT, [own.as_ptr() as usize, place.as_ptr() as usize, 0, flags, 0, 0])? };
+    }
+    path_call(number::CHDIR, c"/run/updraft/image")?;
+    let here = c".".as_ptr() as usize;
+    match plain(number::PIVOT_ROOT, [here, here, 0]) {
+        Ok(_) => Ok(true),
+        // On an initramfs a root cannot be pivoted away, only covered, as the template's was.
+        Err(EINVAL) => {
+            // SAFETY: NUL-terminated literals.
+            unsafe { call(number::MOUNT, [here, c"/".as_ptr() as usize, 0, MS_MOVE, 0, 0])? };
+            path_call(number::CHROOT, c".").map(|_| false)
+        }
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Moves a detached mount to a path of the current mount namespace.

@@ -8,7 +8,7 @@ pub const MASKS_MAX: usize = 24;
 /// Most cgroup files a child writes itself into (version 1 has one for each controller).
 pub const GROUPS_MAX: usize = 8;
 /// Most descriptors that an order brings along.
-pub const DESCRIPTORS_MAX: usize = 11 + GROUPS_MAX;
+pub const DESCRIPTORS_MAX: usize = 12 + GROUPS_MAX;
 /// First byte of a message to a zygote that carries [`Fixed`].
 pub const MESSAGE_FIXED: u64 = 1;
 /// First byte of a message to a zygote that carries [`Orders`].
@@ -75,8 +75,8 @@ pub struct Orders {
     pub tmp_options: [u8; 128],
     /// Host name, NUL-terminated.
     pub hostname: [u8; 64],
-    /// 1: go to `/var/task`.
-    pub enters_task: u64,
+    /// Where the runtime starts, NUL-terminated; empty: where it is.
+    pub directory: [u8; 1024],
     /// The descriptors.
     pub descriptors: Descriptors,
 }
@@ -101,6 +101,8 @@ pub struct Descriptors {
     pub task: i32,
     /// Detached mount for `/opt`.
     pub opt: i32,
+    /// Detached mount of a container image, to be the root.
+    pub root: i32,
     /// Where the first process writes what failed, and how the runtime ended.
     pub report: i32,
     /// The first process of a running sandbox that is to be joined.
@@ -122,6 +124,7 @@ impl Descriptors {
         telemetry: -1,
         task: -1,
         opt: -1,
+        root: -1,
         report: -1,
         sandbox: -1,
         cgroup: -1,
@@ -139,6 +142,7 @@ impl Descriptors {
             &mut self.telemetry,
             &mut self.task,
             &mut self.opt,
+            &mut self.root,
             &mut self.report,
             &mut self.sandbox,
             &mut self.cgroup,
@@ -193,6 +197,7 @@ pub enum Step {
     MountTmp,
     MountTask,
     MountOpt,
+    EnterImage,
     EnterNetwork,
     SetHostname,
     Descriptors,
@@ -211,7 +216,7 @@ pub enum Step {
 
 impl Step {
     /// All, by number.
-    pub const ALL: [Step; 23] = [
+    pub const ALL: [Step; 24] = [
         Step::Clone,
         Step::Cgroup,
         Step::EnterTemplate,
@@ -221,6 +226,7 @@ impl Step {
         Step::MountTmp,
         Step::MountTask,
         Step::MountOpt,
+        Step::EnterImage,
         Step::EnterNetwork,
         Step::SetHostname,
         Step::Descriptors,
@@ -248,6 +254,7 @@ impl Step {
             Some(Step::MaskProc) => "hide parts of /proc",
             Some(Step::MountTmp) => "mount /tmp",
             Some(Step::MountTask) => "mount the code on /var/task",
+            Some(Step::EnterImage) => "make the image the root",
             Some(Step::MountOpt) => "mount the layers on /opt",
             Some(Step::EnterNetwork) => "enter the network namespace",
             Some(Step::SetHostname) => "set the host name",
@@ -259,7 +266,7 @@ impl Step {
             Some(Step::NoNewPrivileges) => "set no_new_privs",
             Some(Step::Landlock) => "restrict the file system by landlock",
             Some(Step::Seccomp) => "install the seccomp filter",
-            Some(Step::EnterTask) => "go to /var/task",
+            Some(Step::EnterTask) => "go to the working directory",
             Some(Step::Execute) => "execute the program",
             Some(Step::LeaveInit) => "leave an init behind",
             Some(Step::EnterSandbox) => "enter the sandbox",

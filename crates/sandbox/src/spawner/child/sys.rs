@@ -19,6 +19,9 @@ pub mod number {
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
     pub const CHDIR: usize = 80;
+    pub const PIVOT_ROOT: usize = 155;
+    pub const CHROOT: usize = 161;
+    pub const UMOUNT2: usize = 166;
     pub const UMASK: usize = 95;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
@@ -43,8 +46,11 @@ pub mod number {
 pub mod number {
     pub const DUP3: usize = 24;
     pub const FCNTL: usize = 25;
+    pub const UMOUNT2: usize = 39;
     pub const MOUNT: usize = 40;
+    pub const PIVOT_ROOT: usize = 41;
     pub const CHDIR: usize = 49;
+    pub const CHROOT: usize = 51;
     pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
     pub const WRITE: usize = 64;
