@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support.dev import Session
 from support.functions import ROLE, Function, Report
 from support.server import eventually, free_port
 
@@ -292,45 +293,13 @@ def test_logs_say_what_is_wrong(create, run):
 # ---- updraft dev
 
 
-class Session:
-    """`updraft dev`, its output line by line."""
-
-    def __init__(self, executable, arguments, directory, environment):
-        self.process = subprocess.Popen(
-            [executable, "dev", *arguments],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines = []
-        self._reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
-        self._reader.start()
-
-    @property
-    def text(self):
-        return "".join(self.lines)
-
-    def says(self, words, times=1):
-        seen = eventually(lambda: self.text.count(words) >= times or self.process.poll() is not None, 60)
-        assert seen and self.text.count(words) >= times, self.text
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(60)
-        self._reader.join()
-        return status
-
-
 @pytest.fixture
 def dev(executable, updraft, tmp_path):
     sessions = []
 
-    def start(*arguments, files=None, environment=None):
+    def start(*arguments, files=None, environment=None, mode=0o755):
         directory = tmp_path / f"dev-{len(sessions)}"
-        directory.mkdir()
+        directory.mkdir(mode)
         for name, text in (files or {}).items():
             (directory / name).write_text(text)
         session = Session(executable, arguments, directory, updraft.client_environment() | (environment or {}))
@@ -414,5 +383,7 @@ def test_dev_asks_for_what_it_cannot_guess(dev, run, tmp_path):
     session, _ = dev(files={"notes.txt": ""})
     assert session.process.wait(60) == 1
     session.says("give --runtime and --handler")
+    closed, directory = dev(files={"app.py": ANSWERS.format(1)}, mode=0o700)
+    closed.says(f"the function's user cannot read it; run chmod o+rx {directory}")
     assert "/no/such: No such file" in run("dev", "/no/such").stderr
     assert "give it as NAME=VALUE" in run("dev", "--env", "X").stderr

@@ -135,6 +135,14 @@ impl Client {
         self.exchange(request).await
     }
 
+    /// Whose functions it sees, as the server's own endpoints want it told.
+    pub(crate) fn place(&self) -> String {
+        let key = &self.server.access_key_id;
+        let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+        let account = if is_account { format!("&account={key}") } else { String::new() };
+        format!("region={}{account}", encoded(self.server.region()))
+    }
+
     /// Whether an Updraft answers there.
     pub(crate) async fn is_up(&self) -> bool {
         self.own(Method::GET, "/_updraft/health").await.is_ok_and(|answer| answer.status.is_success())

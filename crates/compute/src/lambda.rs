@@ -10,6 +10,7 @@ pub(crate) mod code;
 pub mod code_signing;
 pub(crate) mod code_uses;
 pub mod configuration;
+pub(crate) mod debugging;
 pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
@@ -100,7 +101,8 @@ impl Deref for Lambda {
 pub struct Config {
     /// Where unpacked code is kept: a cache, made again when it is lost.
     pub code_dir: PathBuf,
-    /// Whether the `hot-reload` bucket works. It shows any directory of the host to functions, so it is for loopback only.
+    /// Whether the `hot-reload` bucket and debuggers' ports work. They show any directory of the host to functions and open
+    /// ports of it, so they are for loopback only.
     pub hot_reload: bool,
     /// The port of the node's own endpoint, the same inside every sandbox.
     pub endpoint_port: u16,

@@ -368,6 +368,7 @@ fn spec(subject: &Subject) -> Arc<Spec> {
         code: subject.code.clone(),
         image: None,
         code_in_place: false,
+        debug: None,
         opt: None,
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
         credentials: None,

@@ -6,6 +6,7 @@
 mod boot_files;
 mod cell;
 mod channel;
+mod debugger;
 mod factory;
 mod frames;
 mod idle;

@@ -23,9 +23,9 @@ pub mod runtimes;
 pub mod spawner;
 
 pub use engine::{
-    Architecture, Config, Credentials, Engine, Error, Failure, ImageProcess, InitFailure, InitReport, InitStatus,
-    LaunchError, LaunchPath, LogSink, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request, RestoreFailure,
-    RestoreReport, Sandbox, SandboxIdentity, Spec,
+    Architecture, Config, Credentials, DebugPort, Engine, Error, Failure, ImageProcess, InitFailure, InitReport,
+    InitStatus, LaunchError, LaunchPath, LogSink, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request,
+    RestoreFailure, RestoreReport, Sandbox, SandboxIdentity, Spec,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
 pub use runtimes::{Runtimes, Search};

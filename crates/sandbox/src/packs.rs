@@ -13,8 +13,10 @@ const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/pack_files.r
 /// One pack that can be built here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pack {
-    /// For people: `python3.11`, `nodejs`, `java`.
+    /// For people: `python3.11`, `nodejs`, `java`, `debugpy`.
     pub name: String,
+    /// Made only when asked for: functions do without it.
+    pub optional: bool,
     arguments: Vec<String>,
 }
 
@@ -24,19 +26,27 @@ pub fn for_host(runtimes: &Runtimes) -> Vec<Pack> {
     for (family, interpreter) in runtimes.interpreters() {
         let minor = interpreter.version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
         let pack = match family {
-            Family::Python => Pack { name: format!("python{minor}"), arguments: vec!["python".to_owned(), minor] },
-            Family::Node => Pack { name: "nodejs".to_owned(), arguments: vec!["nodejs".to_owned()] },
-            Family::Java => Pack { name: "java".to_owned(), arguments: vec!["java".to_owned()] },
+            Family::Python => Pack::new(&format!("python{minor}"), &["python", &minor]),
+            Family::Node => Pack::new("nodejs", &["nodejs"]),
+            Family::Java => Pack::new("java", &["java"]),
             _ => continue,
         };
         if !packs.contains(&pack) {
             packs.push(pack);
         }
     }
+    if runtimes.interpreters().iter().any(|(family, _)| *family == Family::Python) {
+        packs.push(Pack { optional: true, ..Pack::new("debugpy", &["debugpy"]) });
+    }
     packs
 }
 
 impl Pack {
+    fn new(name: &str, arguments: &[&str]) -> Pack {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Pack { name: name.to_owned(), optional: false, arguments }
+    }
+
     /// Whether a pack of this name lies in the directory; it may be an older one.
     pub fn is_in(&self, directory: &Path) -> bool {
         let at = if self.name == "nodejs" { "node_modules" } else { &self.name };

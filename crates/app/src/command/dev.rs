@@ -8,6 +8,7 @@ mod changes;
 mod guess;
 mod local;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ const READY_PAUSE: Duration = Duration::from_millis(50);
 ///   updraft dev                             the present directory; runtime and handler are guessed from its files
 ///   updraft dev src --name orders --env STAGE=dev --timeout 30
 ///   updraft dev --event event.json          invokes after each save and shows the answer
+///   updraft dev --debug                     a debugger can attach; no timeout while one is attached
 ///
 /// The next invocation after a save runs what was saved; while nothing changes, environments stay warm. The log is shown as it
 /// comes. If no server runs at the endpoint, one is started, with the settings of UPDRAFT_* variables as for `updraft serve`.
@@ -70,6 +72,12 @@ pub(super) struct Dev {
     /// Invoke with this event at the start and after each save: JSON, @FILE, or a file's name
     #[arg(long, short, value_name = "JSON|FILE")]
     event: Option<String>,
+    /// Let a debugger attach on this port of loopback [default: 5678 for Python, 9229 for Node.js, 5005 for Java]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    debug: Option<u16>,
+    /// With --debug: the code waits until a debugger has attached
+    #[arg(long, requires = "debug")]
+    debug_wait: bool,
     /// Leave the function there at the end
     #[arg(long)]
     keep: bool,
@@ -109,6 +117,10 @@ impl Dev {
         function: &Function,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Failure> {
+        if !is_open(&function.directory) {
+            let directory = function.directory.display();
+            eprintln!("{directory}: the function's user cannot read it; run chmod o+rx {directory}");
+        }
         function.deploy(client).await?;
         function.introduce(&self.server.endpoint);
         let mut tail = Tail::new(client.clone(), function.log_group(), None, now_ms());
@@ -129,13 +141,21 @@ impl Dev {
     /// Tells what is saved, and invokes if there is an event.
     async fn watch(&self, client: &Client, function: &Function) -> Result<(), Failure> {
         let mut changes = Changes::new(&function.directory);
-        self.invoke(client, function).await;
+        self.run_saved(client, function).await?;
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(words) = changes.since_last() else { continue };
             eprintln!("saved {words}");
-            self.invoke(client, function).await;
+            self.run_saved(client, function).await?;
         }
+    }
+
+    async fn run_saved(&self, client: &Client, function: &Function) -> Result<(), Failure> {
+        if self.debug.is_some() {
+            function.start_ahead(client).await?;
+        }
+        self.invoke(client, function).await;
+        Ok(())
     }
 
     /// Failures are told and not the end: the next save may mend them.
@@ -160,6 +180,12 @@ impl Dev {
                 Guess { handler: handler.clone().unwrap_or(guess.handler), ..guess }
             }
         };
+        let mut variables: BTreeMap<_, _> = self.environment.iter().cloned().collect();
+        let debug_port = self.debug.map(|port| if port == 0 { guess.debug_port() } else { port });
+        if let Some(port) = debug_port {
+            variables.insert("UPDRAFT_DEBUG_PORT".to_owned(), port.to_string());
+            variables.insert("UPDRAFT_DEBUG_WAIT".to_owned(), u8::from(self.debug_wait).to_string());
+        }
         Ok(Function {
             name: self.name.clone().unwrap_or_else(|| guess::name(directory)),
             directory: directory.to_owned(),
@@ -169,8 +195,9 @@ impl Dev {
                 "Role": self.role,
                 "Timeout": self.timeout,
                 "MemorySize": self.memory,
-                "Environment": { "Variables": self.environment.iter().cloned().collect::<std::collections::BTreeMap<_, _>>() },
+                "Environment": { "Variables": variables },
             }),
+            debug_port,
         })
     }
 }
@@ -181,6 +208,7 @@ struct Function {
     directory: PathBuf,
     /// As CreateFunction and UpdateFunctionConfiguration take them.
     settings: Value,
+    debug_port: Option<u16>,
 }
 
 impl Function {
@@ -229,6 +257,15 @@ impl Function {
         let (name, directory) = (&self.name, self.directory.display());
         eprintln!("{name}: {} of {directory} on {}, at {endpoint}", text("Handler"), text("Runtime"));
         eprintln!("  updraft invoke {name} --payload '{{}}'      runs what is saved; ctrl-C ends");
+        if let Some(port) = self.debug_port {
+            eprintln!("  a debugger attaches at 127.0.0.1:{port}; {directory} is /var/task there");
+        }
+    }
+
+    /// Has an environment started, so that a debugger can attach before the first request.
+    async fn start_ahead(&self, client: &Client) -> Result<(), Failure> {
+        let path = format!("/_updraft/lambda/start?function={}&{}", encoded(&self.name), client.place());
+        client.own(Method::POST, &path).await?.accepted().map(drop)
     }
 
     async fn remove(&self, client: &Client) -> Result<(), Failure> {
@@ -250,6 +287,12 @@ impl Function {
 /// Whether a function's code is a directory in use: one that a session of ours may have left.
 fn is_in_place(found: &Value) -> bool {
     found.pointer("/Code/Location").and_then(Value::as_str).is_some_and(|location| location.starts_with("file://"))
+}
+
+/// Whether a directory can be read by whom it does not belong to, as a sandbox's user does.
+fn is_open(directory: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(directory).is_ok_and(|metadata| metadata.permissions().mode() & 0o005 == 0o005)
 }
 
 fn now_ms() -> i64 {

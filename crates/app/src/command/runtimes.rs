@@ -21,9 +21,10 @@ pub(super) struct Runtimes {
 #[derive(Subcommand)]
 enum Command {
     /// Builds the runtime packs for this host's interpreters: boto3, the AWS SDK for JavaScript v3, Java's boot jar.
-    /// Needs pip, npm and Maven with a JDK; what is current is left alone.
+    /// Needs pip, npm and Maven with a JDK; what is current is left alone. The pack debugpy, for debugging Python functions, is
+    /// built when it is named.
     Install {
-        /// Only these packs, by the names that `updraft runtimes` shows [default: all that suit this host]
+        /// Only these packs, by the names that `updraft runtimes` shows [default: all that suit this host, but debugpy]
         #[arg(value_name = "PACK")]
         packs: Vec<String>,
     },
@@ -66,7 +67,11 @@ fn show(found: &sandbox::Runtimes, directory: &std::path::Path) {
     println!("{rows}\n");
     let mut rows = table(&["pack", "state"]);
     for pack in packs::for_host(found) {
-        let state = if pack.is_in(directory) { "installed" } else { "missing: run `updraft runtimes install`" };
+        let state = match (pack.is_in(directory), pack.optional) {
+            (true, _) => "installed",
+            (false, false) => "missing: run `updraft runtimes install`",
+            (false, true) => "for debuggers: `updraft runtimes install debugpy`",
+        };
         rows.add_row([pack.name.as_str(), state]);
     }
     println!("packs in {}:\n{rows}", directory.display());
@@ -80,7 +85,7 @@ fn install(found: &sandbox::Runtimes, directory: &std::path::Path, only: &[Strin
     }
     let scratch = std::env::temp_dir().join(format!("updraft-packs-{}", std::process::id()));
     let mut failed = Vec::new();
-    for pack in suitable.into_iter().filter(|pack| only.is_empty() || only.contains(&pack.name)) {
+    for pack in suitable.into_iter().filter(|pack| (only.is_empty() && !pack.optional) || only.contains(&pack.name)) {
         println!("{} …", pack.name);
         if !pack.build(directory, &scratch)?.success() {
             failed.push(pack.name);

@@ -11,7 +11,7 @@ use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
 use super::resolve::Resolved;
-use super::{Config, Ports, report, snapstart};
+use super::{Config, Ports, debugging, report, snapstart};
 
 /// How long an environment's credentials are good: AWS's maximum for a role session.
 const CREDENTIALS_SECS: u32 = 12 * 3600;
@@ -76,6 +76,8 @@ pub(crate) async fn launch(
         log_group: resolved.log_group.clone(),
         // AWS tells functions with SnapStart none, since it changes with the restore.
         log_stream: if resolved.snap_start { String::new() } else { stream },
+        // A snapshot stands still, and a debugger with it.
+        debug: debugging::port(config, &resolved.environment).filter(|_| !resolved.snap_start),
         owner: resolved.account.to_string(),
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;

@@ -17,7 +17,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base::Clock;
 use tokio::sync::Mutex;
@@ -30,6 +30,10 @@ const DEPTH_MAX: usize = 128;
 
 /// Longest step of the kernel's coarse clock (10 ms at 100 Hz), with room for a clock that is being corrected.
 const CLOCK_STEP_NS: i128 = 50_000_000;
+
+/// How long a tree is waited for that never settles, such as one on a network's filesystem.
+const SETTLING_MAX: Duration = Duration::from_secs(1);
+const SETTLING_PAUSE: Duration = Duration::from_millis(10);
 
 /// Filesystems that stamp changes with this machine's own clock, by their magic numbers in `statfs(2)`.
 const LOCAL: [u64; 9] = [
@@ -52,6 +56,11 @@ impl State {
     /// A name for it, the same for equal states only.
     pub(crate) fn name(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the same tree will have the same state again.
+    fn lasts(&self) -> bool {
+        self.0.contains('-')
     }
 
     /// A state that equals no other.
@@ -87,6 +96,19 @@ impl Watch {
         let state = looked.unwrap_or_else(|_| State::passing());
         *last = Some((begun, state.clone()));
         state
+    }
+
+    /// As [`Watch::state`], but one that lasts, if the tree has such: what was saved just now is waited for until it could
+    /// not change again unseen.
+    pub(crate) async fn settled_state(&self) -> State {
+        let asked = Instant::now();
+        loop {
+            let state = self.state().await;
+            if state.lasts() || asked.elapsed() > SETTLING_MAX {
+                return state;
+            }
+            tokio::time::sleep(SETTLING_PAUSE).await;
+        }
     }
 }
 
@@ -184,7 +206,6 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
 
     use super::*;
 
@@ -212,7 +233,7 @@ mod tests {
         fn settled(&self) -> State {
             loop {
                 let state = look(self.0.path());
-                if state.0.contains('-') {
+                if state.lasts() {
                     return state;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -300,7 +321,7 @@ mod tests {
             tree.write("app.py", &n.to_string());
             let (first, second) = (look(tree.0.path()), look(tree.0.path()));
             // A slow machine may have settled in between; then the second is a lasting one.
-            assert!(first != second || first.0.contains('-'), "{first:?}");
+            assert!(first != second || first.lasts(), "{first:?}");
         }
     }
 

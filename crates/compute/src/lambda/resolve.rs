@@ -19,7 +19,7 @@ use super::lineage::{self, RecursiveLoop};
 use super::metrics::Meters;
 use super::name::{Qualifier, QualifierText, Target};
 use super::records::{ALIASES, State, VersionRecord, version_text};
-use super::{Lambda, snapstart};
+use super::{Config, Lambda, debugging, snapstart};
 
 /// Most functions whose answers are kept.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -152,7 +152,7 @@ impl Lambda {
         };
         match resolved.hot_reload {
             false => Ok(resolved),
-            true => Ok(resolved.as_the_tree_is_now().await),
+            true => Ok(resolved.as_the_tree_is_now(&self.config).await),
         }
     }
 
@@ -213,9 +213,13 @@ impl Lambda {
 
 impl Resolved {
     /// The same version with the deployment that the tree's present state makes of it: environments of other states end.
-    async fn as_the_tree_is_now(self: Arc<Self>) -> Arc<Resolved> {
+    async fn as_the_tree_is_now(self: Arc<Self>, config: &Config) -> Arc<Resolved> {
         let Some(watch) = self.code.watch() else { return self };
-        let state = watch.state().await;
+        let state = match debugging::port(config, &self.environment) {
+            None => watch.state().await,
+            // An environment of one request would take its debugger with it.
+            Some(_) => watch.settled_state().await,
+        };
         let deployment_id = format!("{}/{}", self.deployment_id, state.name());
         Arc::new(Resolved { deployment_id, ..(*self).clone() })
     }

@@ -10,6 +10,7 @@
 //   lib/loader.js    "dir/file.name" to a function, or AWS's error
 //   lib/context.js   the handler's second and third arguments, and when an invocation is over
 //   lib/streaming.js handlers of `awslambda.streamifyResponse`
+//   lib/debugger.js  the inspector, if a debugger is to attach
 //   lib/errors.js    error documents
 //   lib/logs.js      console.* as AWS has it
 //   lib/warmup.js    the dummy, and forgetting it

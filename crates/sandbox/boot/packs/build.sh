@@ -6,6 +6,7 @@
 #   build.sh DIRECTORY nodejs [LIST]        AWS SDK for JavaScript v3, in DIRECTORY/node_modules: the packages of LIST, or of
 #                                           nodejs-packages.txt, the services that functions use most (AWS ships all: some
 #                                           400 clients, minutes and 500 MB)
+#   build.sh DIRECTORY debugpy              Python's debugger, in DIRECTORY/debugpy
 #   build.sh DIRECTORY java                 boot.jar, AWS's two libraries and CRaC's, in DIRECTORY/java
 #
 # Each part is built aside and moved into place; a stamp file says of what, and a second run does nothing.
@@ -83,6 +84,19 @@ build_nodejs() {
     echo "packs: node_modules has the AWS SDK ($(echo "$packages" | wc -w) packages)"
 }
 
+build_debugpy() {
+    target="$1/debugpy"
+    is_current "$target/.stamp" "debugpy $DEBUGPY" && return
+    rm -rf "$target.new"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-deps \
+        --target "$target.new" --python-version 3.8 --implementation py --abi none --platform any --only-binary=:all: \
+        "debugpy==$DEBUGPY" || fail "pip could not install debugpy"
+    echo "debugpy $DEBUGPY" > "$target.new/.stamp"
+    rm -rf "$target"
+    mv "$target.new" "$target"
+    echo "packs: debugpy $DEBUGPY"
+}
+
 build_java() {
     sources=$(find "$here/../java" -type f | LC_ALL=C sort)
     # shellcheck disable=SC2086
@@ -109,7 +123,7 @@ build_java() {
     echo "packs: java has boot.jar"
 }
 
-[ $# -ge 2 ] || fail "usage: build.sh DIRECTORY boot|python|nodejs|java [version|list]"
+[ $# -ge 2 ] || fail "usage: build.sh DIRECTORY boot|python|nodejs|java|debugpy [version|list]"
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
 part=$2
@@ -119,5 +133,6 @@ boot) copy_boot "$directory" ;;
 python) build_python "$directory" "$@" ;;
 nodejs) build_nodejs "$directory" "$@" ;;
 java) build_java "$directory" ;;
+debugpy) build_debugpy "$directory" ;;
 *) fail "no part $part" ;;
 esac

@@ -1,9 +1,12 @@
 //! One running sandbox as the rest of the engine sees it, whichever way it is kept apart.
 
 use std::{
-    net::{TcpListener, UdpSocket},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
+
+use tokio::net::TcpStream;
 
 #[cfg(target_os = "linux")]
 use super::isolated::IsolatedCell;
@@ -73,6 +76,16 @@ impl Cell {
             #[cfg(target_os = "linux")]
             Cell::Isolated(cell) => cell.usage().await,
             Cell::Process(cell) => cell.usage(),
+        }
+    }
+
+    /// A connection to a port on its own loopback.
+    pub(crate) async fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.socket().await?.connect(address).await,
+            Cell::Process(_) => TcpStream::connect(address).await,
         }
     }
 

@@ -230,11 +230,14 @@ fn launch_error(error: spawner::Error) -> LaunchError {
 fn limits(spec: &Spec) -> Limits {
     /// Memory that buys one whole processor, in MB.
     const MEMORY_MB_PER_CPU: u64 = 1769;
+    /// What a debugger's processes may have beside the function, which would not fit into 128 MB together with it.
+    const DEBUGGER_MEMORY_MB: u32 = 128;
     /// AWS lets `/tmp` have about one file for each 16 KB.
     const TMP_BYTES_PER_INODE: u64 = 16 * 1024;
     let tmp_bytes = u64::from(spec.tmp_mb) << 20;
+    let memory_mb = spec.memory_mb + spec.debug.map_or(0, |_| DEBUGGER_MEMORY_MB);
     Limits {
-        memory_bytes: u64::from(spec.memory_mb) << 20,
+        memory_bytes: u64::from(memory_mb) << 20,
         cpu_milli: (u64::from(spec.memory_mb) * 1000 / MEMORY_MB_PER_CPU) as u32,
         tmp_bytes,
         tmp_inodes: tmp_bytes / TMP_BYTES_PER_INODE,

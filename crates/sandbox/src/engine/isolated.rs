@@ -11,7 +11,10 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::TcpSocket,
+};
 
 use super::cell::{Cell, Exit, Parts, Usage};
 use crate::{
@@ -122,6 +125,12 @@ impl IsolatedCell {
             Ok(usage) => Usage { memory_peak_bytes: usage.memory_peak_bytes, oom_kills: usage.oom_kills },
             Err(_) => Usage::default(),
         }
+    }
+
+    /// A socket in its network.
+    pub(crate) async fn socket(&self) -> io::Result<TcpSocket> {
+        let socket = self.spawner.socket(self.id).await.map_err(io::Error::other)?;
+        Ok(TcpSocket::from_std_stream(socket.into()))
     }
 
     pub(crate) async fn freeze(&self, frozen: bool) -> bool {

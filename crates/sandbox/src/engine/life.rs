@@ -14,13 +14,14 @@ use base::Clock;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
     EndpointHandler,
     cell::{Cell, Exit, Parts},
     channel::{Channel, Event, FromRuntime},
+    debugger::{Debugger, overdue},
     frames::FrameSocket,
     idle::Rest,
     logs::Logs,
@@ -72,9 +73,11 @@ pub(crate) struct Life {
     channel: Channel,
     logs: Logs,
     identity: Arc<OnceLock<SandboxIdentity>>,
+    clock: Clock,
     memory_peak_bytes: u64,
     unsampled: Option<Duration>,
     place: Option<OwnedSemaphorePermit>,
+    debugger: Option<Debugger>,
     _guests: JoinSet<()>,
 }
 
@@ -126,9 +129,11 @@ impl Life {
             channel: Channel::new(frames, RuntimeApi::start(parts.runtime_api, identity.clone())?),
             logs: Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?,
             identity,
+            clock: surroundings.clock.clone(),
             memory_peak_bytes: 0,
             unsampled: None,
             place: grave.place.take(),
+            debugger: None,
             _guests: guests,
             cell,
         };
@@ -138,13 +143,21 @@ impl Life {
 
     /// From now on it is this one.
     pub(crate) fn name(&mut self, identity: SandboxIdentity, sink: Arc<dyn LogSink>) {
+        if let Some(debug) = identity.spec.debug {
+            self.debugger = Some(Debugger::open(debug, self.cell.clone(), sink.clone(), self.clock.clone()));
+        }
         let _ = self.identity.set(identity);
         self.logs.set_sink(sink);
     }
 
+    /// Whether it may be frozen when it has nothing to do: a debugger expects answers from a function that idles.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.debugger.is_none()
+    }
+
     /// Says something and hands on logs until the runtime answers, ends, or the time is over.
     pub(crate) async fn converse(&mut self, say: Say<'_>, deadline: Instant) -> Heard {
-        let Life { channel, logs, cell, .. } = self;
+        let Life { channel, logs, cell, debugger, .. } = self;
         let talk = async {
             let said = match say {
                 Say::Nothing => Ok(()),
@@ -157,19 +170,19 @@ impl Life {
                 Err(_) => FromRuntime::Closed,
             }
         };
-        let heard = until(talk, cell, logs, deadline).await;
+        let heard = until(talk, cell, logs, overdue(deadline, debugger.as_ref())).await;
         self.last_words(heard).await
     }
 
     /// As [`Life::converse`], within a streamed answer: what was heard before goes to the caller first. Of what a runtime
     /// wrote before its end nothing is lost.
     pub(crate) async fn relay(&mut self, delivery: &mut Delivery, deadline: Instant) -> Heard {
-        let Life { channel, logs, cell, .. } = self;
+        let Life { channel, logs, cell, debugger, .. } = self;
         let talk = async {
             delivery.flush().await;
             channel.receive().await
         };
-        let heard = until(talk, cell, logs, deadline).await;
+        let heard = until(talk, cell, logs, overdue(deadline, debugger.as_ref())).await;
         if matches!(heard, Heard::Exit(_)) && timeout_at(deadline, delivery.flush()).await.is_err() {
             return heard;
         }
@@ -243,12 +256,17 @@ impl Drop for Life {
 }
 
 /// Listens and hands on logs until the runtime has spoken, ends, or the time is over.
-async fn until(talk: impl Future<Output = FromRuntime>, cell: &Cell, logs: &mut Logs, deadline: Instant) -> Heard {
+async fn until(
+    talk: impl Future<Output = FromRuntime>,
+    cell: &Cell,
+    logs: &mut Logs,
+    overdue: impl Future<Output = ()>,
+) -> Heard {
     tokio::select! {
         biased;
         message = talk => Heard::Message(message),
         exit = cell.exited() => Heard::Exit(exit),
-        () = sleep_until(deadline) => Heard::Deadline,
+        () = overdue => Heard::Deadline,
         never = logs.pump() => match never {},
     }
 }

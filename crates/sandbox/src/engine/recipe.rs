@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     LaunchError,
-    spec::{ImageProcess, Spec},
+    spec::{DebugPort, ImageProcess, Spec},
 };
 use crate::runtimes::{Family, Interpreter, Runtimes, Serves};
 
@@ -127,6 +127,7 @@ impl Recipe {
             Family::Node => argv.push(places.runtime.join("node/boot.js").into_os_string()),
             _ => {
                 argv.extend(java_options(self.memory_class_mb.unwrap_or(512)));
+                argv.extend(spec.and_then(|spec| spec.debug).map(java_debugger));
                 // Its manifest names AWS's libraries beside it, and opens what a late environment needs.
                 argv.extend(["-jar".into(), places.runtime.join(JAVA_BOOT).into_os_string()]);
             }
@@ -184,6 +185,9 @@ impl Recipe {
 
     /// Whether a started interpreter can become this function: nothing in its environment is read at start only.
     pub(crate) fn may_be_started(&self, spec: &Spec, places: &Places) -> bool {
+        if self.family == Family::Java && spec.debug.is_some() {
+            return false; // its debugger is an option of the command line
+        }
         let own = self.environment(places);
         spec.env.iter().all(|(name, value)| {
             let late = READ_AT_START.contains(&name.as_str())
@@ -256,6 +260,7 @@ struct Settings<'a> {
     env: Option<BTreeMap<&'a str, &'a str>>,
     task_root: &'a Path,
     code_in_place: bool,
+    debug: Option<DebugPort>,
     function_name: &'a str,
     function_version: &'a str,
     memory_mb: u32,
@@ -272,6 +277,7 @@ pub(crate) fn settings(recipe: &Recipe, spec: &Spec, places: &Places, started_be
         env: started_before.then(|| environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
         task_root: &places.task,
         code_in_place: spec.code_in_place,
+        debug: spec.debug,
         function_name: &spec.function_name,
         function_version: &spec.function_version,
         memory_mb: spec.memory_mb,
@@ -327,6 +333,13 @@ fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
 /// Largest power of two in the memory size, at least AWS's smallest, 128 MB.
 fn memory_class_mb(memory_mb: u32) -> u32 {
     1 << memory_mb.max(128).ilog2()
+}
+
+/// JDWP, on the sandbox's own loopback.
+fn java_debugger(debug: DebugPort) -> OsString {
+    let suspend = if debug.wait { 'y' } else { 'n' };
+    let port = debug.port;
+    format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend={suspend},quiet=y,address=127.0.0.1:{port}").into()
 }
 
 /// A small, quick start; a heap that leaves room for the machine's own needs within the class.

@@ -19,6 +19,9 @@ use super::{
     stream,
 };
 
+/// AWS's longest timeout.
+const TIMEOUT_MAX: Duration = Duration::from_secs(900);
+
 /// One execution environment of one function version. Dropping it destroys it, in the background.
 pub struct Sandbox {
     engine: Arc<Inner>,
@@ -141,7 +144,7 @@ impl Sandbox {
         let (mut life, report) = self.first_init(life, Until::Ready).await.map_err(|(failure, _)| failure)?;
         self.init_ended(&life);
         life.drain_logs();
-        self.engine.freezer.idle(&life.rest);
+        self.idles(&life);
         self.life = Some(life);
         Ok(report)
     }
@@ -183,7 +186,7 @@ impl Sandbox {
                 (self.is_snapshot, self.restored) = (false, Some(report));
                 self.init_ended(&life);
                 life.drain_logs();
-                self.engine.freezer.idle(&life.rest);
+                self.idles(&life);
                 self.life = Some(life);
                 return Ok(report);
             }
@@ -238,7 +241,7 @@ impl Sandbox {
             Ok(result) => {
                 life.drain_logs();
                 let peak = life.memory_peak(duration).await;
-                self.engine.freezer.idle(&life.rest);
+                self.idles(&life);
                 self.life = Some(life);
                 reports.outcome(result, duration, peak)
             }
@@ -261,6 +264,13 @@ impl Sandbox {
                 let report = InitReport { duration, status: status_of(&failure) };
                 Err((InitFailure { report, failure }, peak))
             }
+        }
+    }
+
+    /// It has nothing to do until the next request.
+    fn idles(&self, life: &Life) {
+        if life.may_rest() {
+            self.engine.freezer.idle(&life.rest);
         }
     }
 
@@ -303,7 +313,10 @@ impl Sandbox {
         if !life.is_quiet() {
             return Err(Failure::Malformed.into());
         }
-        let left = deadline.saturating_duration_since(Instant::now());
+        let mut left = deadline.saturating_duration_since(Instant::now());
+        if !life.may_rest() {
+            left = left.max(TIMEOUT_MAX); // what the function is told: its debugger may hold it up
+        }
         let event = Event {
             request_id: request.request_id,
             deadline_ms: self.engine.clock().now().millis() + left.as_millis() as i64,

@@ -70,8 +70,19 @@ pub struct Spec {
     pub log_group: String,
     /// Log stream of this environment, told to the runtime.
     pub log_stream: String,
+    /// Where a debugger attaches; none: nowhere.
+    pub debug: Option<DebugPort>,
     /// Opaque to the engine (the account, say); given back in [`SandboxIdentity`].
     pub owner: String,
+}
+
+/// Where a debugger attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct DebugPort {
+    /// On the host's loopback, and inside of the sandbox.
+    pub port: u16,
+    /// The function's own code waits until somebody has attached.
+    pub wait: bool,
 }
 
 /// Credentials that a function asks for, as a container does: `AWS_CONTAINER_CREDENTIALS_FULL_URI` in its environment leads

@@ -120,6 +120,7 @@ pub(crate) fn spec(runtime: &str, code: PathBuf) -> Spec {
         code,
         image: None,
         code_in_place: false,
+        debug: None,
         opt: None,
         env: vec![("AWS_REGION".into(), "us-east-1".into()), ("GREETING".into(), "hello".into())],
         credentials: None,

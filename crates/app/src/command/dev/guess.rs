@@ -63,6 +63,17 @@ impl Guess {
     }
 }
 
+impl Guess {
+    /// The port that debuggers of the language look at first.
+    pub(super) fn debug_port(&self) -> u16 {
+        match family_of(&self.runtime) {
+            Some(Family::Node) => 9229,
+            Some(Family::Java) => 5005,
+            _ => 5678,
+        }
+    }
+}
+
 /// Whether a source defines a function of this name at its top level.
 fn defines(text: &str, name: &str, family: Family) -> bool {
     let starts = |line: &str, start: &str| {

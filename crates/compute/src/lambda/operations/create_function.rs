@@ -15,6 +15,7 @@ use crate::lambda::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
     ImageConfig, LoggingConfig, PackageType, SnapStart, TracingConfig, VpcConfig,
 };
+use crate::lambda::debugging;
 use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
 use crate::lambda::function::{Stamp, publish};
@@ -131,6 +132,7 @@ impl Operation<Lambda> for CreateFunction {
         let target = Target::new_function(cx, &self.function_name)?;
         self.refuse_not_built()?;
         lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
+        debugging::check(cx, &lambda.config, self.environment.as_ref())?;
         let tags = self.tags.clone().unwrap_or_default();
         check_tags(&tags)?;
         let settings = self.settings(&target)?;

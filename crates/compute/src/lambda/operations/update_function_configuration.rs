@@ -12,6 +12,7 @@ use crate::lambda::configuration::{
     DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
     LoggingConfig, SnapStart, TracingConfig, VpcConfig,
 };
+use crate::lambda::debugging;
 use crate::lambda::error::Failure;
 use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load};
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
@@ -89,6 +90,7 @@ impl Operation<Lambda> for UpdateFunctionConfiguration {
         let target = Target::own(cx, &self.function_name, None)?.function();
         self.refuse_not_built()?;
         lambda.check_dead_letters(self.dead_letter_config.as_ref())?;
+        debugging::check(cx, &lambda.config, self.environment.as_ref())?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let (change, layers, revision_id) = (self.change(), self.layers, self.revision_id);
         let updated = lambda.store.transact(move |tx| {

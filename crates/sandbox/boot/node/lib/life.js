@@ -84,6 +84,7 @@ class Life {
     this.logError = logs.patchConsole(this.telemetryFd);
     streaming.installGlobal();
     this.listen();
+    if (settings.debug) require('./debugger').open(settings.debug);
     this.load(settings).then(
       // A turn later, so that a rejection nobody handled while loading counts as a failed init, as on AWS.
       (handler) => setImmediate(() => this.ready(handler)),

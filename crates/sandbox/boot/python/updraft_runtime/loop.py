@@ -173,6 +173,10 @@ def serve(channel, telemetry_fd):
         _, body = channel.receive()
         init = json.loads(str(body, "utf-8"))
         apply_settings(init)
+        if init.get("debug"):
+            from . import debugger
+
+            debugger.listen(init["debug"], os.path.dirname(_boot_directory))
         function = Function(init, telemetry_fd)
         failure = function.load(init["handler"])
         if failure is not None:
