@@ -116,6 +116,12 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}+0000")
     }
 
+    /// `2026-11-22T16:00:00+0000`: as Lambda shows the times of provisioned concurrency.
+    pub fn to_lambda_seconds(self) -> String {
+        let Civil { year, month, day, hour, minute, second, .. } = self.civil();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+0000")
+    }
+
     /// `Sun, 22 Nov 2026 16:00:00 GMT` (smithy `http-date`, RFC 9110).
     pub fn to_http_date(self) -> String {
         let Civil { year, month, day, hour, minute, second, weekday, .. } = self.civil();
@@ -221,6 +227,7 @@ mod tests {
             assert_eq!(Timestamp::parse_basic(&t.to_basic()), Some(whole));
         }
         assert_eq!(Timestamp::from_millis(1_795_363_200_000).to_lambda(), "2026-11-22T16:00:00.000+0000");
+        assert_eq!(Timestamp::from_millis(1_795_363_200_999).to_lambda_seconds(), "2026-11-22T16:00:00+0000");
         assert_eq!(Timestamp::from_millis(1_795_363_200_000).to_http_date(), "Sun, 22 Nov 2026 16:00:00 GMT");
     }
 

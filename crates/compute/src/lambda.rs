@@ -9,6 +9,7 @@ pub(crate) mod asynchronous;
 pub(crate) mod code;
 pub mod code_signing;
 pub(crate) mod code_uses;
+pub(crate) mod concurrency;
 pub mod configuration;
 pub(crate) mod debugging;
 pub(crate) mod deployment;
@@ -81,6 +82,8 @@ pub struct Shared {
     pub(crate) collection: Arc<RwLock<()>>,
     pub(crate) cache: Cache,
     pub(crate) fleet: Arc<Fleet>,
+    /// Held while the fleet is told what is stored of concurrency.
+    pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) targets: Targets,
@@ -111,6 +114,8 @@ pub struct Config {
     /// How long a failed asynchronous event waits before its first retry, and half of what it waits before its second.
     /// AWS: one minute.
     pub async_retry_delay: Duration,
+    /// Requests that may run at a time in an account and region, all functions together. AWS's default: 1,000.
+    pub concurrent_executions_max: u32,
     /// How long Pending and InProgress last beyond what they must: zero, but for tests that want to see them.
     pub settle_delay: Duration,
 }
@@ -169,12 +174,14 @@ impl Lambda {
             meter,
             targets,
             workers,
+            applying: tokio::sync::Mutex::default(),
             link_key,
         }));
         let recovered = async {
             lambda.collect().await?;
             lambda.settle_all().await?;
-            lambda.expect_all().await
+            lambda.expect_all().await?;
+            lambda.apply_all_concurrency().await
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
@@ -277,14 +284,17 @@ impl Service for Lambda {
         op::<_, DeleteCodeSigningConfig>(),
         op::<_, DeleteFunction>(),
         op::<_, DeleteFunctionCodeSigningConfig>(),
+        op::<_, DeleteFunctionConcurrency>(),
         op::<_, DeleteFunctionEventInvokeConfig>(),
         op::<_, DeleteLayerVersion>(),
+        op::<_, DeleteProvisionedConcurrencyConfig>(),
         op::<_, DeleteResourcePolicy>(),
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
         op::<_, GetCodeSigningConfig>(),
         op::<_, GetFunction>(),
         op::<_, GetFunctionCodeSigningConfig>(),
+        op::<_, GetFunctionConcurrency>(),
         op::<_, GetFunctionConfiguration>(),
         op::<_, GetFunctionEventInvokeConfig>(),
         op::<_, GetFunctionRecursionConfig>(),
@@ -292,6 +302,7 @@ impl Service for Lambda {
         op::<_, GetLayerVersionByArn>(),
         op::<_, GetLayerVersionPolicy>(),
         op::<_, GetPolicy>(),
+        op::<_, GetProvisionedConcurrencyConfig>(),
         op::<_, GetResourcePolicy>(),
         op::<_, Invoke>(),
         op::<_, InvokeWithResponseStream>(),
@@ -302,13 +313,16 @@ impl Service for Lambda {
         op::<_, ListFunctionsByCodeSigningConfig>(),
         op::<_, ListLayerVersions>(),
         op::<_, ListLayers>(),
+        op::<_, ListProvisionedConcurrencyConfigs>(),
         op::<_, ListTags>(),
         op::<_, ListVersionsByFunction>(),
         op::<_, PublishLayerVersion>(),
         op::<_, PublishVersion>(),
         op::<_, PutFunctionCodeSigningConfig>(),
+        op::<_, PutFunctionConcurrency>(),
         op::<_, PutFunctionEventInvokeConfig>(),
         op::<_, PutFunctionRecursionConfig>(),
+        op::<_, PutProvisionedConcurrencyConfig>(),
         op::<_, PutResourcePolicy>(),
         op::<_, RemoveLayerVersionPermission>(),
         op::<_, RemovePermission>(),

@@ -34,6 +34,8 @@ pub struct Settings {
     pub runtimes_dir: Option<PathBuf>,
     /// Most sandboxes at a time. Default 1,000, AWS's account limit; lowered to what the host bears.
     pub sandboxes_max: Option<u32>,
+    /// Requests that may run at a time in an account and region. Default 1,000, as on AWS.
+    pub concurrent_executions_max: Option<u32>,
     /// Parked sandboxes for each runtime in use.
     #[serde(default)]
     pub pools: PoolSettings,
@@ -112,6 +114,8 @@ pub struct Config {
     pub runtimes_dir: PathBuf,
     /// Most sandboxes at a time.
     pub sandboxes_max: u32,
+    /// Requests that may run at a time in an account and region.
+    pub concurrent_executions_max: u32,
     /// Parked sandboxes for each runtime in use.
     pub pools: PoolSettings,
     /// How long an idle sandbox is kept, in seconds.
@@ -172,6 +176,7 @@ impl Settings {
             init_dirs: self.init_dirs.or(other.init_dirs),
             runtimes_dir: self.runtimes_dir.or(other.runtimes_dir),
             sandboxes_max: self.sandboxes_max.or(other.sandboxes_max),
+            concurrent_executions_max: self.concurrent_executions_max.or(other.concurrent_executions_max),
             pools: PoolSettings {
                 python: self.pools.python.or(other.pools.python),
                 node: self.pools.node.or(other.pools.node),
@@ -203,6 +208,7 @@ impl Settings {
                 .unwrap_or_else(|| vec!["/etc/updraft/init".into(), "/etc/localstack/init".into()]),
             runtimes_dir: self.runtimes_dir.unwrap_or_else(|| data_dir.join("runtimes")),
             sandboxes_max: self.sandboxes_max.unwrap_or(1000),
+            concurrent_executions_max: self.concurrent_executions_max.unwrap_or(1000),
             pools: self.pools,
             keep_alive_secs: self.keep_alive_secs.unwrap_or(600),
             async_retry_delay_secs: self.async_retry_delay_secs.unwrap_or(60),

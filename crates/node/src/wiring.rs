@@ -269,6 +269,7 @@ fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
         endpoint_port: port(listeners),
         keep_alive: Duration::from_secs(config.keep_alive_secs),
         async_retry_delay: Duration::from_secs(config.async_retry_delay_secs),
+        concurrent_executions_max: config.concurrent_executions_max,
         settle_delay: Duration::ZERO,
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct Serve {
     /// Most sandboxes at a time [default: 1000]
     #[arg(long, env = "UPDRAFT_SANDBOXES_MAX", value_name = "N")]
     sandboxes_max: Option<u32>,
+    /// Requests that may run at a time in an account and region [default: 1000, as on AWS]
+    #[arg(long, env = "UPDRAFT_CONCURRENT_EXECUTIONS_MAX", value_name = "N")]
+    concurrent_executions_max: Option<u32>,
     /// Parked Python sandboxes for each minor version in use [default: 8]
     #[arg(long, env = "UPDRAFT_POOL_PYTHON", value_name = "N")]
     pool_python: Option<usize>,
@@ -89,6 +92,7 @@ impl Serve {
             init_dirs: self.init_dirs,
             runtimes_dir: self.runtimes_dir,
             sandboxes_max: self.sandboxes_max,
+            concurrent_executions_max: self.concurrent_executions_max,
             pools: PoolSettings { python: self.pool_python, node: self.pool_node, java: self.pool_java },
             keep_alive_secs: self.keep_alive_secs,
             async_retry_delay_secs: self.async_retry_delay_secs,

@@ -78,6 +78,7 @@ mod tests {
             hot_reload,
             endpoint_port: 4566,
             keep_alive: Duration::ZERO,
+            concurrent_executions_max: 1_000,
             async_retry_delay: Duration::ZERO,
             settle_delay: Duration::ZERO,
         }

@@ -10,6 +10,7 @@ use sandbox::engine::{INIT_AHEAD_TIMEOUT, INIT_TIMEOUT};
 use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
+use super::fleet::Place;
 use super::resolve::Resolved;
 use super::{Config, Ports, debugging, report, snapstart};
 
@@ -19,6 +20,41 @@ const CREDENTIALS_SECS: u32 = 12 * 3600;
 /// What `LogType=Tail` shows at most, in bytes.
 const TAIL_BYTES_MAX: usize = 4096;
 
+/// How an environment comes to be initialised: `AWS_LAMBDA_INITIALIZATION_TYPE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Initialization {
+    /// When a request needs it.
+    OnDemand,
+    /// Ahead of requests, and kept.
+    ProvisionedConcurrency,
+    /// Once, to be restored when a request needs it.
+    SnapStart,
+}
+
+impl Initialization {
+    /// Of an environment that a request needs.
+    pub(crate) fn of_request(resolved: &Resolved) -> Initialization {
+        if resolved.snap_start { Initialization::SnapStart } else { Initialization::OnDemand }
+    }
+
+    /// AWS's word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Initialization::OnDemand => "on-demand",
+            Initialization::ProvisionedConcurrency => "provisioned-concurrency",
+            Initialization::SnapStart => "snap-start",
+        }
+    }
+
+    /// How long it may take.
+    fn timeout(self, resolved: &Resolved) -> Duration {
+        match self {
+            Initialization::OnDemand => INIT_TIMEOUT,
+            _ => INIT_AHEAD_TIMEOUT.max(Duration::from_secs(u64::from(resolved.timeout_secs))),
+        }
+    }
+}
+
 /// An execution environment.
 pub(crate) struct Environment {
     pub(crate) sandbox: Sandbox,
@@ -27,6 +63,9 @@ pub(crate) struct Environment {
     pub(crate) resolved: Arc<Resolved>,
     /// It has to be restored before its first request.
     pub(crate) is_snapshot: bool,
+    pub(crate) initialization: Initialization,
+    /// Its place among the provisioned ones, if it is one of them.
+    pub(crate) provisioned: Option<Place>,
     started: Instant,
 }
 
@@ -34,6 +73,11 @@ impl Environment {
     /// Whether another request may go through it.
     pub(crate) fn is_usable(&self, age_max: Duration) -> bool {
         self.sandbox.is_alive() && self.started.elapsed() < age_max
+    }
+
+    /// Whether it is provisioned and there are more of those than are wanted.
+    pub(crate) fn is_surplus(&self) -> bool {
+        self.provisioned.as_ref().is_some_and(Place::is_surplus)
     }
 }
 
@@ -43,6 +87,7 @@ pub(crate) async fn launch(
     clock: &Clock,
     config: &Config,
     resolved: &Arc<Resolved>,
+    initialization: Initialization,
 ) -> Result<Environment, LaunchError> {
     let stream = log_stream(&resolved.version, clock.now());
     let to = LogDestination {
@@ -53,7 +98,7 @@ pub(crate) async fn launch(
     };
     let to = Mutex::new(Arc::new(to));
     let log = Arc::new(EnvironmentLog { ports: ports.clone(), to, clock: clock.clone(), state: Mutex::default() });
-    let env = variables(resolved, ports, config, &stream, clock.now());
+    let env = variables(resolved, ports, config, initialization, &stream, clock.now());
     let spec = Arc::new(Spec {
         runtime: resolved.runtime.clone(),
         architecture: match resolved.architecture {
@@ -70,7 +115,7 @@ pub(crate) async fn launch(
         memory_mb: resolved.memory_mb,
         tmp_mb: resolved.ephemeral_storage_mb,
         timeout: Duration::from_secs(u64::from(resolved.timeout_secs)),
-        init_timeout: if resolved.snap_start { INIT_AHEAD_TIMEOUT } else { INIT_TIMEOUT },
+        init_timeout: initialization.timeout(resolved),
         function_name: resolved.name.clone(),
         function_version: resolved.version.clone(),
         log_group: resolved.log_group.clone(),
@@ -81,8 +126,16 @@ pub(crate) async fn launch(
         owner: resolved.account.to_string(),
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;
-    log.write(report::init_start(resolved, clock.now()));
-    Ok(Environment { sandbox, log, resolved: resolved.clone(), is_snapshot: false, started: Instant::now() })
+    log.write(report::init_start(resolved, initialization, clock.now()));
+    Ok(Environment {
+        sandbox,
+        log,
+        resolved: resolved.clone(),
+        is_snapshot: false,
+        initialization,
+        provisioned: None,
+        started: Instant::now(),
+    })
 }
 
 /// `2026/11/22/[$LATEST]` and 32 random digits.
@@ -98,6 +151,7 @@ fn variables(
     resolved: &Resolved,
     ports: &Ports,
     config: &Config,
+    initialization: Initialization,
     log_stream: &str,
     now: Timestamp,
 ) -> Vec<(String, String)> {
@@ -106,10 +160,8 @@ fn variables(
     set("AWS_LAMBDA_FUNCTION_NAME", &resolved.name);
     set("AWS_LAMBDA_FUNCTION_VERSION", &resolved.version);
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &resolved.memory_mb.to_string());
-    if resolved.snap_start {
-        set("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
-    } else {
-        set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", initialization.name());
+    if !resolved.snap_start {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &resolved.log_group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
     }

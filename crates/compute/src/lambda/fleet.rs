@@ -2,26 +2,33 @@
 //!
 //! One request in an environment at a time. A request takes the environment that was idle last; if there is none it
 //! waits for whichever comes first, a released one or a place to launch its own. So a burst of short requests is served
-//! by few environments, and a burst of long ones gets one each. Environments belong to a *deployment* of a version: after
+//! by few environments, and a burst of long ones gets one each. How many requests may run at all is counted in `capacity`;
+//! who is above a limit is refused at once. Environments belong to a *deployment* of a version: after
 //! a change no request sees an old one, and requests already running end where they are.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod capacity;
+mod provisioned;
+mod version;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use base::{Clock, Error};
+use base::{AccountId, Clock, Error, Region};
 use sandbox::{LaunchError, LaunchPath};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::environment::{self, Environment};
+pub(crate) use self::capacity::SetAside;
+use self::capacity::{Capacities, Permit};
+use self::provisioned::Keepers;
+pub(crate) use self::provisioned::{Place, Standing, Status};
+use self::version::Version;
+use super::environment::{self, Environment, Initialization};
 use super::records::Settings;
 use super::resolve::Resolved;
 use super::snapstart::{self, Snapshots};
 use super::{Config, Ports};
-
-/// AWS's default limit of concurrent executions of an account. Settable limits come with reserved concurrency.
-const CONCURRENT_EXECUTIONS_MAX: usize = 1_000;
 
 /// Environments that may be starting at a time. More would only make each other slow: starting is a matter of CPU.
 const LAUNCHES_AT_A_TIME: usize = 8;
@@ -30,8 +37,10 @@ const LAUNCHES_AT_A_TIME: usize = 8;
 /// about the CPU time of a runtime's boot. An init that sleeps must not hold others up.
 const BOOT_HOLD: Duration = Duration::from_millis(50);
 
-/// An environment is replaced at this age, well before its credentials end. AWS names no number; hours are observed.
-const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
+/// How long a request that may run waits while the host bears no further sandbox, and between looks. AWS's limits are
+/// kept at once; this one is our own.
+const HOST_PATIENCE: Duration = Duration::from_secs(30);
+const HOST_LOOK: Duration = Duration::from_millis(20);
 
 /// All environments of this node.
 pub(crate) struct Fleet {
@@ -39,10 +48,11 @@ pub(crate) struct Fleet {
     clock: Clock,
     config: Config,
     versions: Mutex<HashMap<String, Arc<Version>>>,
+    capacities: Capacities,
+    keepers: Keepers,
     pub(crate) snapshots: Arc<Snapshots>,
     closed: AtomicBool,
     launches: Arc<Semaphore>,
-    running: AtomicUsize,
 }
 
 /// How many execution environments there are.
@@ -54,35 +64,27 @@ pub struct Environments {
     pub working: usize,
 }
 
-/// The environments of one deployment of a version.
-struct Version {
-    /// The function's ARN and version, to find the successors of an older deployment.
-    name: String,
-    state: Mutex<VersionState>,
-}
-
-#[derive(Default)]
-struct VersionState {
-    idle: Vec<Idle>,
-    waiting: VecDeque<oneshot::Sender<Environment>>,
-    retired: bool,
-}
-
-struct Idle {
-    environment: Environment,
-    since: Instant,
-}
-
 /// An environment in somebody's hands. Give it back with [`Lease::release`]; dropping it ends it.
 pub(crate) struct Lease {
     environment: Option<Environment>,
     version: Arc<Version>,
     fleet: Arc<Fleet>,
+    permit: Permit,
     /// Held while the environment starts.
     starting: Option<Starting>,
 }
 
 struct Starting(tokio::task::JoinHandle<()>);
+
+impl Starting {
+    /// Keeps the place of a launch for a moment.
+    fn hold(place: OwnedSemaphorePermit) -> Starting {
+        Starting(tokio::spawn(async move {
+            tokio::time::sleep(BOOT_HOLD).await;
+            drop(place);
+        }))
+    }
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
@@ -104,28 +106,45 @@ impl Fleet {
         let snapshots = Snapshots::new(ports.clone(), clock.clone(), config.clone());
         let fleet = Arc::new(Fleet {
             snapshots,
+            capacities: Capacities::new(config.concurrent_executions_max),
             ports,
             clock,
             config,
             versions: Mutex::default(),
+            keepers: Keepers::default(),
             closed: AtomicBool::new(false),
             launches: Arc::new(Semaphore::new(LAUNCHES_AT_A_TIME)),
-            running: AtomicUsize::new(0),
         });
         tokio::spawn(reap(Arc::downgrade(&fleet)));
         fleet
     }
 
-    /// An environment for one request.
+    /// An environment for one request: a provisioned one if there is one, or else as the limits allow.
     pub(crate) async fn lease(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Result<Lease, Refusal> {
-        if self.running.fetch_add(1, Ordering::SeqCst) >= CONCURRENT_EXECUTIONS_MAX {
-            self.running.fetch_sub(1, Ordering::SeqCst);
-            return Err(Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")));
-        }
         let version = self.version(resolved);
-        let mut lease = Lease { environment: None, version, fleet: self.clone(), starting: None };
+        if let Some(environment) = version.take_provisioned() {
+            let permit = version.capacity.admit_provisioned();
+            return Ok(Lease { environment: Some(environment), version, fleet: self.clone(), permit, starting: None });
+        }
+        let permit = version.capacity.admit().map_err(|throttle| Refusal::Aws(throttle.into()))?;
+        let mut lease = Lease { environment: None, version, fleet: self.clone(), permit, starting: None };
         lease.acquire(resolved).await?;
         Ok(lease)
+    }
+
+    /// What functions of an account have set aside, by name. All others have nothing.
+    pub(crate) fn set_aside(&self, account: AccountId, region: &Region, set_aside: &HashMap<String, SetAside>) {
+        self.capacities.set(account, region, set_aside);
+    }
+
+    /// How the provisioned concurrency of a qualified ARN stands.
+    pub(crate) fn standing(&self, arn: &str) -> Option<Standing> {
+        self.keepers.standing(arn)
+    }
+
+    /// Ends the provisioned concurrency of a function where it is not of these qualified ARNs.
+    pub(crate) fn unprovision(&self, function_arn: &str, keep: impl Fn(&str) -> bool) {
+        self.keepers.retain(function_arn, keep);
     }
 
     /// Makes room for one more: ends the environment that has been idle longest, or else a snapshot; false if there is neither.
@@ -135,21 +154,14 @@ impl Fleet {
 
     fn evict_idle(&self) -> bool {
         let versions = lock(&self.versions);
-        let since = |version: &Arc<Version>| lock(&version.state).idle.first().map(|idle| idle.since);
-        let oldest = versions.values().filter_map(|v| Some((since(v)?, v))).min_by_key(|(since, _)| *since);
-        let Some((_, version)) = oldest else { return false };
-        let mut state = lock(&version.state);
-        let found = !state.idle.is_empty();
-        if found {
-            drop(state.idle.remove(0));
-        }
-        found
+        let oldest = versions.values().filter_map(|v| Some((v.idle_since()?, v))).min_by_key(|(since, _)| *since);
+        oldest.is_some_and(|(_, version)| version.evict())
     }
 
     /// How many environments there are.
     pub(crate) fn environments(&self) -> Environments {
-        let idle = lock(&self.versions).values().map(|version| lock(&version.state).idle.len()).sum();
-        Environments { idle, working: self.running.load(Ordering::SeqCst) }
+        let idle = lock(&self.versions).values().map(|version| version.idle()).sum();
+        Environments { idle, working: self.capacities.running() }
     }
 
     /// Tells the engine that requests for functions with such settings may come.
@@ -160,6 +172,8 @@ impl Fleet {
     /// Ends the idle environments of a function, or of one version of it, and those in use once they are given back.
     pub(crate) fn retire(&self, function_arn: &str, version: Option<u64>) {
         let version = version.map(|number| number.to_string());
+        let of_version = version.as_ref().map(|version| format!("{function_arn}:{version}"));
+        self.keepers.retain(function_arn, |arn| of_version.as_ref().is_some_and(|gone| gone != arn));
         lock(&self.versions).retain(|_, of| {
             let rest = of.name.strip_prefix(function_arn).and_then(|rest| rest.strip_prefix(':'));
             let gone = rest.is_some_and(|rest| version.as_ref().is_none_or(|version| version == rest));
@@ -189,6 +203,7 @@ impl Fleet {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.snapshots.close();
+        self.keepers.clear();
         for (_, version) in lock(&self.versions).drain() {
             version.retire();
         }
@@ -207,109 +222,119 @@ impl Fleet {
             }
             !replaced
         });
-        let version = Arc::new(Version { name, state: Mutex::default() });
+        let capacity = self.capacities.function(resolved.account, &resolved.region, &resolved.name);
+        let version = Arc::new(Version::new(name, capacity));
         versions.insert(resolved.deployment_id.clone(), version.clone());
         version
     }
 
-    async fn launch(&self, resolved: &Arc<Resolved>) -> Result<Environment, Refusal> {
-        if resolved.snap_start
+    /// A new environment. Room is for those who work: who has been idle longest makes it.
+    async fn launch(&self, resolved: &Arc<Resolved>, how: Initialization) -> Result<Environment, LaunchError> {
+        if how == Initialization::SnapStart
             && let Some(snapshot) = self.snapshots.claim(resolved)
         {
             return Ok(snapshot);
         }
-        let mut launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
-        // Room is for those who work: who has been idle longest makes it.
-        while matches!(launched, Err(LaunchError::Capacity(_))) && self.evict() {
-            launched = environment::launch(&self.ports, &self.clock, &self.config, resolved).await;
+        loop {
+            let launched = environment::launch(&self.ports, &self.clock, &self.config, resolved, how).await;
+            if !matches!(launched, Err(LaunchError::Capacity(_))) || !self.evict() {
+                return launched;
+            }
         }
-        launched.map_err(|error| match error {
-            LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
-            LaunchError::Capacity(_) => Refusal::Aws(throttled("ConcurrentInvocationLimitExceeded")),
-            LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_) => Refusal::Aws(
-                Error::new(502, "InvalidRuntimeException", error.to_string()).capital().with("Type", "User"),
-            ),
-            LaunchError::Stopping => {
-                let message = "The server is stopping.";
-                Refusal::Aws(Error::new(503, "ServiceUnavailableException", message).capital().with("Type", "Service"))
-            }
-            other => {
-                tracing::error!(error = %other, function = %resolved.function_arn, "no environment could be started");
-                let message = "Lambda was unable to configure an execution environment for this function.";
-                Refusal::Aws(Error::new(500, "ServiceException", message).capital().with("Type", "Service"))
-            }
-        })
     }
 }
 
-impl Version {
-    fn retire(&self) {
-        let mut state = lock(&self.state);
-        state.retired = true;
-        // Dropping them ends them; those who wait launch environments of their own.
-        state.idle.clear();
-    }
-
-    /// An idle environment, or a place in the line for the next one that is given back.
-    fn take_or_wait(&self) -> Result<Environment, oneshot::Receiver<Environment>> {
-        let mut state = lock(&self.state);
-        while let Some(Idle { environment, .. }) = state.idle.pop() {
-            if environment.is_usable(AGE_MAX) {
-                return Ok(environment);
-            }
+/// AWS's answer to a request for which no environment could be started.
+fn refusal(error: LaunchError, resolved: &Resolved) -> Refusal {
+    match error {
+        LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
+        LaunchError::Capacity(_) => Refusal::Aws(capacity::Throttle::Account.into()),
+        LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_) => {
+            Refusal::Aws(Error::new(502, "InvalidRuntimeException", error.to_string()).capital().with("Type", "User"))
         }
-        // Those who have started environments of their own meanwhile wait no more.
-        while state.waiting.front().is_some_and(oneshot::Sender::is_closed) {
-            state.waiting.pop_front();
+        LaunchError::Stopping => {
+            let message = "The server is stopping.";
+            Refusal::Aws(Error::new(503, "ServiceUnavailableException", message).capital().with("Type", "Service"))
         }
-        let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(sender);
-        Err(receiver)
-    }
-
-    fn give_back(&self, mut environment: Environment) {
-        let mut state = lock(&self.state);
-        if state.retired || !environment.is_usable(AGE_MAX) {
-            return;
+        other => {
+            tracing::error!(error = %other, function = %resolved.function_arn, "no environment could be started");
+            let message = "Lambda was unable to configure an execution environment for this function.";
+            Refusal::Aws(Error::new(500, "ServiceException", message).capital().with("Type", "Service"))
         }
-        while let Some(waiting) = state.waiting.pop_front() {
-            match waiting.send(environment) {
-                Ok(()) => return,
-                Err(unwanted) => environment = unwanted,
-            }
-        }
-        state.idle.push(Idle { environment, since: Instant::now() });
     }
 }
 
 impl Lease {
     async fn acquire(&mut self, resolved: &Arc<Resolved>) -> Result<(), Refusal> {
-        let mut released = match self.version.take_or_wait() {
+        let released = match self.version.take_or_wait() {
             Ok(environment) => {
-                self.environment = Some(environment);
-                return Ok(());
+                self.hold(environment);
+                return self.restore().await;
             }
             Err(released) => released,
         };
-        let place = self.fleet.launches.clone().acquire_owned();
-        tokio::select! {
-            biased;
-            Ok(environment) = &mut released => self.environment = Some(environment),
-            place = place => {
-                // An environment may have been handed over in the same moment; it must not be lost.
-                released.close();
-                match released.try_recv() {
-                    Ok(environment) => self.environment = Some(environment),
-                    Err(_) => {
-                        let environment = self.fleet.launch(resolved).await?;
-                        let boots = environment.sandbox.path() == LaunchPath::Exec;
-                        self.environment = Some(environment);
-                        self.starting = place.ok().filter(|_| boots).map(hold);
-                    }
-                }
-            }
+        self.version.capacity.grow().map_err(|throttle| Refusal::Aws(throttle.into()))?;
+        let launched = self.wait_or_launch(released, resolved).await;
+        if !matches!(launched, Ok(true)) {
+            self.version.capacity.ungrow();
         }
+        launched?;
         // Without a place among those who start: what runs here are the function's own hooks.
+        self.restore().await
+    }
+
+    /// Takes what comes first, a released environment or one of its own; whether it is its own.
+    async fn wait_or_launch(
+        &mut self,
+        mut released: oneshot::Receiver<Environment>,
+        resolved: &Arc<Resolved>,
+    ) -> Result<bool, Refusal> {
+        let began = Instant::now();
+        loop {
+            let place = tokio::select! {
+                biased;
+                Ok(environment) = &mut released => {
+                    self.hold(environment);
+                    return Ok(false);
+                }
+                place = self.fleet.launches.clone().acquire_owned() => place,
+            };
+            // An environment may have been handed over in the same moment; it must not be lost.
+            released.close();
+            if let Ok(environment) = released.try_recv() {
+                self.hold(environment);
+                return Ok(false);
+            }
+            match self.fleet.launch(resolved, Initialization::of_request(resolved)).await {
+                Ok(environment) => {
+                    let boots = environment.sandbox.path() == LaunchPath::Exec;
+                    self.hold(environment);
+                    self.starting = place.ok().filter(|_| boots).map(Starting::hold);
+                    return Ok(true);
+                }
+                Err(LaunchError::Capacity(_)) if began.elapsed() < HOST_PATIENCE => drop(place),
+                Err(error) => return Err(refusal(error, resolved)),
+            }
+            tokio::time::sleep(HOST_LOOK).await;
+            released = match self.version.take_or_wait() {
+                Ok(environment) => {
+                    self.hold(environment);
+                    return Ok(false);
+                }
+                Err(released) => released,
+            };
+        }
+    }
+
+    /// Has an environment from now on. A provisioned one needs no share of what others wait for.
+    fn hold(&mut self, environment: Environment) {
+        if environment.provisioned.is_some() {
+            self.permit = self.version.capacity.admit_provisioned();
+        }
+        self.environment = Some(environment);
+    }
+
+    async fn restore(&mut self) -> Result<(), Refusal> {
         match self.environment.as_mut().filter(|environment| environment.is_snapshot) {
             Some(snapshot) => snapstart::restore(snapshot, &self.fleet.clock).await.map_err(Refusal::Aws),
             None => Ok(()),
@@ -332,39 +357,19 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.fleet.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Keeps the place of a launch for a moment.
-fn hold(place: OwnedSemaphorePermit) -> Starting {
-    Starting(tokio::spawn(async move {
-        tokio::time::sleep(BOOT_HOLD).await;
-        drop(place);
-    }))
-}
-
 /// Ends environments that were idle for too long.
 async fn reap(fleet: Weak<Fleet>) {
     loop {
         let Some(this) = fleet.upgrade() else { return };
         let keep_alive = this.config.keep_alive;
         lock(&this.versions).retain(|_, version| {
-            let mut state = lock(&version.state);
-            state.idle.retain(|idle| idle.since.elapsed() < keep_alive && idle.environment.is_usable(AGE_MAX));
             // Somebody may hold the version between looking it up and leasing from it.
-            !state.idle.is_empty() || Arc::strong_count(version) > 1
+            version.reap(keep_alive) || Arc::strong_count(version) > 1
         });
+        this.capacities.forget_idle();
         drop(this);
         tokio::time::sleep((keep_alive / 4).clamp(Duration::from_secs(1), Duration::from_secs(60))).await;
     }
-}
-
-/// 429 with AWS's reason.
-fn throttled(reason: &'static str) -> Error {
-    Error::new(429, "TooManyRequestsException", "Rate Exceeded.").with("Reason", reason).with("Type", "User")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -10,10 +10,12 @@ use super::Lambda;
 use super::alias::check_unreferenced;
 use super::code_signing;
 use super::code_uses::{Holder, hold};
+use super::concurrency::forget_qualifier;
 use super::error::{Failure, conflict, no_function, stale_revision};
 use super::name::{Qualifier, Target};
 use super::records::{
-    ALIASES, EVENT_INVOKE_CONFIGS, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS, VersionRecord,
+    ALIASES, CONCURRENCY, EVENT_INVOKE_CONFIGS, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS,
+    VersionRecord,
 };
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
@@ -45,6 +47,7 @@ impl Lambda {
         if version.is_none() || matches!(removed, Ok(true)) {
             self.fleet.retire(&arn, version);
             self.fleet.snapshots.retire(&arn, version);
+            self.apply_concurrency(&target.function()).await;
         }
         self.collect_later();
         removed
@@ -201,6 +204,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
     }
     tx.delete_range(ALIASES, Scan::under(target.parts()))?;
     code_signing::assign(tx, target, &mut function, None)?;
+    tx.delete(CONCURRENCY, &target.key())?;
     tx.delete(FUNCTIONS, &target.key())?;
     tx.delete_range(EVENT_INVOKE_CONFIGS, Scan::under(target.parts()))?;
     forget_version(tx, target, &function.latest)?;
@@ -213,6 +217,7 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
         return Ok(false);
     };
     check_unreferenced(tx, target, number)?;
+    forget_qualifier(tx, target, &number.to_string())?;
     tx.delete(VERSIONS, &target.version_key(number))?;
     let published = target.qualified(Qualifier::Version(number));
     tx.delete(EVENT_INVOKE_CONFIGS, &published.event_invoke_config_key())?;

@@ -46,6 +46,18 @@ pub struct UnqualifiedFunctionName(pub String);
 )]
 pub struct QualifierText(pub String);
 
+/// A version or alias in the operations on provisioned concurrency.
+#[derive(Shape, Clone, Debug, Default)]
+#[shape(name = "Qualifier", length(1..=128), pattern = r"(|[a-zA-Z0-9$_-]+)")]
+pub struct ProvisionedQualifier(pub String);
+
+impl ProvisionedQualifier {
+    /// The version or alias of a function that is meant.
+    pub(crate) fn target(&self, cx: &Cx, function: &FunctionName) -> Result<Target, Error> {
+        Target::own(cx, function, Some(&QualifierText(self.0.clone())))
+    }
+}
+
 /// An alias's own name. Numbers are versions, so no alias may look like one.
 #[derive(Shape, Clone, Debug, Default)]
 #[shape(name = "Alias", length(1..=128), pattern = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)")]
@@ -83,6 +95,7 @@ texts!(
     NamespacedFunctionName,
     UnqualifiedFunctionName,
     QualifierText,
+    ProvisionedQualifier,
     AliasName,
     VersionText,
     TaggableResource

@@ -21,6 +21,8 @@ pub(crate) const FUNCTIONS: Table<FunctionRecord> = Table::new("lambda.functions
 pub(crate) const VERSIONS: Table<VersionRecord> = Table::new("lambda.versions");
 /// Aliases by (account, region, name, alias).
 pub(crate) const ALIASES: Table<AliasRecord> = Table::new("lambda.aliases");
+/// Concurrency set aside, by (account, region, name); functions without any have no record.
+pub(crate) const CONCURRENCY: Table<ConcurrencyRecord> = Table::new("lambda.concurrency");
 /// (zip, account, region, name, number), number 0 being `$LATEST`: who refers to which zip.
 pub(crate) const CODE_USES: Table<Mark> = Table::new("lambda.code-uses");
 /// (zip): stored or given up, and perhaps referred to by nobody. Looked at after each change and on start.
@@ -97,6 +99,22 @@ pub(crate) struct AdditionalVersion {
     pub(crate) version: u64,
     /// Its share of the requests, from 0 to 1.
     pub(crate) weight: f64,
+}
+
+/// The concurrency that a function has set aside.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ConcurrencyRecord {
+    /// Its reservation, if it has one; 0 lets no request in.
+    pub(crate) reserved: Option<u32>,
+    /// Environments to be initialised ahead, by version or alias.
+    pub(crate) provisioned: BTreeMap<String, ProvisionedRecord>,
+}
+
+/// How many environments of a version or alias are initialised ahead.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProvisionedRecord {
+    pub(crate) requested: u32,
+    pub(crate) modified: Timestamp,
 }
 
 /// What the user configured.
@@ -222,6 +240,7 @@ impl Record for LayerRecord {}
 impl Record for LayerVersionRecord {}
 impl Record for AliasRecord {}
 impl Record for EventInvokeConfigRecord {}
+impl Record for ConcurrencyRecord {}
 impl Record for Mark {}
 impl Record for Secret {}
 

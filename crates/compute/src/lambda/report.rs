@@ -9,6 +9,7 @@ use sandbox::{Failure, InitReport, InitStatus, Outcome, RestoreReport};
 use serde::Serialize;
 
 use super::configuration::{LogFormat, SystemLogLevel};
+use super::environment::Initialization;
 use super::resolve::Resolved;
 
 const MB: u64 = 1024 * 1024;
@@ -123,13 +124,13 @@ fn signal_name(signal: i32) -> String {
 }
 
 /// The line that a new environment begins with.
-pub(crate) fn init_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
+pub(crate) fn init_start(resolved: &Resolved, how: Initialization, now: Timestamp) -> Option<Bytes> {
     let runtime = &resolved.runtime;
     if resolved.log_format != LogFormat::Json {
         return Some(format!("INIT_START Runtime Version: {runtime}\n").into());
     }
     let record = InitStartRecord {
-        initialization_type: initialization_type(resolved),
+        initialization_type: how.name(),
         phase: "init",
         runtime_version: runtime,
         function_name: &resolved.name,
@@ -138,15 +139,20 @@ pub(crate) fn init_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
     json(resolved, now, "platform.initStart", record)
 }
 
-/// The line that ends the init of a snapshot; that of a request has it in its REPORT.
-pub(crate) fn init_report(resolved: &Resolved, report: &InitReport, now: Timestamp) -> Option<Bytes> {
+/// The line that ends an init ahead of any request; that of a request has it in its REPORT.
+pub(crate) fn init_report(
+    resolved: &Resolved,
+    report: &InitReport,
+    how: Initialization,
+    now: Timestamp,
+) -> Option<Bytes> {
     let duration_ms = to_ms(report.duration);
     if resolved.log_format != LogFormat::Json {
         let line = failed_init_report(report, "init");
         return Some(line.unwrap_or_else(|| format!("INIT_REPORT Init Duration: {duration_ms:.2} ms\n")).into());
     }
     let record = InitReportRecord {
-        initialization_type: initialization_type(resolved),
+        initialization_type: how.name(),
         phase: "init",
         status: match report.status {
             InitStatus::Done => "success",
@@ -188,10 +194,6 @@ pub(crate) fn restore_report(
     }
     let metrics = DurationMetrics { duration_ms: round2(duration_ms) };
     json(resolved, now, "platform.restoreReport", RestoreReportRecord { status: status.unwrap_or("success"), metrics })
-}
-
-fn initialization_type(resolved: &Resolved) -> &'static str {
-    if resolved.snap_start { "snap-start" } else { "on-demand" }
 }
 
 /// The line that a request begins with.

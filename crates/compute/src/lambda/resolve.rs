@@ -164,6 +164,11 @@ impl Lambda {
         Ok(drawn)
     }
 
+    /// The version that is meant, as the store has it; of an alias with two the first.
+    pub(crate) async fn first_version(&self, target: &Target) -> Result<Arc<Resolved>, Failure> {
+        Ok(self.route(target).await?.first)
+    }
+
     async fn route(&self, target: &Target) -> Result<Route, Failure> {
         // One look at all of it: an alias may move, and its old version go, meanwhile.
         let snapshot = self.store.snapshot()?;

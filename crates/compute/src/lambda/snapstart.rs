@@ -16,7 +16,7 @@ use serde::Serialize;
 use store::Scan;
 use tokio::sync::Semaphore;
 
-use super::environment::{self, Environment};
+use super::environment::{self, Environment, Initialization};
 use super::error::{Failure, invalid};
 use super::name::{Qualifier, Target};
 use super::records::{Settings, State, VERSIONS, VersionRecord};
@@ -187,10 +187,11 @@ impl Snapshots {
 
     async fn make(&self, resolved: &Arc<Resolved>) -> Result<Environment, Unmade> {
         let Ok(_turn) = self.making.acquire().await else { return Err(LaunchError::Stopping.into()) };
-        let mut environment = environment::launch(&self.ports, &self.clock, &self.config, resolved).await?;
+        let mut environment =
+            environment::launch(&self.ports, &self.clock, &self.config, resolved, Initialization::SnapStart).await?;
         let done = environment.sandbox.snapshot().await;
         let report = done.as_ref().unwrap_or_else(|failed| &failed.report);
-        environment.log.write(report::init_report(resolved, report, self.clock.now()));
+        environment.log.write(report::init_report(resolved, report, Initialization::SnapStart, self.clock.now()));
         done.map_err(Unmade::Init)?;
         environment.is_snapshot = true;
         Ok(environment)

@@ -107,6 +107,7 @@ impl World {
             endpoint_port: 4566,
             keep_alive: Duration::from_secs(1),
             async_retry_delay: Duration::ZERO,
+            concurrent_executions_max: 1_000,
             settle_delay,
         };
         let ports = Ports {

@@ -6,12 +6,13 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::concurrency::forget_qualifier;
 use crate::lambda::error::Failure;
 use crate::lambda::function::load;
 use crate::lambda::name::{AliasName, FunctionName, Qualifier, Target};
 use crate::lambda::records::{ALIASES, EVENT_INVOKE_CONFIGS, FUNCTIONS};
 
-/// Deletes an alias with its policy; the versions it pointed at stay. One that is not there is deleted already, as on AWS.
+/// Deletes an alias with its policy and provisioned concurrency; the versions it pointed at stay. One that is not there is deleted already, as on AWS.
 #[derive(Shape, Default)]
 #[shape(name = "DeleteAliasRequest")]
 pub struct DeleteAlias {
@@ -37,7 +38,9 @@ impl Operation<Lambda> for DeleteAlias {
         let (function, AliasName(name)) = (target.clone(), self.name);
         let deleted = lambda.store.transact(move |tx| delete(tx, &function, &name)).await;
         lambda.forget(&target);
-        Ok(deleted?)
+        deleted?;
+        lambda.apply_concurrency(&target).await;
+        Ok(())
     }
 }
 
@@ -46,6 +49,7 @@ fn delete(tx: &mut Tx<'_>, target: &Target, name: &str) -> Result<(), Failure> {
     tx.delete(ALIASES, &target.alias_key(name))?;
     let qualified = target.qualified(Qualifier::Alias(name.to_owned()));
     tx.delete(EVENT_INVOKE_CONFIGS, &qualified.event_invoke_config_key())?;
+    forget_qualifier(tx, target, name)?;
     if function.policies.remove(name).is_some() {
         tx.put(FUNCTIONS, &target.key(), &function)?;
     }

@@ -7,14 +7,13 @@ use store::Scan;
 
 use crate::lambda::Lambda;
 use crate::lambda::code::{UNZIPPED_BYTES_MAX, ZIPPED_BYTES_MAX};
+use crate::lambda::concurrency::Limit;
 use crate::lambda::error::Failure;
 use crate::lambda::layer;
-use crate::lambda::records::{FUNCTIONS, VERSIONS};
+use crate::lambda::records::{CONCURRENCY, FUNCTIONS, VERSIONS};
 
 /// AWS's default quota of all code of a region, 75 GB, in bytes.
 const TOTAL_CODE_BYTES_MAX: i64 = 80_530_636_800;
-/// AWS's default quota of concurrent executions.
-const CONCURRENT_EXECUTIONS_MAX: i32 = 1_000;
 
 /// Returns the account's limits and what it uses of them in this region.
 #[derive(Shape, Default)]
@@ -66,13 +65,16 @@ impl Operation<Lambda> for GetAccountSettings {
         let latest = functions.iter().map(|(_, function)| function.latest.code.bytes());
         let of_functions: u64 = latest.chain(versions.iter().map(|(_, version)| version.code.bytes())).sum();
         let bytes = of_functions + layer::stored_bytes(&snapshot, cx.account, &cx.region).await?;
+        let aside = snapshot.scan(CONCURRENCY, scan()).await.map_err(Failure::from)?;
+        let set_aside: u32 = aside.iter().map(|(_, record)| record.set_aside().total()).sum();
+        let Limit(limit) = lambda.limit();
         Ok(GetAccountSettingsResponse {
             account_limit: Some(AccountLimit {
                 total_code_size: Some(TOTAL_CODE_BYTES_MAX),
                 code_size_unzipped: Some(UNZIPPED_BYTES_MAX as i64),
                 code_size_zipped: Some(ZIPPED_BYTES_MAX as i64),
-                concurrent_executions: Some(CONCURRENT_EXECUTIONS_MAX),
-                unreserved_concurrent_executions: Some(CONCURRENT_EXECUTIONS_MAX),
+                concurrent_executions: Some(limit as i32),
+                unreserved_concurrent_executions: Some(limit.saturating_sub(set_aside) as i32),
             }),
             account_usage: Some(AccountUsage {
                 total_code_size: Some(bytes as i64),

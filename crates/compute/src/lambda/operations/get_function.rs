@@ -11,6 +11,8 @@ use crate::lambda::configuration::FunctionConfiguration;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 use crate::lambda::records::Code;
 
+use super::put_function_concurrency::Concurrency;
+
 /// Returns a function's settings, a link to its code and its tags.
 #[derive(Shape, Default)]
 #[shape(name = "GetFunctionRequest")]
@@ -32,6 +34,8 @@ pub struct GetFunctionResponse {
     pub code: Option<FunctionCodeLocation>,
     /// Its tags, if it has any.
     pub tags: Option<BTreeMap<String, String>>,
+    /// Its reservation, if it has one.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// Where a function's code can be fetched.
@@ -54,6 +58,7 @@ impl Operation<Lambda> for GetFunction {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<GetFunctionResponse, Error> {
         let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
         let (function, version) = lambda.version(&target).await?;
+        let reserved = lambda.concurrency(&target).await?.reserved;
         let location = match &version.code {
             Code::Zip { id, .. } => lambda.code_link(cx, *id),
             Code::HotReload { directory } => format!("file://{directory}"),
@@ -62,6 +67,7 @@ impl Operation<Lambda> for GetFunction {
             configuration: Some(FunctionConfiguration::of(&target, target.qualifier.as_ref(), &version)),
             code: Some(FunctionCodeLocation { repository_type: Some("S3".to_owned()), location: Some(location) }),
             tags: Some(function.tags).filter(|tags| !tags.is_empty()),
+            concurrency: reserved.map(|r| Concurrency { reserved_concurrent_executions: Some(r as i32) }),
         })
     }
 }

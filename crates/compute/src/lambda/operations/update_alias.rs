@@ -54,7 +54,10 @@ impl Operation<Lambda> for UpdateAlias {
         let named = name.clone();
         let updated = lambda.store.transact(move |tx| change.write(tx, &function, &named)).await;
         lambda.forget(&target);
-        Ok(AliasConfiguration::of(&target, &name, &updated?))
+        let alias = updated?;
+        // Provisioned concurrency follows.
+        lambda.apply_concurrency(&target).await;
+        Ok(AliasConfiguration::of(&target, &name, &alias))
     }
 }
 

@@ -1,0 +1,248 @@
+//! Provisioned concurrency: environments that are initialised ahead, and made anew when they end.
+//!
+//! A *keeper* sees to it that one version has as many of them as were asked for. Each holds a [`Place`], whatever becomes of
+//! it: when an environment ends, wherever that happens, its place is free and the keeper fills it again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use sandbox::LaunchError;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::super::environment::{Environment, Initialization};
+use super::super::report;
+use super::super::resolve::Resolved;
+use super::{BOOT_HOLD, Fleet, Version, lock};
+
+/// Inits that one keeper runs at a time. Their launches wait in the line of all launches besides.
+const INITS_AT_A_TIME: usize = 32;
+
+/// Failures in a row after which AWS's status is FAILED. The keeper tries on, since what was wrong may be outside.
+const FAILURES_MAX: u32 = 3;
+
+/// First pause after a failure; doubles up to the longest.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How often a keeper looks for environments that ended without anybody's noticing.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// AWS's reason for a configuration whose function cannot be initialised.
+const INIT_FAILED: &str = "FUNCTION_ERROR_INIT_FAILURE";
+
+/// All keepers, by the ARN with the qualifier that the configuration is of.
+#[derive(Default)]
+pub(crate) struct Keepers(Mutex<HashMap<String, Keeper>>);
+
+/// How a configuration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Environments that are there, those in the middle of their init among them.
+    pub(crate) allocated: usize,
+    /// Environments that are initialised, idle or busy.
+    pub(crate) available: usize,
+    pub(crate) status: Status,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    InProgress,
+    /// As many as were asked for were there once; ends are made good in the background.
+    Ready,
+    /// And why.
+    Failed(String),
+}
+
+struct Keeper {
+    deployment_id: String,
+    version: Arc<Version>,
+    wanted: Arc<Wanted>,
+    task: AbortHandle,
+}
+
+/// How many are wanted, and how many there are.
+struct Wanted {
+    counts: Mutex<Counts>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Counts {
+    requested: usize,
+    allocated: usize,
+    available: usize,
+    was_ready: bool,
+    failures: u32,
+    reason: Option<String>,
+}
+
+/// The place of one provisioned environment; dropped with it.
+pub(crate) struct Place {
+    wanted: Arc<Wanted>,
+    available: bool,
+}
+
+impl Place {
+    /// The next place, if one is free.
+    fn next(wanted: &Arc<Wanted>) -> Option<Place> {
+        let mut counts = lock(&wanted.counts);
+        (counts.allocated < counts.requested).then(|| {
+            counts.allocated += 1;
+            Place { wanted: wanted.clone(), available: false }
+        })
+    }
+
+    /// Its environment is initialised.
+    fn fill(&mut self) {
+        let mut counts = lock(&self.wanted.counts);
+        self.available = true;
+        counts.available += 1;
+        (counts.failures, counts.reason) = (0, None);
+        counts.was_ready |= counts.available >= counts.requested;
+    }
+
+    /// Whether there are more environments than are wanted.
+    pub(crate) fn is_surplus(&self) -> bool {
+        let counts = lock(&self.wanted.counts);
+        counts.allocated > counts.requested
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.wanted.counts);
+        counts.allocated -= 1;
+        counts.available -= usize::from(self.available);
+        drop(counts);
+        self.wanted.changed.notify_one();
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+        lock(&self.wanted.counts).requested = 0;
+        self.version.sift_provisioned();
+    }
+}
+
+impl Keepers {
+    /// How the configuration of a qualified ARN stands.
+    pub(crate) fn standing(&self, arn: &str) -> Option<Standing> {
+        let keepers = lock(&self.0);
+        let counts = lock(&keepers.get(arn)?.wanted.counts);
+        let status = match &counts.reason {
+            Some(reason) => Status::Failed(reason.clone()),
+            None if counts.was_ready => Status::Ready,
+            None => Status::InProgress,
+        };
+        // After a failure a place is kept while nothing is in it.
+        let allocated = if counts.failures > 0 { counts.available } else { counts.allocated };
+        Some(Standing { allocated, available: counts.available, status })
+    }
+
+    /// Ends the configurations of a function that are not among these.
+    pub(super) fn retain(&self, function_arn: &str, keep: impl Fn(&str) -> bool) {
+        let of_function = |arn: &str| arn.strip_prefix(function_arn).is_some_and(|rest| rest.starts_with(':'));
+        lock(&self.0).retain(|arn, _| !of_function(arn) || keep(arn));
+    }
+
+    pub(super) fn clear(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+impl Fleet {
+    /// Has so many environments of a version kept ready for the configuration of `arn`. What another version had for
+    /// it ends.
+    pub(crate) fn provision(self: &Arc<Self>, arn: String, resolved: &Arc<Resolved>, requested: usize) {
+        let mut keepers = lock(&self.keepers.0);
+        if self.is_closed() {
+            return;
+        }
+        match keepers.get(&arn) {
+            Some(keeper) if keeper.deployment_id == resolved.deployment_id => {
+                let mut counts = lock(&keeper.wanted.counts);
+                if counts.requested != requested {
+                    counts.requested = requested;
+                    counts.was_ready = counts.available >= requested;
+                    (counts.failures, counts.reason) = (0, None);
+                }
+                drop(counts);
+                keeper.wanted.changed.notify_one();
+            }
+            _ => {
+                let counts = Mutex::new(Counts { requested, ..Counts::default() });
+                let wanted = Arc::new(Wanted { counts, changed: Notify::new() });
+                let version = self.version(resolved);
+                let keeping = keep(Arc::downgrade(self), version.clone(), resolved.clone(), wanted.clone());
+                let task = tokio::spawn(keeping).abort_handle();
+                let deployment_id = resolved.deployment_id.clone();
+                keepers.insert(arn, Keeper { deployment_id, version, wanted, task });
+            }
+        }
+    }
+
+    /// One provisioned environment, initialised, or AWS's reason why not.
+    async fn make_provisioned(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Result<Environment, String> {
+        let starting = self.launches.clone().acquire_owned().await;
+        let launched = self.launch(resolved, Initialization::ProvisionedConcurrency).await;
+        let mut environment = launched.map_err(|error: LaunchError| error.to_string())?;
+        tokio::spawn(async move {
+            // As for requests: an init that sleeps must not hold others up.
+            tokio::time::sleep(BOOT_HOLD).await;
+            drop(starting);
+        });
+        let initialised = environment.sandbox.initialise().await;
+        let report = initialised.as_ref().unwrap_or_else(|failed| &failed.report);
+        environment.log.write(report::init_report(resolved, report, environment.initialization, self.clock.now()));
+        if let Err(failed) = initialised {
+            tracing::info!(failure = ?failed.failure, function = %resolved.function_arn, "provisioned concurrency");
+            return Err(INIT_FAILED.to_owned());
+        }
+        Ok(environment)
+    }
+}
+
+/// Fills places until the configuration ends.
+async fn keep(fleet: Weak<Fleet>, version: Arc<Version>, resolved: Arc<Resolved>, wanted: Arc<Wanted>) {
+    let room = Arc::new(Semaphore::new(INITS_AT_A_TIME));
+    let mut making = JoinSet::new();
+    loop {
+        version.sift_provisioned();
+        while let Some(mut place) = Place::next(&wanted) {
+            let Ok(turn) = room.clone().try_acquire_owned() else { break };
+            let Some(fleet) = fleet.upgrade() else { return };
+            let (version, resolved, wanted) = (version.clone(), resolved.clone(), wanted.clone());
+            making.spawn(async move {
+                match fleet.make_provisioned(&resolved).await {
+                    Ok(mut environment) => {
+                        place.fill();
+                        environment.provisioned = Some(place);
+                        version.give_back(environment);
+                    }
+                    // The place stays taken meanwhile, or the next attempt would begin at once.
+                    Err(reason) => tokio::time::sleep(note_failure(&wanted, reason)).await,
+                }
+                drop(turn);
+            });
+        }
+        tokio::select! {
+            () = wanted.changed.notified() => {}
+            Some(_) = making.join_next() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Notes a failure; how long to wait before the next attempt.
+fn note_failure(wanted: &Wanted, reason: String) -> Duration {
+    let mut counts = lock(&wanted.counts);
+    counts.failures += 1;
+    if counts.failures >= FAILURES_MAX {
+        counts.reason = Some(reason);
+    }
+    (PAUSE * (1 << counts.failures.min(16))).min(PAUSE_MAX)
+}
