@@ -6,6 +6,7 @@ mod authenticate;
 mod authorize;
 mod decode;
 mod encode;
+mod guest;
 mod identify;
 mod read;
 mod record;
@@ -26,6 +27,7 @@ use crate::Registry;
 use crate::ports::Principals;
 
 pub use authorize::IamMode;
+pub use guest::{Held, Unread};
 use record::Visit;
 
 /// The front desk of a node.
@@ -70,12 +72,15 @@ impl Desk {
         answer
     }
 
+    fn budget(&self, from_sandbox: bool) -> &read::Budget {
+        if from_sandbox { &self.bodies_of_functions } else { &self.bodies }
+    }
+
     async fn phases(&self, head: &Parts, body: Incoming, visit: &mut Visit) -> Result<Answer, Error> {
         let identity = identify::identify(&self.registry, head)?;
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;
-        let budget = if visit.origin.from_sandbox { &self.bodies_of_functions } else { &self.bodies };
-        let body = read::whole(budget, head, body, &identity).await?;
+        let body = read::whole(self.budget(visit.origin.from_sandbox), head, body, &identity).await?;
         let (cx, check) = authenticate::authenticate(self, &identity, head, &body.bytes, visit).await?;
         let route = route::route(&identity, head, &body.bytes)?;
         visit.calls(route.operation.meta.name);

@@ -36,6 +36,7 @@ pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
 pub(crate) mod snapstart;
+pub mod url;
 
 use std::io;
 use std::ops::Deref;
@@ -81,6 +82,7 @@ pub struct Shared {
     /// one node; a cluster needs the age of the blob instead.
     pub(crate) collection: Arc<RwLock<()>>,
     pub(crate) cache: Cache,
+    pub(crate) urls: url::UrlCache,
     pub(crate) fleet: Arc<Fleet>,
     /// Held while the fleet is told what is stored of concurrency.
     pub(crate) applying: tokio::sync::Mutex<()>,
@@ -169,6 +171,7 @@ impl Lambda {
             code,
             collection,
             cache,
+            urls: url::UrlCache::default(),
             fleet,
             metrics,
             meter,
@@ -280,12 +283,14 @@ impl Service for Lambda {
         op::<_, CreateAlias>(),
         op::<_, CreateCodeSigningConfig>(),
         op::<_, CreateFunction>(),
+        op::<_, CreateFunctionUrlConfig>(),
         op::<_, DeleteAlias>(),
         op::<_, DeleteCodeSigningConfig>(),
         op::<_, DeleteFunction>(),
         op::<_, DeleteFunctionCodeSigningConfig>(),
         op::<_, DeleteFunctionConcurrency>(),
         op::<_, DeleteFunctionEventInvokeConfig>(),
+        op::<_, DeleteFunctionUrlConfig>(),
         op::<_, DeleteLayerVersion>(),
         op::<_, DeleteProvisionedConcurrencyConfig>(),
         op::<_, DeleteResourcePolicy>(),
@@ -298,6 +303,7 @@ impl Service for Lambda {
         op::<_, GetFunctionConfiguration>(),
         op::<_, GetFunctionEventInvokeConfig>(),
         op::<_, GetFunctionRecursionConfig>(),
+        op::<_, GetFunctionUrlConfig>(),
         op::<_, GetLayerVersion>(),
         op::<_, GetLayerVersionByArn>(),
         op::<_, GetLayerVersionPolicy>(),
@@ -309,6 +315,7 @@ impl Service for Lambda {
         op::<_, ListAliases>(),
         op::<_, ListCodeSigningConfigs>(),
         op::<_, ListFunctionEventInvokeConfigs>(),
+        op::<_, ListFunctionUrlConfigs>(),
         op::<_, ListFunctions>(),
         op::<_, ListFunctionsByCodeSigningConfig>(),
         op::<_, ListLayerVersions>(),
@@ -333,6 +340,7 @@ impl Service for Lambda {
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
         op::<_, UpdateFunctionEventInvokeConfig>(),
+        op::<_, UpdateFunctionUrlConfig>(),
     ];
 
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;

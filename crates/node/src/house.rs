@@ -8,6 +8,7 @@ use std::time::Instant;
 use base::{AccountId, Cx, Region};
 use cloud::Desk;
 use compute::Lambda;
+use compute::lambda::url::address::Address;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use observe::usage::Period;
@@ -40,6 +41,10 @@ pub(crate) struct House {
 
 impl Handler for House {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        // Functions' URLs are for the world, as on AWS; who may come in, and from which pages, their configurations say.
+        if let Some(address) = Address::of(&request) {
+            return self.lambda.serve_url(&self.desk, address, request, peer).await;
+        }
         if is_foreign_page(&request) {
             return refusal(StatusCode::FORBIDDEN, "requests of web pages from elsewhere are refused");
         }

@@ -35,8 +35,9 @@ pub(super) async fn authenticate(
     let (caller, region, check) = match identity.presented.as_ref().map_err(refuse)? {
         None => (Caller::anonymous(AccountId::DEFAULT), Region::default(), BodyCheck::Done),
         Some(presented) => {
+            presented.expect(None, Some(identity.service.id.signing_name)).map_err(|r| refuse(&r))?;
             let (caller, check) =
-                verified(desk, identity, presented, head, body, visit).await.map_err(|r| refuse(&r))?;
+                verified(desk, presented, head, body, visit.origin.from_sandbox).await.map_err(|r| refuse(&r))?;
             let given = &presented.scope.region;
             let region = Region::parse(given).ok_or_else(|| {
                 refuse(&Refusal::Region { given: given.clone(), expected: Region::default().to_string() })
@@ -55,15 +56,14 @@ pub(super) async fn authenticate(
     Ok((cx, check))
 }
 
-async fn verified(
+/// Whose signature it is, and that it is good.
+pub(super) async fn verified(
     desk: &Desk,
-    identity: &Identity,
     presented: &Presented,
     head: &Parts,
     body: &Bytes,
-    visit: &Visit,
+    from_sandbox: bool,
 ) -> Result<(Caller, BodyCheck), Refusal> {
-    presented.expect(None, Some(identity.service.id.signing_name))?;
     let now = desk.clock.now();
     let (key, token) = (presented.access_key_id.as_str(), presented.session_token.as_deref());
     let credential = desk.principals.find(key, token, now).await.map_err(|unknown| match unknown {
@@ -72,7 +72,7 @@ async fn verified(
         UnknownPrincipal::Expired => Refusal::ExpiredToken,
     })?;
     let is_root = credential.caller.kind == CallerKind::Root;
-    if is_root && visit.origin.from_sandbox && desk.iam == IamMode::Enforce {
+    if is_root && from_sandbox && desk.iam == IamMode::Enforce {
         // The well-known keys are for developers' tools; a function has its role.
         return Err(Refusal::UnknownKey { access_key_id: key.to_owned() });
     }

@@ -7,6 +7,7 @@ use super::Desk;
 use super::identify::Identity;
 use super::route::Route;
 use crate::operation::Need;
+use crate::registry::Mounted;
 
 /// What becomes of a request that policies do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +36,34 @@ pub(super) async fn authorize(
     for need in needs {
         let action = need.action.unwrap_or(route.operation.meta.action_name());
         let action = format!("{}:{action}", identity.service.id.name);
-        let Some(denial) = denial(desk, identity, cx, &action, &need.resource).await else { continue };
-        match desk.iam {
-            IamMode::Enforce => return Err(Error::access_denied(denial)),
-            _ => tracing::warn!(id = &*cx.request_id, "IAM would deny this: {denial}"),
-        }
+        let denial = denial(desk, &identity.service, cx, &action, &need.resource, &[]).await;
+        decide(desk, cx, denial)?;
     }
     Ok(())
 }
 
-/// AWS's sentence about a request that policies do not allow; `None` if they allow it.
-async fn denial(desk: &Desk, identity: &Identity, cx: &Cx, action: &str, resource: &str) -> Option<String> {
+/// What becomes of a request that policies deny.
+pub(super) fn decide(desk: &Desk, cx: &Cx, denial: Option<String>) -> Result<(), Error> {
+    match (denial, desk.iam) {
+        (None, _) => Ok(()),
+        (Some(denial), IamMode::Enforce) => Err(Error::access_denied(denial)),
+        (Some(denial), _) => {
+            tracing::warn!(id = &*cx.request_id, "IAM would deny this: {denial}");
+            Ok(())
+        }
+    }
+}
+
+/// AWS's sentence about a request that policies do not allow; `None` if they allow it. `keys` are condition keys of this
+/// kind of request, beside those that all have.
+pub(super) async fn denial(
+    desk: &Desk,
+    service: &Mounted,
+    cx: &Cx,
+    action: &str,
+    resource: &str,
+    keys: &[(&str, &str)],
+) -> Option<String> {
     let arn = Arn::parse(resource);
     let resource_account = arn.as_ref().and_then(|a| AccountId::parse(&a.account)).unwrap_or(cx.caller.account);
     if cx.caller.kind == CallerKind::Root && resource_account == cx.caller.account {
@@ -59,11 +77,12 @@ async fn denial(desk: &Desk, identity: &Identity, cx: &Cx, action: &str, resourc
     };
     let of_caller = parsed(&documents, Kind::Identity);
     let attached = match &arn {
-        Some(arn) => identity.service.resource_policy(cx, arn).await,
+        Some(arn) => service.resource_policy(cx, arn).await,
         None => None,
     };
     let of_resource = parsed(attached.as_slice(), Kind::Resource);
-    let (principal, context) = (Principal::of(&cx.caller), Context::of(cx));
+    let (principal, mut context) = (Principal::of(&cx.caller), Context::of(cx));
+    keys.iter().for_each(|(key, value)| context.set(key, *value));
     let request = Request { principal: &principal, action, resource, resource_account, context: &context };
     let (by_identity, by_resource) = (named(&of_caller, "identity policy"), named(&of_resource, "resource policy"));
     let policies = Policies { identity: &by_identity, resource: &by_resource, ..Policies::default() };

@@ -31,17 +31,37 @@ pub(super) struct Budget {
 }
 
 /// A body and its share of the budget, to be held until the operation is over.
-pub(super) struct Held {
-    pub(super) bytes: Bytes,
+pub struct Held {
+    /// All of it.
+    pub bytes: Bytes,
     _room: Option<OwnedSemaphorePermit>,
 }
 
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is larger than it may be.
+    TooLarge,
+    /// It ended early.
+    Broken,
+    /// It did not arrive in time.
+    Late,
+}
+
 pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, identity: &Identity) -> Result<Held, Error> {
-    let limit_bytes = identity.service.id.body_limit_bytes;
+    let collected = collect(budget, body, identity.service.id.body_limit_bytes).await;
+    collected.map_err(|unread| match unread {
+        Unread::TooLarge => too_large(identity, head),
+        Unread::Broken => Error::new(400, "RequestAbortedException", "The request body ended early."),
+        Unread::Late => Error::new(408, "RequestTimeoutException", "The request body did not arrive in time."),
+    })
+}
+
+pub(super) async fn collect(budget: &Budget, body: Incoming, limit_bytes: usize) -> Result<Held, Unread> {
     // What has a length says so, and a GET has no body at all; the rest may become anything up to the limit.
     let declared = body.size_hint().upper();
     if declared.is_some_and(|length| length > limit_bytes as u64) {
-        return Err(too_large(identity, head));
+        return Err(Unread::TooLarge);
     }
     let expected_bytes = declared.map_or(limit_bytes, |length| length as usize);
     let read = async {
@@ -53,9 +73,9 @@ pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, identit
             let bytes = collected.to_bytes();
             Ok(Held { _room: room.map(|room| fitted(room, bytes.len())), bytes })
         }
-        Ok((Err(error), _)) if error.is::<LengthLimitError>() => Err(too_large(identity, head)),
-        Ok((Err(_), _)) => Err(Error::new(400, "RequestAbortedException", "The request body ended early.")),
-        Err(_) => Err(Error::new(408, "RequestTimeoutException", "The request body did not arrive in time.")),
+        Ok((Err(error), _)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+        Ok((Err(_), _)) => Err(Unread::Broken),
+        Err(_) => Err(Unread::Late),
     }
 }
 

@@ -206,6 +206,7 @@ fn remove_some(tx: &mut Tx<'_>, target: &Target) -> Result<Option<bool>, Failure
     code_signing::assign(tx, target, &mut function, None)?;
     tx.delete(CONCURRENCY, &target.key())?;
     tx.delete(FUNCTIONS, &target.key())?;
+    super::url::remove_ids(tx, &function)?;
     tx.delete_range(EVENT_INVOKE_CONFIGS, Scan::under(target.parts()))?;
     forget_version(tx, target, &function.latest)?;
     Ok(Some(true))

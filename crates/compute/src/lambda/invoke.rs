@@ -10,6 +10,7 @@ use sandbox::{Outcome, Outlet, Request};
 
 use super::Lambda;
 use super::fleet::{Lease, Refusal};
+use super::lineage::{self, RecursiveLoop};
 use super::metrics::Metric;
 use super::report::{self, FunctionError};
 use super::resolve::Resolved;
@@ -50,6 +51,16 @@ impl Lambda {
             Ok(lease) => self.run_leased(lease, resolved, call, None).await,
             Err(answer) => Ok(answer),
         }
+    }
+
+    /// The trace header with this function in its lineage; AWS's refusal of a chain of calls that has become a loop.
+    pub(crate) fn enter(&self, resolved: &Resolved, trace_id: &str) -> Result<String, Error> {
+        let entered = lineage::enter(trace_id, &resolved.lineage_name);
+        if entered.is_loop() && resolved.recursive_loop == RecursiveLoop::Terminate {
+            self.record(resolved, Metric::RecursiveInvocationsDropped, 1.0);
+            return Err(lineage::stopped());
+        }
+        Ok(entered.trace_id)
     }
 
     /// An environment for a request, or the answer of a function that cannot have one.

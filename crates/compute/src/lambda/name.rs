@@ -90,6 +90,8 @@ macro_rules! texts {
         }
     )* };
 }
+pub(crate) use texts;
+
 texts!(
     FunctionName,
     NamespacedFunctionName,

@@ -14,6 +14,7 @@ use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
 use super::layer::AttachedLayer;
 use super::lineage::RecursiveLoop;
 use super::policy::Policy;
+use super::url::UrlRecord;
 
 /// Functions by (account, region, name).
 pub(crate) const FUNCTIONS: Table<FunctionRecord> = Table::new("lambda.functions");
@@ -51,6 +52,9 @@ pub(crate) struct FunctionRecord {
     pub(crate) tags: BTreeMap<String, String>,
     /// Resource policies by qualifier; `""` is the function's own.
     pub(crate) policies: BTreeMap<String, Policy>,
+    /// Function URLs by alias; `""` is the function's own.
+    #[serde(default)]
+    pub(crate) urls: BTreeMap<String, UrlRecord>,
     /// What happens to events that go in a circle.
     #[serde(default)]
     pub(crate) recursive_loop: RecursiveLoop,

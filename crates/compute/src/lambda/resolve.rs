@@ -212,6 +212,7 @@ impl Lambda {
 
     /// Makes the next invocation look into the store: after every change of a function.
     pub(crate) fn forget(&self, target: &Target) {
+        self.urls.forget();
         self.cache.forget(target);
     }
 }

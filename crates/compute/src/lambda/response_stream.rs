@@ -8,7 +8,7 @@ use base::Error;
 use bytes::Bytes;
 use sandbox::{Outlet, Part};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::Lambda;
 use super::invoke::{Answer, Invocation};
@@ -57,6 +57,12 @@ impl Lambda {
         });
         Ok(ResponseStream { parts, done, wants_tail })
     }
+
+    /// Runs one request to its end even if its caller hangs up meanwhile.
+    pub(crate) async fn run_to_its_end(&self, resolved: &Arc<Resolved>, call: Invocation) -> Result<Answer, Error> {
+        let (lambda, resolved) = (self.clone(), resolved.clone());
+        joined(tokio::spawn(async move { lambda.run_invocation(&resolved, call).await }).await)
+    }
 }
 
 impl ResponseStream {
@@ -75,9 +81,13 @@ impl ResponseStream {
     }
 
     async fn outcome(&mut self) -> Result<Answer, Error> {
-        (&mut self.done).await.unwrap_or_else(|panic| {
-            tracing::error!(%panic, "an invocation panicked");
-            Err(Error::internal())
-        })
+        joined((&mut self.done).await)
     }
+}
+
+fn joined(outcome: Result<Result<Answer, Error>, JoinError>) -> Result<Answer, Error> {
+    outcome.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "an invocation panicked");
+        Err(Error::internal())
+    })
 }

@@ -11,6 +11,7 @@ use crate::lambda::function::load;
 use crate::lambda::name::{NamespacedFunctionName, Qualifier, QualifierText, Target};
 use crate::lambda::policy::{Effect, Principal, Statement};
 use crate::lambda::records::{ALIASES, FUNCTIONS, FunctionRecord, VERSIONS};
+use crate::lambda::url::FunctionUrlAuthType;
 
 /// Lets somebody else use a function, or one version or alias of it.
 #[derive(Shape, Default)]
@@ -49,17 +50,6 @@ pub struct AddPermission {
     pub function_url_auth_type: Option<FunctionUrlAuthType>,
     /// Only by function URLs.
     pub invoked_via_function_url: Option<bool>,
-}
-
-/// How a function URL authenticates.
-#[derive(Shape, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FunctionUrlAuthType {
-    /// Not at all.
-    #[shape(value = "NONE")]
-    None,
-    /// By IAM.
-    #[shape(value = "AWS_IAM")]
-    AwsIam,
 }
 
 /// What was added.
@@ -110,10 +100,7 @@ impl AddPermission {
             resource: target.arn().to_string(),
             condition: Default::default(),
         };
-        let auth_type = self.function_url_auth_type.map(|auth_type| match auth_type {
-            FunctionUrlAuthType::None => "NONE",
-            FunctionUrlAuthType::AwsIam => "AWS_IAM",
-        });
+        let auth_type = self.function_url_auth_type.map(FunctionUrlAuthType::name);
         Ok(statement
             .when("StringEquals", "lambda:FunctionUrlAuthType", auth_type)
             .when("StringEquals", "aws:PrincipalOrgID", self.principal_org_id.clone())

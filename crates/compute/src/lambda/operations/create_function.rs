@@ -260,6 +260,7 @@ impl New {
             published: None,
             tags: self.tags.clone(),
             policies: BTreeMap::new(),
+            urls: BTreeMap::new(),
             recursive_loop: RecursiveLoop::default(),
             code_signing: None,
         };

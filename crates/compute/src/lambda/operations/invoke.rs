@@ -11,7 +11,6 @@ use shape::Shape;
 use crate::lambda::Lambda;
 use crate::lambda::asynchronous::EVENT_BYTES_MAX;
 use crate::lambda::invoke::Invocation;
-use crate::lambda::lineage::{self, RecursiveLoop};
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 
@@ -133,12 +132,7 @@ impl Operation<Lambda> for Invoke {
                 Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
             }
             InvocationType::RequestResponse => {
-                let entered = lineage::enter(&call.trace_id, &resolved.lineage_name);
-                if entered.is_loop() && resolved.recursive_loop == RecursiveLoop::Terminate {
-                    lambda.record(&resolved, Metric::RecursiveInvocationsDropped, 1.0);
-                    return Err(lineage::stopped());
-                }
-                let trace_id = entered.trace_id;
+                let trace_id = lambda.enter(&resolved, &call.trace_id)?;
                 let call = Invocation { trace_id: trace_id.clone(), ..call };
                 let answer = lambda.run_invocation(&resolved, call).await?;
                 Ok(InvocationResponse {
@@ -187,7 +181,7 @@ fn invalid_content(message: String) -> Error {
 
 /// `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=…`, not sampled, since nothing
 /// asked for it.
-pub(super) fn new_trace_id() -> String {
+pub(crate) fn new_trace_id() -> String {
     let now = base::Clock::system().now().secs();
     format!("Root=1-{now:08x}-{};Parent={};Sampled=0", base::id::lower_hex(24), base::id::lower_hex(16))
 }

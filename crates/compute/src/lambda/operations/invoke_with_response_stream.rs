@@ -120,6 +120,7 @@ impl Operation<Lambda> for InvokeWithResponseStream {
         let payload = self.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
         check_payload(&payload, InvocationType::RequestResponse)?;
         let trace_id = cx.origin.trace_id.clone().unwrap_or_else(new_trace_id);
+        let trace_id = lambda.enter(&resolved, &trace_id)?;
         let call = Invocation {
             request_id: cx.request_id.to_string(),
             payload,

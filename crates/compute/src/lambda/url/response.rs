@@ -1,0 +1,226 @@
+//! From a function's answer to an HTTP response: the explicit form with its `statusCode`, any other JSON as it is, and the
+//! prelude that streamed answers may begin with.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The media type by which a handler says that its answer begins with a prelude.
+pub(super) const PRELUDE_MEDIA_TYPE: &str = "application/vnd.awslambda.http-integration-response";
+
+/// What ends a prelude.
+const PRELUDE_END: [u8; 8] = [0; 8];
+
+/// The longest prelude, in bytes. AWS names no number; its gateways take 10 KB of headers.
+const PRELUDE_BYTES_MAX: usize = 64 * 1024;
+
+/// A response but for what AWS adds.
+#[derive(Debug, PartialEq)]
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// The function's answer is no response: AWS's 502.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Status {
+    Number(u16),
+    Text(String),
+}
+
+/// What a function may say of its response. Members that AWS does not know are let pass.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Explicit {
+    status_code: Option<Status>,
+    headers: Option<BTreeMap<String, Value>>,
+    cookies: Option<Vec<String>>,
+    body: Option<Value>,
+    is_base64_encoded: Option<bool>,
+}
+
+/// The response that a buffered answer makes.
+pub(super) fn whole(payload: &Bytes) -> Result<Response, Malformed> {
+    match serde_json::from_slice::<Value>(payload).map_err(|_| Malformed)? {
+        Value::Object(members) if members.contains_key("statusCode") => {
+            explicit(serde_json::from_value(Value::Object(members)).map_err(|_| Malformed)?)
+        }
+        // A text stands for itself, not for its JSON.
+        Value::String(text) => Ok(inferred(text.into())),
+        _ => Ok(inferred(compact(payload).into())),
+    }
+}
+
+fn inferred(body: Bytes) -> Response {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    Response { status: StatusCode::OK, headers, body }
+}
+
+fn explicit(mut said: Explicit) -> Result<Response, Malformed> {
+    let body = match (said.body.take(), said.is_base64_encoded.unwrap_or(false)) {
+        (None | Some(Value::Null), _) => Bytes::new(),
+        (Some(Value::String(text)), true) => STANDARD.decode(text).map_err(|_| Malformed)?.into(),
+        (Some(Value::String(text)), false) => text.into(),
+        (Some(other), _) => other.to_string().into(),
+    };
+    let (status, mut headers) = head(said)?;
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    Ok(Response { status, headers, body })
+}
+
+fn head(said: Explicit) -> Result<(StatusCode, HeaderMap), Malformed> {
+    let status = match said.status_code {
+        None => 200,
+        Some(Status::Number(number)) => number,
+        Some(Status::Text(text)) => text.parse().map_err(|_| Malformed)?,
+    };
+    let status = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status)).ok_or(Malformed)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in said.headers.unwrap_or_default() {
+        let value = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => return Err(Malformed),
+        };
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
+        // How the body travels is the server's business.
+        if [CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(&name) {
+            continue;
+        }
+        headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Malformed)?);
+    }
+    for cookie in said.cookies.unwrap_or_default() {
+        headers.append(SET_COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).map_err(|_| Malformed)?);
+    }
+    Ok((status, headers))
+}
+
+/// The beginning of a streamed answer, until its prelude is whole.
+#[derive(Default)]
+pub(super) struct Prelude(Vec<u8>);
+
+impl Prelude {
+    /// Takes the next bytes; the response's head, once it is there, with the first bytes of its body.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Response>, Malformed> {
+        let looked_at = self.0.len().saturating_sub(PRELUDE_END.len() - 1);
+        self.0.extend_from_slice(bytes);
+        let end = self.0[looked_at..].windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
+        let Some(end) = end.map(|end| looked_at + end) else {
+            return if self.0.len() > PRELUDE_BYTES_MAX { Err(Malformed) } else { Ok(None) };
+        };
+        let (status, mut headers) = head(serde_json::from_slice(&self.0[..end]).map_err(|_| Malformed)?)?;
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+        let body = Bytes::copy_from_slice(&self.0[end + PRELUDE_END.len()..]);
+        Ok(Some(Response { status, headers, body }))
+    }
+}
+
+/// JSON without the space between its parts, as AWS sends it on.
+fn compact(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len());
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json {
+        if !in_text && byte.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(*byte);
+        in_text = (*byte == b'"' && !escaped) != in_text;
+        escaped = in_text && *byte == b'\\' && !escaped;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(payload: &'static str) -> Result<(u16, String, String), Malformed> {
+        let Response { status, headers, body } = whole(&Bytes::from_static(payload.as_bytes()))?;
+        let content_type = headers[CONTENT_TYPE].to_str().unwrap().to_owned();
+        Ok((status.as_u16(), content_type, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    #[test]
+    fn json_without_a_status_is_the_body() {
+        for (payload, body) in [
+            (r#"{"hello": "world"}"#, r#"{"hello":"world"}"#),
+            (r#"["hello", 3, true]"#, r#"["hello",3,true]"#),
+            (r#"{"a b": "c \" d\\", "e": 1.50}"#, r#"{"a b":"c \" d\\","e":1.50}"#),
+            (r#""hello""#, "hello"),
+            ("3.1", "3.1"),
+            ("null", "null"),
+            (r#"{"body": "x", "headers": {"a": 1}}"#, r#"{"body":"x","headers":{"a":1}}"#),
+        ] {
+            assert_eq!(of(payload), Ok((200, "application/json".to_owned(), body.to_owned())), "{payload}");
+        }
+        assert_eq!(of("no json"), Err(Malformed));
+    }
+
+    #[test]
+    fn an_explicit_response() {
+        let payload = r#"{"statusCode": 201, "headers": {"Content-Type": "text/x", "X-Number": 5, "x-none": null,
+            "content-length": "99"}, "cookies": ["a=1; Secure", "b=2"], "body": "aGk=", "isBase64Encoded": true}"#;
+        let response = whole(&Bytes::from_static(payload.as_bytes())).unwrap();
+        assert_eq!((response.status.as_u16(), &response.body[..]), (201, &b"hi"[..]));
+        assert_eq!(response.headers[CONTENT_TYPE], "text/x");
+        assert_eq!(response.headers["x-number"], "5");
+        assert_eq!(response.headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1; Secure", "b=2"]);
+        assert!(!response.headers.contains_key(CONTENT_LENGTH) && !response.headers.contains_key("x-none"));
+        let plain = |body: &str| Ok((418, "application/json".to_owned(), body.to_owned()));
+        assert_eq!(of(r#"{"statusCode": "418", "body": "i'm a teapot"}"#), plain("i'm a teapot"));
+        assert_eq!(of(r#"{"statusCode": 418}"#), plain(""));
+        assert_eq!(of(r#"{"statusCode": 418, "body": {"a": 1}}"#), plain(r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn what_is_no_response_is_malformed() {
+        for payload in [
+            r#"{"statusCode": "many"}"#,
+            r#"{"statusCode": 99}"#,
+            r#"{"statusCode": 600}"#,
+            r#"{"statusCode": null, "headers": []}"#,
+            r#"{"statusCode": 200, "headers": {"a b": "c"}}"#,
+            r#"{"statusCode": 200, "headers": {"a": ["b"]}}"#,
+            r#"{"statusCode": 200, "headers": {"a": "b\nc"}}"#,
+            r#"{"statusCode": 200, "cookies": "a=1"}"#,
+            r#"{"statusCode": 200, "body": "%", "isBase64Encoded": true}"#,
+        ] {
+            assert_eq!(of(payload), Err(Malformed), "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_prelude_arrives_in_pieces() {
+        let all =
+            [&br#"{"statusCode":201,"headers":{"x-a":"b"},"cookies":["c=1"]}"#[..], &PRELUDE_END, b"body"].concat();
+        for step in 1..all.len() {
+            let (mut prelude, mut body, mut found) = (Prelude::default(), Vec::new(), None);
+            for piece in all.chunks(step) {
+                match found {
+                    Some(_) => body.extend_from_slice(piece),
+                    None => found = prelude.take(piece).unwrap(),
+                }
+            }
+            let response: Response = found.unwrap();
+            assert_eq!([&response.body[..], &body].concat(), b"body", "{step}");
+            assert_eq!((response.status.as_u16(), &response.headers["x-a"]), (201, &HeaderValue::from_static("b")));
+            assert_eq!(response.headers[SET_COOKIE], "c=1");
+        }
+        assert_eq!(Prelude::default().take(&[b"{", &PRELUDE_END[..]].concat()), Err(Malformed));
+        assert_eq!(Prelude::default().take(&[b'x'; PRELUDE_BYTES_MAX + 1]), Err(Malformed));
+    }
+}
