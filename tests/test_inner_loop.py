@@ -1,6 +1,7 @@
 """What a developer does all day: save, invoke, read the log, look inside, run it again."""
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -9,13 +10,14 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from support.dev import Session
-from support.functions import ROLE, Function, Report
+from support.functions import ROLE, Factory, Function, Report
 from support.server import eventually, free_port
 
 ANSWERS = "def handler(event, context):\n    return {}\n"
@@ -387,3 +389,118 @@ def test_dev_asks_for_what_it_cannot_guess(dev, run, tmp_path):
     closed.says(f"the function's user cannot read it; run chmod o+rx {directory}")
     assert "/no/such: No such file" in run("dev", "/no/such").stderr
     assert "give it as NAME=VALUE" in run("dev", "--env", "X").stderr
+
+
+# ---- updraft events and replay
+
+
+@pytest.fixture
+def keeping(another_server, runtimes, executable):
+    """A server that keeps events, functions on it, and commands against it."""
+
+    class Keeping:
+        def __init__(self, **settings):
+            self.server = another_server(env={"UPDRAFT_KEEP_EVENTS": "1000"} | settings).start()
+            self.create = Factory(self.server.client("lambda"), runtimes)
+
+        def run(self, *arguments):
+            command = [executable, *arguments]
+            environment = self.server.client_environment()
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+        def events(self, *arguments):
+            done = self.run("events", "--json", *arguments)
+            assert done.returncode == 0, done.stderr
+            return json.loads(done.stdout)["events"]
+
+    return Keeping
+
+
+GREETS = "def handler(event, context):\n    return {{'hello': event['name'], 'by': {}}}\n"
+
+
+def test_an_event_runs_again_against_any_version(keeping):
+    keeping = keeping()
+    function = keeping.create.python(GREETS.format(1))
+    function.client.publish_version(FunctionName=function.name)
+    first = function.invoke({"name": "Ada"}, Qualifier="1")
+    (kept,) = eventually(lambda: keeping.events(function.name))
+    assert (kept["request_id"], kept["version"], kept["failed"]) == (first.request_id, "1", False)
+    same = keeping.run("replay", first.request_id)
+    assert same.returncode == 0 and "\nthe same answer\n" in same.stdout, same
+    function.update(GREETS.format(2))
+    other = keeping.run("replay", first.request_id)
+    assert other.returncode == 0 and "\nanother answer\n" in other.stdout
+    assert '"by": 1' in other.stdout and '"by": 2' in other.stdout
+    assert any('"by": 1' in line and '"by": 2' in line for line in other.stdout.splitlines()), "side by side"
+    again = json.loads(keeping.run("replay", first.request_id, "--qualifier", "1", "--json").stdout)
+    assert again["event"] == {"name": "Ada"} and again["same"] is True
+    assert again["then"]["answer"] == again["now"]["answer"] == {"hello": "Ada", "by": 1}
+    assert (again["then"]["version"], again["now"]["version"]) == ("1", "1")
+    next_ = keeping.create.python(GREETS.format(3))
+    elsewhere = json.loads(keeping.run("replay", first.request_id, "--function", next_.name, "--json").stdout)
+    assert elsewhere["now"]["answer"]["by"] == 3 and elsewhere["same"] is False
+
+
+def test_failures_and_asynchronous_events_are_kept_too(keeping):
+    keeping = keeping(UPDRAFT_ASYNC_RETRY_DELAY_SECS="3600")
+    function = keeping.create.python("def handler(event, context):\n    return 1 / event\n")
+    failed = function.invoke(0)
+    function.invoke(4, InvocationType="Event")
+    kept = eventually(lambda: len(found := keeping.events(function.name)) == 2 and found)
+    assert [event["failed"] for event in kept] == [False, True]
+    listed = keeping.run("events", function.name, "-n", "1").stdout
+    assert kept[0]["request_id"] in listed and failed.request_id not in listed
+    again = keeping.run("replay", failed.request_id)
+    assert again.returncode == 1
+    assert "ZeroDivisionError: division by zero" in again.stderr and "failed; request id" in again.stderr
+    function.update("def handler(event, context):\n    return 'mended'\n")
+    mended = keeping.run("replay", failed.request_id)
+    assert mended.returncode == 0 and '"mended"' in mended.stdout and "another answer" in mended.stdout
+
+
+def test_kept_events_survive_a_kill_and_go_with_a_reset(keeping):
+    keeping = keeping()
+    function = keeping.create.python(ANSWERS.format("event"))
+    requests = [function.invoke(n).request_id for n in range(20)]
+    eventually(lambda: len(keeping.events("-n", "100")) == 20)
+    keeping.server.kill()
+    keeping.server.start()
+    assert [event["request_id"] for event in keeping.events("-n", "100")] == requests[::-1]
+    reset = urllib.request.Request(f"{keeping.server.endpoint}/_updraft/reset", method="POST")
+    urllib.request.urlopen(reset, timeout=60).close()
+    assert keeping.events() == []
+
+
+def test_kept_events_are_bounded(keeping):
+    keeping = keeping(UPDRAFT_KEEP_EVENTS="5,1MB")
+    function = keeping.create.python("def handler(event, context):\n    return 1\n")
+    requests = [function.invoke(n).request_id for n in range(9)]
+    newest = requests[:3:-1]
+    assert eventually(lambda: [event["request_id"] for event in keeping.events()] == newest)
+    large = function.invoke("x" * 700_000).request_id
+    larger = function.invoke("y" * 700_000).request_id
+    assert eventually(lambda: [event["request_id"] for event in keeping.events()] == [larger]), large
+
+
+def test_no_event_is_kept_unasked_or_for_others_to_see(create, run, keeping):
+    function = create.python(ANSWERS.format("event"))
+    kept = run("events", function.name)
+    assert kept.returncode == 1 and "this server keeps no events; start it with --keep-events" in kept.stderr
+    assert "keeps no events" in run("replay", "x").stderr
+    keeping = keeping()
+    assert "no event of the request 'x' is kept" in keeping.run("replay", "x").stderr
+    source = (
+        "import os, urllib.request, urllib.error\n"
+        "def handler(event, context):\n"
+        "    try:\n"
+        "        return urllib.request.urlopen(os.environ['AWS_ENDPOINT_URL'] + '/_updraft/lambda/events').status\n"
+        "    except urllib.error.HTTPError as error:\n"
+        "        return error.code\n"
+    )
+    assert keeping.create.python(source).invoke().ok() == 404, "functions see nothing of it"
+    assert oct(keeping.server.data_dir.stat().st_mode & 0o777) == "0o700"
+    keeping.server.stop()
+    for wrong in ["0", "many", "1TB"]:
+        done = run("serve", "--keep-events", wrong)
+        assert done.returncode == 2 and "use a number of events such as 1000" in done.stderr

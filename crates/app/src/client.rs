@@ -82,6 +82,17 @@ impl Server {
 }
 
 impl Client {
+    /// The same client for another account and region: a twelve-digit access key is that account.
+    pub(crate) fn within(&self, account: &str, region: &str) -> Client {
+        let mut client = self.clone();
+        client.server.region = Some(region.to_owned());
+        // Somebody's own credentials stay theirs.
+        if client.server.access_key_id == "test" {
+            client.server.access_key_id = account.to_owned();
+        }
+        client
+    }
+
     /// A signed request; whatever the answer is.
     pub(crate) async fn send(
         &self,

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod dev;
+mod events;
 mod invoke;
 mod logs;
 mod runtimes;
@@ -34,6 +35,8 @@ enum Command {
     Dev(Box<dev::Dev>),
     Invoke(invoke::Invoke),
     Logs(logs::Logs),
+    Events(events::Events),
+    Replay(events::Replay),
     /// Shows a running node: isolation layers present or degraded, pools, services.
     Status(status::Status),
     /// Shows what functions used in a month or on a day, and what it would have cost on AWS.
@@ -56,6 +59,8 @@ pub(crate) fn run(updraft: Updraft) -> Result<(), Failure> {
         Command::Dev(dev) => dev.run(),
         Command::Invoke(invoke) => invoke.run(),
         Command::Logs(logs) => logs.run(),
+        Command::Events(events) => events.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Status(status) => status.run(),
         Command::Usage(usage) => usage.run(),
         Command::Runtimes(runtimes) => runtimes.run(),

@@ -20,6 +20,7 @@ pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
 pub(crate) mod invoke;
+pub(crate) mod kept_events;
 pub mod layer;
 pub mod lineage;
 pub(crate) mod metrics;
@@ -57,6 +58,7 @@ use code::CodeCache;
 use code::link::LinkKey;
 use error::Failure;
 use fleet::Fleet;
+use kept_events::Keeper;
 use layer::LayerTarget;
 use name::{Qualifier, Target};
 use operations::*;
@@ -66,6 +68,7 @@ use resolve::Cache;
 pub use code::CodeTree;
 pub use code::link::PATH as CODE_DOWNLOAD_PATH;
 pub use fleet::Environments;
+pub use kept_events::{Keeping, KeptEvent, KeptWhole};
 pub use resolve::Resolved;
 
 /// The service. A cheap handle: clones share everything.
@@ -90,6 +93,8 @@ pub struct Shared {
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) targets: Targets,
     pub(crate) workers: asynchronous::Workers,
+    /// Present if events are kept.
+    pub(crate) keeper: Option<Keeper>,
     link_key: LinkKey,
 }
 
@@ -118,6 +123,8 @@ pub struct Config {
     pub async_retry_delay: Duration,
     /// Requests that may run at a time in an account and region, all functions together. AWS's default: 1,000.
     pub concurrent_executions_max: u32,
+    /// How many events are kept for `updraft replay`; none: they hold secrets.
+    pub keep_events: Option<Keeping>,
     /// How long Pending and InProgress last beyond what they must: zero, but for tests that want to see them.
     pub settle_delay: Duration,
 }
@@ -160,6 +167,7 @@ impl Lambda {
         let opened = tokio::task::spawn_blocking(move || CodeCache::open(directory)).await;
         let code = opened.map_err(io::Error::other)??;
         let link_key = LinkKey(secret(&store, "code-link").await?);
+        let keeper = Lambda::start_keeping(config.keep_events, &store, &clock).await?;
         let (collection, cache) = (Arc::default(), Cache::default());
         let (metrics, meter) = (ports.metrics.clone(), ports.meter.clone());
         let (targets, workers) = (ports.targets.clone(), asynchronous::Workers::new());
@@ -178,6 +186,7 @@ impl Lambda {
             targets,
             workers,
             applying: tokio::sync::Mutex::default(),
+            keeper,
             link_key,
         }));
         let recovered = async {
@@ -221,6 +230,7 @@ impl Lambda {
 
     async fn reset_functions(&self, account: Option<AccountId>) -> Result<(), Failure> {
         self.forget_events(account).await?;
+        self.forget_kept_events(account).await;
         let scan = account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
         for (key, _) in self.store.scan(FUNCTIONS, scan).await? {
             if let Some(target) = target_of(&key) {

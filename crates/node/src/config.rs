@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use base::Region;
 use serde::Deserialize;
 
+pub use crate::keep_events::KeepEvents;
+
 /// The port of everything, as users of emulators know it.
 pub const PORT: u16 = 4566;
 
@@ -43,6 +45,8 @@ pub struct Settings {
     pub keep_alive_secs: Option<u64>,
     /// How long a failed asynchronous event waits before its first retry, in seconds. Default 60, as on AWS.
     pub async_retry_delay_secs: Option<u64>,
+    /// How many of functions' events are kept for `updraft replay`: `1000`, `64MB` or both. Default: none.
+    pub keep_events: Option<KeepEvents>,
     /// Whether `test`/`test` and twelve-digit access keys are known. Default: yes on loopback; refused elsewhere.
     pub test_credentials: Option<bool>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
@@ -122,6 +126,8 @@ pub struct Config {
     pub keep_alive_secs: u64,
     /// How long a failed asynchronous event waits before its first retry, in seconds.
     pub async_retry_delay_secs: u64,
+    /// How many of functions' events are kept.
+    pub keep_events: Option<KeepEvents>,
     /// Whether `test`/`test` and twelve-digit access keys are known.
     pub test_credentials: bool,
     /// What AWS asks for Lambda.
@@ -184,6 +190,7 @@ impl Settings {
             },
             keep_alive_secs: self.keep_alive_secs.or(other.keep_alive_secs),
             async_retry_delay_secs: self.async_retry_delay_secs.or(other.async_retry_delay_secs),
+            keep_events: self.keep_events.or(other.keep_events),
             test_credentials: self.test_credentials.or(other.test_credentials),
             prices: self.prices.or(other.prices),
         }
@@ -212,6 +219,7 @@ impl Settings {
             pools: self.pools,
             keep_alive_secs: self.keep_alive_secs.unwrap_or(600),
             async_retry_delay_secs: self.async_retry_delay_secs.unwrap_or(60),
+            keep_events: self.keep_events,
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
             prices: self.prices.unwrap_or_default(),

@@ -1,11 +1,13 @@
 //! The endpoints that are the node's own: health, info, status, reset, code downloads. Everything else goes to the front
 //! desk.
 
+pub(crate) mod developing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use base::{AccountId, Cx, Region};
+use base::AccountId;
 use cloud::Desk;
 use compute::Lambda;
 use compute::lambda::url::address::Address;
@@ -112,6 +114,8 @@ impl House {
                 false => refusal(StatusCode::FORBIDDEN, "reset is for callers on this machine, outside of functions"),
             },
             (&Method::POST, "/_updraft/lambda/start") if may_administrate(peer) => self.start_ahead(query).await,
+            (&Method::GET, "/_updraft/lambda/events") if may_administrate(peer) => self.kept_events(query).await,
+            (&Method::GET, "/_updraft/lambda/event") if may_administrate(peer) => self.kept_event(query).await,
             (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => refusal(
                 StatusCode::NOT_FOUND,
                 "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/metrics, /_updraft/usage, /_updraft/reset",
@@ -215,27 +219,6 @@ impl House {
             Err(error) => {
                 tracing::error!(%error, "what functions used cannot be read");
                 refusal(StatusCode::INTERNAL_SERVER_ERROR, "the usage cannot be read; the log says why")
-            }
-        }
-    }
-
-    /// Starts an environment of `?function=` (`?account=`, `?region=`) ahead of any request, for a debugger to attach to.
-    async fn start_ahead(&self, query: &str) -> Answer {
-        let account = percent::find(query, "account").map_or(Some(AccountId::DEFAULT), |text| AccountId::parse(&text));
-        let region =
-            percent::find(query, "region").map_or(Some(self.config.region.clone()), |text| Region::parse(&text));
-        let (Some(function), Some(account), Some(region)) = (percent::find(query, "function"), account, region) else {
-            return refusal(
-                StatusCode::BAD_REQUEST,
-                "function is a name, account a twelve-digit number, region a region",
-            );
-        };
-        let cx = Cx::internal(account, region, base::Clock::system());
-        match self.lambda.start_ahead(&cx, &function).await {
-            Ok(()) => json(StatusCode::OK, &Message { message: "started" }),
-            Err(error) => {
-                let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                refusal(status, &error.to_string())
             }
         }
     }

@@ -8,9 +8,11 @@ mod credentials;
 mod exposition;
 mod hooks;
 mod house;
+mod keep_events;
 pub mod status;
 mod wiring;
 
 pub use config::{Config, Settings};
+pub use house::developing::{KeptEvents, WholeEvent};
 pub use observe::usage;
 pub use wiring::{Node, StartError, schemas};

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::server::{self, Peer};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, KeepEvents};
 use crate::hooks::Hooks;
 use crate::house::House;
 
@@ -270,6 +270,7 @@ fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
         keep_alive: Duration::from_secs(config.keep_alive_secs),
         async_retry_delay: Duration::from_secs(config.async_retry_delay_secs),
         concurrent_executions_max: config.concurrent_executions_max,
+        keep_events: config.keep_events.map(KeepEvents::keeping),
         settle_delay: Duration::ZERO,
     }
 }

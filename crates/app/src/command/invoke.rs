@@ -60,6 +60,7 @@ pub(super) struct Called {
     pub(super) payload: Bytes,
     pub(super) failed: bool,
     pub(super) request_id: String,
+    pub(super) version: Option<String>,
     tail: Option<Vec<u8>>,
 }
 
@@ -111,6 +112,7 @@ impl Called {
         Called {
             failed: text("x-amz-function-error").is_some(),
             request_id: text("x-amzn-requestid").unwrap_or_default(),
+            version: text("x-amz-executed-version"),
             tail: text("x-amz-log-result").and_then(|log| base64::engine::general_purpose::STANDARD.decode(log).ok()),
             payload: answer.body,
         }

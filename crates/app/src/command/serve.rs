@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use node::config::{Egress, Iam, Isolation, PoolSettings};
+use node::config::{Egress, Iam, Isolation, KeepEvents, PoolSettings};
 use node::{Node, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -61,6 +61,10 @@ pub(super) struct Serve {
     /// Seconds before the first retry of a failed asynchronous event [default: 60, as on AWS]
     #[arg(long, env = "UPDRAFT_ASYNC_RETRY_DELAY_SECS", value_name = "SECONDS")]
     async_retry_delay_secs: Option<u64>,
+    /// Keep functions' events and answers, for `updraft events` and `updraft replay`: at most so many, or so much (64MB), or
+    /// both (1000,64MB), and for a week. They hold whatever secrets events hold [default: none]
+    #[arg(long, env = "UPDRAFT_KEEP_EVENTS", value_name = "N|SIZE")]
+    keep_events: Option<KeepEvents>,
     /// Whether test/test and twelve-digit access keys are known; refused where other machines can reach the node
     #[arg(long, env = "UPDRAFT_TEST_CREDENTIALS", value_name = "BOOL", action = clap::ArgAction::Set)]
     test_credentials: Option<bool>,
@@ -96,6 +100,7 @@ impl Serve {
             pools: PoolSettings { python: self.pool_python, node: self.pool_node, java: self.pool_java },
             keep_alive_secs: self.keep_alive_secs,
             async_retry_delay_secs: self.async_retry_delay_secs,
+            keep_events: self.keep_events,
             test_credentials: self.test_credentials,
             prices: None,
         }

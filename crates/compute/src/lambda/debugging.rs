@@ -80,6 +80,7 @@ mod tests {
             keep_alive: Duration::ZERO,
             concurrent_executions_max: 1_000,
             async_retry_delay: Duration::ZERO,
+            keep_events: None,
             settle_delay: Duration::ZERO,
         }
     }

@@ -95,6 +95,8 @@ impl Lambda {
         call: Invocation,
         outlet: Option<Outlet>,
     ) -> Result<Answer, Error> {
+        let event = self.keeps_events().then(|| call.payload.clone());
+        let streams = outlet.is_some();
         let environment = lease.environment();
         let start = report::start(resolved, &call.request_id, self.clock.now());
         environment.log.begin(start, call.wants_tail);
@@ -111,6 +113,10 @@ impl Lambda {
         let log = environment.log.clone();
         let answer = self.conclude(resolved, &call.request_id, outcome, &log);
         lease.release();
+        if let Some(event) = event {
+            // A streamed answer is with its caller, and nowhere else.
+            self.keep_event(resolved, &call.request_id, event, answer.as_ref().ok().filter(|_| !streams));
+        }
         answer
     }
 

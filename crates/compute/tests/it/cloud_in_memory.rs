@@ -108,6 +108,7 @@ impl World {
             keep_alive: Duration::from_secs(1),
             async_retry_delay: Duration::ZERO,
             concurrent_executions_max: 1_000,
+            keep_events: None,
             settle_delay,
         };
         let ports = Ports {
