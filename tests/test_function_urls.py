@@ -1,6 +1,7 @@
 """Function URLs: their configuration through boto3, and the URLs themselves through plain HTTP and signed requests."""
 
 import base64
+import datetime
 import http.client
 import json
 import re
@@ -13,6 +14,7 @@ from botocore.credentials import Credentials
 
 from support.functions import Factory, Runtimes
 from support.refusals import refused
+from support.server import eventually
 
 ECHO = "def handler(event, context):\n    return event\n"
 SAYS = "import json\ndef handler(event, context):\n    return json.loads(event['body'])\n"
@@ -331,6 +333,39 @@ def test_limits(create, url):
         response = one.ask("POST", "", body, headers)
         assert response.status == 413, len(body)
         assert "6291456 bytes" in response.text
+
+
+def test_throttles(create, lambda_, url):
+    for mode in ("BUFFERED", "RESPONSE_STREAM"):
+        function = create.python(ECHO)
+        one = url(function, InvokeMode=mode)
+        lambda_.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=0)
+        response = one.ask()
+        assert (response.status, response.headers["x-amzn-ErrorType"]) == (429, "TooManyRequestsException")
+        assert "Rate Exceeded" in response.text
+
+
+def test_requests_are_counted(create, url, updraft):
+    function = create.python("def handler(event, context):\n    return 1 / int(event['rawPath'][1:])\n")
+    one = url(function)
+    assert [one.ask(path=path).status for path in "110"] == [200, 200, 502]
+    cloudwatch = updraft.client("cloudwatch")
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def sums():
+        seen = {}
+        for metric in ("UrlRequestCount", "Url4xxCount", "Url5xxCount", "UrlRequestLatency"):
+            points = cloudwatch.get_metric_statistics(
+                Namespace="AWS/Lambda", MetricName=metric, Dimensions=[{"Name": "FunctionName", "Value": function.name}],
+                StartTime=now - datetime.timedelta(minutes=10), EndTime=now + datetime.timedelta(minutes=10), Period=1200,
+                Statistics=["Sum", "SampleCount"],
+            )["Datapoints"]
+            seen[metric] = (sum(point["Sum"] for point in points), sum(point["SampleCount"] for point in points))
+        return seen
+
+    seen = eventually(lambda: (found := sums())["UrlRequestCount"][0] == 3 and found)
+    assert seen and (seen["Url4xxCount"], seen["Url5xxCount"]) == ((0, 3), (1, 3))
+    assert seen["UrlRequestLatency"][0] > 0
 
 
 # ---- who may come in

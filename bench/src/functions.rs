@@ -154,7 +154,7 @@ fn add_tree(directory: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) 
     Ok(())
 }
 
-fn zip(files: &[(&str, &[u8])]) -> Result<Vec<u8>, Failure> {
+pub(crate) fn zip(files: &[(&str, &[u8])]) -> Result<Vec<u8>, Failure> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
         zip.start_file(*name, SimpleFileOptions::default().unix_permissions(0o755))?;

@@ -15,6 +15,7 @@ mod memory;
 mod server;
 mod start;
 mod statistics;
+mod streaming;
 mod table;
 mod throughput;
 mod warm;
@@ -35,6 +36,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("start", start::measure),
     ("cold", cold::measure),
     ("warm", warm::measure),
+    ("streaming", streaming::measure),
     ("throughput", throughput::measure),
     ("memory", memory::measure),
     ("many", many::measure),

@@ -18,10 +18,7 @@ const NAMESPACE: &str = "AWS/Lambda";
 
 /// A metric of AWS Lambda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    dead_code,
-    reason = "asynchronous events, mappings, URLs and provisioned concurrency record theirs as they land"
-)]
+#[expect(dead_code, reason = "asynchronous events, mappings and provisioned concurrency record theirs as they land")]
 pub(crate) enum Metric {
     AsyncEventAge,
     AsyncEventsDropped,

@@ -6,11 +6,24 @@ import subprocess
 import threading
 
 
+def _chunked(file):
+    """A chunked body and its trailers, names in lower case."""
+    body, trailers = b"", {}
+    while size := int(file.readline().split(b";")[0], 16):
+        body += file.read(size)
+        file.readline()
+    while line := file.readline().strip().decode():
+        name, value = line.split(":", 1)
+        trailers[name.lower()] = value.strip()
+    return body, trailers
+
+
 class Exchange:
     """Runs `argv` against a fake Runtime API that serves one event and keeps what comes back."""
 
     def __init__(self, argv, env, payload, headers=None, timeout_s=30):
-        self.path = self.body = None
+        self.path = self.body = self.headers = None
+        self.trailers = {}
         self._done = threading.Event()
         self._served = False
         exchange = self
@@ -39,7 +52,11 @@ class Exchange:
 
             def do_POST(self):
                 exchange.path = self.path
-                exchange.body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                exchange.headers = self.headers
+                if self.headers.get("transfer-encoding") == "chunked":
+                    exchange.body, exchange.trailers = _chunked(self.rfile)
+                else:
+                    exchange.body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 self.send_response(202)
                 self.send_header("content-length", "0")
                 self.end_headers()

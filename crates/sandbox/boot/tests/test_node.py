@@ -4,6 +4,7 @@ With `UPDRAFT_TEST_AWS_LAMBDA_RIC` (the unpacked npm package `aws-lambda-ric`) t
 client, and the answers must be equal but for the stack lines inside of either client.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -106,6 +107,23 @@ def comparable(kind, body):
     return document
 
 
+def under_official(task, handler, payload):
+    """One event under AWS's own client."""
+    env = {
+        "LAMBDA_TASK_ROOT": task, "AWS_LAMBDA_FUNCTION_NAME": "fn", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+    }
+    stub = os.path.join(os.path.dirname(os.path.abspath(__file__)), "official_node_client.js")
+    argv = [NODE, "-r", stub, os.path.join(OFFICIAL, "bin", "index.mjs"), handler]
+    return Exchange(argv, env, json.dumps(payload).encode())
+
+
+def official(source, payload):
+    with Task({"app.js": source}) as task:
+        return under_official(task, "app.handler", payload)
+
+
 class SameAsAws(unittest.TestCase):
     @unittest.skipUnless(OFFICIAL, "UPDRAFT_TEST_AWS_LAMBDA_RIC is not set")
     def test_answers_are_equal(self):
@@ -118,16 +136,49 @@ class SameAsAws(unittest.TestCase):
             ours = runtime.parked().init(task, handler)
             if ours.kind == "K":
                 ours = runtime.invoke(payload, deadline_ms=4000000000000)
-            env = {
-                "LAMBDA_TASK_ROOT": task, "AWS_LAMBDA_FUNCTION_NAME": "fn", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn",
-                "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
-            }
-            stub = os.path.join(os.path.dirname(os.path.abspath(__file__)), "official_node_client.js")
-            argv = [NODE, "-r", stub, os.path.join(OFFICIAL, "bin", "index.mjs"), handler]
-            theirs = Exchange(argv, env, json.dumps(payload).encode())
+            theirs = under_official(task, handler, payload)
             self.assertEqual(theirs.kind, ours.kind, theirs.output)
             self.assertEqual(comparable(theirs.kind, theirs.body), comparable(ours.kind, ours.body))
+
+
+# Streaming handlers, by name.
+STREAMS_SAME_AS_AWS = {
+    "written": "async (e, s) => { s.write('a'); s.write('é'); s.write(Buffer.from([0, 255])); s.end() }",
+    "ended with text": "async (e, s) => s.end('all')",
+    "objects": "async (e, s) => { s.write({a: e}); s.end() }",
+    "typed": "async (e, s) => { s.setContentType('text/plain'); s.write('a'); s.end() }",
+    "empty": "async (e, s) => s.end()",
+    "prelude": "async (e, s) => { s = awslambda.HttpResponseStream.from(s, {statusCode: 201}); s.write('x'); s.end() }",
+    "prelude without a write": "async (e, s) => { s = awslambda.HttpResponseStream.from(s, {statusCode: 201}); s.end() }",
+    "pipeline": (
+        "async (e, s) => require('stream/promises').pipeline(require('stream').Readable.from(['a', 'b', 'c']), s)"
+    ),
+    "error first": "async () => { throw new RangeError('no') }",
+    "error in the middle": "async (e, s) => { s.write('x'); throw new RangeError('no') }",
+    "too late": "async (e, s) => { s.write('x'); s.setContentType('text/plain') }",
+    "no promise": "(e, s) => { s.write('x') }",
+    "large": "async (e, s) => { s.write('x'.repeat(300000)); s.end('y'.repeat(100000)) }",
+    "context": "async (e, s, c) => { s.write(Object.keys(c).sort().join()); s.end() }",
+}
+
+
+class StreamsSameAsAws(unittest.TestCase):
+    @unittest.skipUnless(OFFICIAL, "UPDRAFT_TEST_AWS_LAMBDA_RIC is not set")
+    def test_streams_are_equal(self):
+        for name, source in STREAMS_SAME_AS_AWS.items():
+            with self.subTest(name):
+                frames, _ = streamed(source, payload=7)
+                document = next((body for kind, body in frames if kind in "AF"), None)
+                theirs = official("exports.handler = awslambda.streamifyResponse(%s)" % source, 7)
+                self.assertEqual("streaming", theirs.headers["lambda-runtime-function-response-mode"], theirs.output)
+                self.assertEqual(theirs.body, b"".join(body for kind, body in frames if kind == "C"))
+                if document is None:
+                    self.assertEqual({}, theirs.trailers)
+                    self.assertEqual(theirs.headers["content-type"], frames[0][1].decode())
+                else:
+                    error = base64.b64decode(theirs.trailers["lambda-runtime-function-error-body"])
+                    self.assertEqual(theirs.trailers["lambda-runtime-function-error-type"], json.loads(document)["errorType"])
+                    self.assertEqual(comparable("F", error), comparable("F", document))
 
 
 class Results(unittest.TestCase):

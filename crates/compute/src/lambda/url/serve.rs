@@ -2,6 +2,7 @@
 //! response. Refusals are in the words that AWS's URLs have, which differ from its API's.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base::{Caller, Cx, Error};
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use super::response::{self, Malformed, PRELUDE_MEDIA_TYPE, Prelude, Response};
 use super::{FunctionUrlAuthType, InvokeMode, Url, cors, event};
 use crate::lambda::Lambda;
 use crate::lambda::invoke::{self, Invocation};
-use crate::lambda::name::{Qualifier, QualifierText};
+use crate::lambda::metrics::Metric;
+use crate::lambda::name::{Qualifier, QualifierText, Target};
 use crate::lambda::operations::new_trace_id;
 use crate::lambda::resolve::Resolved;
 use crate::lambda::response_stream::{Next, ResponseStream};
@@ -64,10 +66,21 @@ impl Lambda {
             clock: desk.clock().clone(),
         };
         let mut visit = Visit { url, cx, head, trace_id };
+        let begun = Instant::now();
         let mut answer = self.visit(desk, &address, body, &mut visit).await;
         visit.sign(&mut answer);
+        self.measure_url(&visit.url.target, answer.status, begun.elapsed());
         tracing::debug!(url = visit.url.record.id, status = answer.status.as_u16(), id = &*visit.cx.request_id, "url");
         answer
+    }
+
+    /// Records a request to a URL. Every one counts as an error or not, so that the averages are rates.
+    fn measure_url(&self, target: &Target, status: StatusCode, latency: Duration) {
+        let one_if = |is_so: bool| f64::from(u8::from(is_so));
+        self.record_for(target, Metric::UrlRequestCount, 1.0);
+        self.record_for(target, Metric::Url4xxCount, one_if(status.is_client_error()));
+        self.record_for(target, Metric::Url5xxCount, one_if(status.is_server_error()));
+        self.record_for(target, Metric::UrlRequestLatency, latency.as_secs_f64() * 1000.0);
     }
 
     async fn visit(&self, desk: &Desk, address: &Address, body: Incoming, visit: &mut Visit) -> Answer {
