@@ -155,13 +155,47 @@ def test_latest_has_inits_as_ever(create):
     assert "Init Duration" in told.tail
 
 
-def test_concurrent_requests_all_get_environments_of_their_own(create):
+def test_concurrent_requests_all_get_environments_of_their_own(create, logs):
     function = create.python(PYTHON)
     version = publish(function)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: function.invoke({"sleep": 1}, Qualifier=version).ok(), range(8)))
     assert all(answer["happened"][:4] == ["init", "before", "after", "event"] for answer in answers)
     assert len({answer["random"] for answer in answers}) == len(answers), "no two share a random state"
+    assert inits(logs, function) == [answers[0]["born"]], "all are copies of the one that had the init"
+    assert {answer["born"] for answer in answers} == {answers[0]["born"]}
+
+
+def test_a_small_function_with_the_sdk_is_copied_too(create, logs):
+    function = create.python("""
+import boto3, time, uuid
+client = boto3.client("sts")
+print("born", uuid.uuid4().hex)
+def handler(event, context):
+    time.sleep(event["sleep"])
+    return client.get_caller_identity()["Arn"]
+""", MemorySize=128, Timeout=60)  # fmt: skip
+    version = publish(function)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: function.invoke({"sleep": 1}, Qualifier=version).ok(), range(4)))
+    assert set(answers) == {f"arn:aws:sts::000000000000:assumed-role/worker/{function.name}"}
+    assert len(inits(logs, function)) == 1
+
+
+def test_a_function_with_threads_has_an_init_for_each_snapshot(create, logs):
+    function = create.python("""
+import threading, uuid
+BORN = uuid.uuid4().hex
+print("born", BORN)
+wake = threading.Event()
+threading.Thread(target=wake.wait, daemon=True).start()
+def handler(event, context):
+    return [BORN, threading.active_count()]
+""")  # fmt: skip
+    version = publish(function)
+    born, threads = function.invoke(Qualifier=version).ok()
+    assert threads == 2, "its thread came along"
+    assert born in inits(logs, function) and eventually(lambda: len(inits(logs, function)) >= 3)
 
 
 def test_the_environment_asks_for_credentials(create, updraft):
@@ -278,16 +312,13 @@ def test_snapshots_are_made_anew_after_a_restart(another_server, runtimes):
     function = Factory(server.client("lambda"), runtimes).python(PYTHON)
     version = publish(function)
     first = function.invoke(Qualifier=version).ok()
+    logs = server.client("logs")
+    eventually(lambda: first["born"] in inits(logs, function))
     server.kill()
     server.start()
     function, logs = Function(server.client("lambda"), function.name), server.client("logs")
     assert configuration(function, version)["State"] == "Active"
-
-    def ready():
-        told = [line for stream in lines(logs, function).values() for line in stream if line.startswith("INIT_REPORT")]
-        return len(told) >= 3  # those of the first life, and one of the second
-
-    eventually(ready)
+    assert eventually(lambda: set(inits(logs, function)) - {first["born"]}), "an init without a request"
     answer = function.tail(Qualifier=version)
     assert answer.ok()["happened"] == ["init", "before", "after", "event"]
     assert answer.ok()["born"] != first["born"]

@@ -25,6 +25,8 @@
 
 #[path = "../src/spawner/child/mod.rs"]
 mod child;
+#[cfg(target_arch = "x86_64")]
+mod image;
 
 use core::cell::UnsafeCell;
 
@@ -55,12 +57,15 @@ unsafe impl Sync for Memory {}
 struct State {
     /// Where the kernel stores the thread's number for the C library (0: unknown).
     thread_number: u64,
+    /// Drawn once; children of one zygote have one layout, and know each other by this.
+    birth: [u64; 2],
     fixed: [u64; size_of::<Fixed>() / 8],
     orders: [u64; size_of::<Orders>() / 8],
 }
 
 static MEMORY: Memory = Memory(UnsafeCell::new(State {
     thread_number: 0,
+    birth: [0; 2],
     fixed: [0; size_of::<Fixed>() / 8],
     orders: [0; size_of::<Orders>() / 8],
 }));
@@ -73,6 +78,8 @@ pub extern "C" fn updraft_zygote_ready() -> i32 {
     let state = unsafe { &mut *MEMORY.0.get() };
     // SAFETY: the kernel stores one pointer into `thread_number`.
     let _ = unsafe { call(number::PRCTL, [PR_GET_TID_ADDRESS, &raw mut state.thread_number as usize, 0, 0, 0, 0]) };
+    // SAFETY: the kernel writes sixteen bytes.
+    let _ = unsafe { call(number::GETRANDOM, [state.birth.as_mut_ptr() as usize, 16, 0, 0, 0, 0]) };
     match occupy_low_descriptors().and_then(|()| say(0, None)) {
         Ok(()) => 0,
         Err(errno) => -errno,
@@ -227,6 +234,37 @@ fn receive(state: &mut State, received: &mut Received) -> Result<u64, i32> {
         _ => return Err(EIO),
     }
     Ok(buffer[0])
+}
+
+/// See [`State`].
+#[cfg(target_arch = "x86_64")]
+fn birth() -> [u64; 2] {
+    // SAFETY: one thread, no other borrow.
+    unsafe { (*MEMORY.0.get()).birth }
+}
+
+/// A sandbox's side: one byte of descriptor 3, and the descriptor that comes with it.
+#[cfg(target_arch = "x86_64")]
+fn receive_one_descriptor() -> Result<i32, i32> {
+    const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
+    let mut byte = 0u8;
+    let mut rights = Rights { length: 0, level: 0, kind: 0, numbers: [-1; DESCRIPTORS_MAX] };
+    let mut part = Part { base: &raw mut byte as usize, length: 1 };
+    let mut message = Message {
+        name: 0,
+        name_length: 0,
+        parts: &raw mut part as usize,
+        parts_length: 1,
+        control: &raw mut rights as usize,
+        control_length: size_of::<Rights>(),
+        flags: 0,
+    };
+    // SAFETY: a struct msghdr over one byte and a control buffer of the stated size.
+    let length = unsafe { call(number::RECVMSG, [CONTROL, &raw mut message as usize, MSG_CMSG_CLOEXEC, 0, 0, 0]) }?;
+    if length != 1 || rights.level != SOL_SOCKET || rights.kind != SCM_RIGHTS || rights.numbers[0] < 0 {
+        return Err(EIO);
+    }
+    Ok(rights.numbers[0])
 }
 
 /// Tells the spawner of a child (or of none, having booted).

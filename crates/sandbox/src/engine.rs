@@ -19,6 +19,7 @@ mod process;
 mod recipe;
 mod runtime_api;
 mod sandbox;
+mod snapshot;
 mod spec;
 mod start;
 mod stream;
@@ -49,6 +50,7 @@ use self::{
 };
 pub use self::{
     sandbox::Sandbox,
+    snapshot::MemoryImage,
     spec::*,
     stream::{Outlet, Part},
 };

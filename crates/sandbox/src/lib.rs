@@ -24,7 +24,7 @@ pub mod spawner;
 
 pub use engine::{
     Architecture, Config, Credentials, DebugPort, Engine, Error, Failure, ImageProcess, InitFailure, InitReport,
-    InitStatus, LaunchError, LaunchPath, LogSink, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request,
+    InitStatus, LaunchError, LaunchPath, LogSink, MemoryImage, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request,
     RestoreFailure, RestoreReport, Sandbox, SandboxIdentity, Spec,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};

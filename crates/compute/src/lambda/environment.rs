@@ -81,8 +81,21 @@ impl Environment {
     }
 }
 
-/// Starts an environment.
+/// Starts an environment that is to have an init.
 pub(crate) async fn launch(
+    ports: &Ports,
+    clock: &Clock,
+    config: &Config,
+    resolved: &Arc<Resolved>,
+    initialization: Initialization,
+) -> Result<Environment, LaunchError> {
+    let environment = start(ports, clock, config, resolved, initialization).await?;
+    environment.log.write(report::init_start(resolved, initialization, clock.now()));
+    Ok(environment)
+}
+
+/// Starts an environment, of which the log says nothing yet.
+pub(crate) async fn start(
     ports: &Ports,
     clock: &Clock,
     config: &Config,
@@ -126,7 +139,6 @@ pub(crate) async fn launch(
         owner: resolved.account.to_string(),
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;
-    log.write(report::init_start(resolved, initialization, clock.now()));
     Ok(Environment {
         sandbox,
         log,

@@ -231,7 +231,7 @@ impl Fleet {
     /// A new environment. Room is for those who work: who has been idle longest makes it.
     async fn launch(&self, resolved: &Arc<Resolved>, how: Initialization) -> Result<Environment, LaunchError> {
         if how == Initialization::SnapStart
-            && let Some(snapshot) = self.snapshots.claim(resolved)
+            && let Some(snapshot) = self.snapshots.take(resolved).await
         {
             return Ok(snapshot);
         }

@@ -80,6 +80,8 @@ pub struct Resolved {
     pub layers: Option<Arc<CodeTree>>,
     /// Its environments are restored from snapshots.
     pub snap_start: bool,
+    /// By which such environments ask for their credentials.
+    pub(crate) credentials_token: String,
     /// The code may change in place (the `hot-reload` bucket): then the deployment is that of the tree's present state.
     pub hot_reload: bool,
     /// Where what is measured of it goes.
@@ -261,6 +263,7 @@ impl Resolved {
             code,
             layers,
             snap_start,
+            credentials_token: if snap_start { base::id::lower_hex(64) } else { String::new() },
             hot_reload,
             meters: Meters::default(),
         }

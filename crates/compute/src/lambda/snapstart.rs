@@ -2,8 +2,9 @@
 //! there when a request comes.
 //!
 //! A snapshot is an environment that sleeps, frozen, at the end of its init. A restore uses it up, and another is made in the
-//! background; when none is ready a request has an ordinary init. Snapshots are lost with the process and made anew at
-//! its start: a version stays Active meanwhile. What AWS's machines copy, ours repeat: `docs/decisions` says why.
+//! background: where the function's memory can be written down as an image, by copying it in a few milliseconds, without
+//! an init, also for a request that finds none ready; else by another init, and such a request has an ordinary one.
+//! Snapshots are lost with the process and made anew at its start: a version stays Active meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base::{AccountId, Arn, Clock, Error, Region};
-use sandbox::{Failure as SandboxFailure, InitFailure, LaunchError};
+use sandbox::{Failure as SandboxFailure, InitFailure, LaunchError, MemoryImage};
 use serde::Serialize;
 use store::Scan;
 use tokio::sync::Semaphore;
@@ -36,6 +37,15 @@ const MAKING_AT_A_TIME: usize = 2;
 /// A snapshot is made anew at this age: what the function fetched in its init grows old. AWS's own do so from time to time.
 const AGE_MAX: Duration = Duration::from_secs(12 * 3600);
 
+/// Memory of all images, in bytes. The version whose last restore is longest ago gives its image up.
+const IMAGES_BYTES_MAX: u64 = 1 << 30;
+
+/// How often a copy is tried before an image is taken for bad: a parked interpreter may have come without a zygote.
+const COPY_ATTEMPTS_MAX: usize = 2;
+
+/// After so many bad images a version has none any more. Once is bad luck: the zygote may have ended.
+const BAD_IMAGES_MAX: usize = 2;
+
 /// How long a function's credentials are good; it asks for them whenever it needs some.
 const CREDENTIALS_SECS: u32 = 12 * 3600;
 
@@ -59,12 +69,21 @@ pub(crate) struct Snapshots {
 struct Version {
     resolved: Arc<Resolved>,
     ready: Vec<Ready>,
+    image: Option<Written>,
+    /// Its memory cannot be written down.
+    has_no_image: bool,
+    bad_images: usize,
     is_filling: bool,
     restored: Instant,
 }
 
 struct Ready {
     environment: Environment,
+    made: Instant,
+}
+
+struct Written {
+    image: Arc<MemoryImage>,
     made: Instant,
 }
 
@@ -77,6 +96,9 @@ pub(crate) enum Unmade {
     /// The function's init failed.
     #[error("init failed: {:?}", .0.failure)]
     Init(InitFailure),
+    /// The image is not good for a copy.
+    #[error("no copy of the image: {0:?}")]
+    Copy(SandboxFailure),
 }
 
 impl Snapshots {
@@ -87,7 +109,7 @@ impl Snapshots {
 
     /// Makes the first snapshot of a version, and sees to the others.
     pub(crate) async fn publish(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Result<(), Unmade> {
-        self.expect(resolved);
+        let resolved = &self.expect(resolved);
         if self.lacks(&resolved.deployment_id) < READY_PER_VERSION {
             return Ok(());
         }
@@ -103,18 +125,24 @@ impl Snapshots {
         Ok(())
     }
 
-    /// A snapshot of this version, if one is ready, to be restored by [`restore`].
-    pub(crate) fn claim(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Option<Environment> {
-        self.expect(resolved);
-        let environment = {
+    /// A snapshot of this version, if one is ready or can be copied now, to be restored by [`restore`].
+    pub(crate) async fn take(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Option<Environment> {
+        let resolved = self.expect(resolved);
+        let (ready, image) = {
             let mut versions = self.lock();
             let version = versions.get_mut(&resolved.deployment_id)?;
             version.restored = Instant::now();
             version.ready.retain(Ready::is_usable);
-            version.ready.pop().map(|ready| ready.environment)
+            let ready = version.ready.pop().map(|ready| ready.environment);
+            (ready, version.image())
+        };
+        let taken = match (ready, image) {
+            (Some(environment), _) => Some(environment),
+            (None, Some(image)) => self.copy(&resolved, &image).await.ok(),
+            (None, None) => None,
         };
         self.fill(&resolved.deployment_id);
-        environment
+        taken
     }
 
     /// Gives up the snapshots of a function, or of one of its versions.
@@ -138,10 +166,18 @@ impl Snapshots {
         self.lock().clear();
     }
 
-    fn expect(&self, resolved: &Arc<Resolved>) {
-        let version =
-            || Version { resolved: resolved.clone(), ready: Vec::new(), is_filling: false, restored: Instant::now() };
-        self.lock().entry(resolved.deployment_id.clone()).or_insert_with(version);
+    /// Makes sure that the version is known; answers what its environments are of.
+    fn expect(&self, resolved: &Arc<Resolved>) -> Arc<Resolved> {
+        let version = || Version {
+            resolved: resolved.clone(),
+            ready: Vec::new(),
+            image: None,
+            has_no_image: false,
+            bad_images: 0,
+            is_filling: false,
+            restored: Instant::now(),
+        };
+        self.lock().entry(resolved.deployment_id.clone()).or_insert_with(version).resolved.clone()
     }
 
     fn lacks(&self, deployment_id: &str) -> usize {
@@ -185,10 +221,68 @@ impl Snapshots {
         }
     }
 
+    /// By the image, if there is one; else by an init, and an image of that, if there can be one.
     async fn make(&self, resolved: &Arc<Resolved>) -> Result<Environment, Unmade> {
         let Ok(_turn) = self.making.acquire().await else { return Err(LaunchError::Stopping.into()) };
-        let mut environment =
-            environment::launch(&self.ports, &self.clock, &self.config, resolved, Initialization::SnapStart).await?;
+        if let Some(copy) = self.copy_of_image(resolved).await? {
+            return Ok(copy);
+        }
+        let environment = self.initialise(resolved).await?;
+        if self.with_version(resolved, |version| version.has_no_image).unwrap_or(true) {
+            return Ok(environment);
+        }
+        let environment = match self.write_image(resolved, environment).await {
+            Some(environment) => environment,
+            None => match self.copy_of_image(resolved).await? {
+                Some(copy) => copy,
+                None => self.initialise(resolved).await?,
+            },
+        };
+        Ok(environment)
+    }
+
+    /// Writes an image of a snapshot, which is gone then; or gives it back.
+    async fn write_image(&self, resolved: &Resolved, mut environment: Environment) -> Option<Environment> {
+        let image = environment.sandbox.image().await;
+        let is_written = image.is_some();
+        match image {
+            Some(image) => self.keep_image(resolved, image),
+            None => drop(self.with_version(resolved, |version| version.has_no_image = true)),
+        }
+        (!is_written && environment.sandbox.is_alive()).then_some(environment)
+    }
+
+    /// A copy; none if there is no image, or one that turns out to be bad.
+    async fn copy_of_image(&self, resolved: &Arc<Resolved>) -> Result<Option<Environment>, Unmade> {
+        let Some(image) = self.with_version(resolved, Version::image).flatten() else { return Ok(None) };
+        let mut attempt = 1;
+        loop {
+            match self.copy(resolved, &image).await {
+                Ok(environment) => return Ok(Some(environment)),
+                Err(Unmade::Copy(_)) if attempt < COPY_ATTEMPTS_MAX => attempt += 1,
+                Err(Unmade::Copy(why)) => {
+                    tracing::warn!(?why, function = %resolved.function_arn, "an image is given up");
+                    self.with_version(resolved, Version::give_up_image);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn copy(&self, resolved: &Arc<Resolved>, image: &MemoryImage) -> Result<Environment, Unmade> {
+        let launched =
+            environment::start(&self.ports, &self.clock, &self.config, resolved, Initialization::SnapStart).await;
+        let mut environment = launched?;
+        environment.sandbox.load(image).await.map_err(Unmade::Copy)?;
+        environment.is_snapshot = true;
+        Ok(environment)
+    }
+
+    async fn initialise(&self, resolved: &Arc<Resolved>) -> Result<Environment, Unmade> {
+        let launched =
+            environment::launch(&self.ports, &self.clock, &self.config, resolved, Initialization::SnapStart).await;
+        let mut environment = launched?;
         let done = environment.sandbox.snapshot().await;
         let report = done.as_ref().unwrap_or_else(|failed| &failed.report);
         environment.log.write(report::init_report(resolved, report, Initialization::SnapStart, self.clock.now()));
@@ -212,8 +306,47 @@ impl Snapshots {
         }
     }
 
+    fn keep_image(&self, resolved: &Resolved, image: MemoryImage) {
+        let mut versions = self.lock();
+        let mut bytes: u64 = versions.values().filter_map(|version| version.image.as_ref()).map(Written::bytes).sum();
+        while bytes + image.bytes() > IMAGES_BYTES_MAX {
+            let having = versions.values_mut().filter(|version| version.image.is_some());
+            let Some(oldest) = having.min_by_key(|version| version.restored).and_then(|version| version.image.take())
+            else {
+                return;
+            };
+            bytes -= oldest.bytes();
+        }
+        if let Some(version) = versions.get_mut(&resolved.deployment_id) {
+            version.image = Some(Written { image: Arc::new(image), made: Instant::now() });
+        }
+    }
+
+    fn with_version<T>(&self, resolved: &Resolved, look: impl FnOnce(&mut Version) -> T) -> Option<T> {
+        self.lock().get_mut(&resolved.deployment_id).map(look)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Version>> {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Version {
+    fn image(&mut self) -> Option<Arc<MemoryImage>> {
+        self.image.take_if(|written| written.made.elapsed() >= AGE_MAX);
+        self.image.as_ref().map(|written| written.image.clone())
+    }
+
+    fn give_up_image(&mut self) {
+        self.image = None;
+        self.bad_images += 1;
+        self.has_no_image |= self.bad_images >= BAD_IMAGES_MAX;
+    }
+}
+
+impl Written {
+    fn bytes(&self) -> u64 {
+        self.image.bytes()
     }
 }
 
@@ -315,7 +448,7 @@ pub(crate) fn credentials(resolved: &Resolved, ports: &Ports, clock: &Clock) -> 
         };
         serde_json::to_string(&document).unwrap_or_default()
     };
-    Some(sandbox::Credentials { token: base::id::lower_hex(64), fetch: Arc::new(fetch) })
+    Some(sandbox::Credentials { token: resolved.credentials_token.clone(), fetch: Arc::new(fetch) })
 }
 
 impl Lambda {

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from updraft_runtime import channel, logs, loop, preload, warmup  # noqa: E402
+from updraft_runtime import channel, logs, loop, preload, snapshot, warmup  # noqa: E402
 
 TELEMETRY_FD = 4
 
@@ -36,14 +36,15 @@ def main(arguments):
         if who < 0:
             os._exit(0)  # the spawner is gone
         if who == 1:
-            return child()
+            return child(library)
 
 
-def child():
+def child(library):
     """A sandbox's first process."""
     import select
 
     os.set_inheritable(TELEMETRY_FD, False)
+    snapshot.library = library
     own_channel = channel.Channel()
     if not select.select([own_channel.fd], [], [], 0)[0]:
         warmup.run()  # nobody waits yet

@@ -3,7 +3,7 @@
 //! A managed runtime has both: an `AWS_LAMBDA_EXEC_WRAPPER` may start an official client in place of our boot file.
 //! Whichever ends init first is the one spoken to from then on.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, os::fd::BorrowedFd};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,12 @@ pub(crate) enum FromRuntime {
     InitFailed { payload: Bytes, error_type: String },
     /// The function is loaded; waiting to be restored.
     SnapshotReady,
+    /// It waits for an image's descriptor.
+    WantsImage,
+    /// Its image is written.
+    ImageDone,
+    /// It can have no image, or become none.
+    NoImage,
     /// A hook after the restore failed.
     RestoreFailed { payload: Bytes, error_type: String },
     /// The result of the event.
@@ -99,6 +105,9 @@ impl From<Frame> for FromRuntime {
             Frame::Response(payload) => FromRuntime::Response(payload),
             Frame::Error(payload) => FromRuntime::error(payload, None),
             Frame::SnapshotReady => FromRuntime::SnapshotReady,
+            Frame::WantsImage => FromRuntime::WantsImage,
+            Frame::ImageDone => FromRuntime::ImageDone,
+            Frame::NoImage => FromRuntime::NoImage,
             Frame::RestoreFailed(payload) => FromRuntime::restore_failed(payload, None),
             Frame::StreamBegins(content_type) => {
                 FromRuntime::StreamBegins { content_type: String::from_utf8_lossy(&content_type).into_owned() }
@@ -142,6 +151,17 @@ enum Speaker {
     Http,
 }
 
+/// What a runtime is told of images.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ImageOrder<'a> {
+    /// Write one.
+    Save,
+    /// Become the process of one.
+    Load,
+    /// This one.
+    Descriptor(BorrowedFd<'a>),
+}
+
 /// The conversation.
 pub(crate) struct Channel {
     frames: Option<FrameSocket>,
@@ -170,6 +190,16 @@ impl Channel {
                 self.api.restore();
                 Ok(())
             }
+        }
+    }
+
+    /// Asks a runtime that speaks frames to write its image down, or to become an image's process.
+    pub(crate) async fn send_image(&mut self, order: ImageOrder<'_>) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else { return Err(io::ErrorKind::Unsupported.into()) };
+        match order {
+            ImageOrder::Save => frames.send(to_runtime::SAVE, &[]).await,
+            ImageOrder::Load => frames.send(to_runtime::LOAD, &[]).await,
+            ImageOrder::Descriptor(descriptor) => frames.send_descriptor(descriptor).await,
         }
     }
 

@@ -17,6 +17,8 @@ use tokio::{
 
 #[cfg(target_os = "linux")]
 use super::isolated;
+#[cfg(target_os = "linux")]
+use super::snapshot::IMAGE_EXTRA_BYTES;
 use super::{
     LaunchError, LaunchPath,
     cell::Cell,
@@ -112,6 +114,16 @@ impl Factory {
                     cell.limit(limits).await;
                 }
             });
+        }
+    }
+
+    /// Memory for as much again as the function may have, while an image is written; and the function's own limits after it.
+    pub(crate) async fn make_room_for_image(&self, life: &Life, spec: &Spec, begins: bool) {
+        #[cfg(target_os = "linux")]
+        if let Cell::Isolated(cell) = &*life.cell {
+            let own = init_limits(spec);
+            let more = Limits { memory_bytes: own.memory_bytes * 2 + IMAGE_EXTRA_BYTES, ..own };
+            cell.limit(if begins { more } else { own }).await;
         }
     }
 

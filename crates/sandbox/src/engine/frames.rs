@@ -4,10 +4,17 @@
 //! code: sizes are judged from the header before a byte of the body is stored, kinds out of the list end the sandbox, and
 //! reading never waits longer than the caller's deadline, since every future here may be dropped at any await.
 
-use std::io;
+use std::{
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    os::fd::BorrowedFd,
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::{io::AsyncReadExt, net::UnixStream};
+use tokio::{
+    io::{AsyncReadExt, Interest},
+    net::UnixStream,
+};
 
 use super::spec::RESPONSE_BYTES_MAX;
 
@@ -28,6 +35,10 @@ pub(crate) mod to_runtime {
     pub(crate) const EVENT: u8 = b'E';
     /// The snapshot is to go on.
     pub(crate) const RESTORE: u8 = b'R';
+    /// The snapshot is to write its image down.
+    pub(crate) const SAVE: u8 = b'M';
+    /// The process is to become the one that an image is of.
+    pub(crate) const LOAD: u8 = b'L';
 }
 
 /// What a runtime says.
@@ -45,6 +56,12 @@ pub(crate) enum Frame {
     Error(Bytes),
     /// `S`: the function is loaded and waits to be restored.
     SnapshotReady,
+    /// `W`: it waits for an image's descriptor.
+    WantsImage,
+    /// `V`: the image is written.
+    ImageDone,
+    /// `N`: it can have no image, or become none.
+    NoImage,
     /// `Y`: a hook after the restore failed; AWS's error document.
     RestoreFailed(Bytes),
     /// `H`: a streamed answer begins; its media type.
@@ -87,6 +104,9 @@ pub(crate) fn decode(inbox: &mut BytesMut) -> Result<Option<Frame>, Violation> {
         b'X' => Frame::InitFailed(body),
         b'O' => Frame::Response(body),
         b'S' => Frame::SnapshotReady,
+        b'W' => Frame::WantsImage,
+        b'V' => Frame::ImageDone,
+        b'N' => Frame::NoImage,
         b'Y' => Frame::RestoreFailed(body),
         b'H' => Frame::StreamBegins(body),
         b'C' => Frame::Chunk(body),
@@ -107,7 +127,7 @@ fn header(inbox: &BytesMut) -> Option<(usize, u8)> {
 /// Judges a header before its body is awaited.
 fn check(length: usize, kind: u8) -> Result<(), Violation> {
     match kind {
-        b'P' | b'K' | b'S' | b'D' | b'R' if length == 1 => Ok(()),
+        b'P' | b'K' | b'S' | b'W' | b'V' | b'N' | b'D' | b'R' if length == 1 => Ok(()),
         b'O' | b'F' | b'X' | b'Y' | b'A' if length > RESPONSE_BYTES_MAX + 1 => Err(Violation::TooLarge(length - 1)),
         b'O' | b'F' | b'X' | b'Y' | b'A' if length >= 1 => Ok(()),
         b'H' | b'C' if (1..=CHUNK_BYTES_MAX + 1).contains(&length) => Ok(()),
@@ -158,6 +178,26 @@ impl FrameSocket {
             match self.stream.read_buf(&mut room).await {
                 Ok(0) | Err(_) => return Err(Violation::Closed),
                 Ok(_) => {}
+            }
+        }
+    }
+
+    /// Hands a descriptor over, with one byte that is no frame: the runtime has said that it waits for it.
+    pub(crate) async fn send_descriptor(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+        loop {
+            self.stream.writable().await?;
+            let sent = self.stream.try_io(Interest::WRITABLE, || {
+                let descriptors = [descriptor];
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut ancillary = SendAncillaryBuffer::new(&mut space);
+                ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+                Ok(sendmsg(&self.stream, &[IoSlice::new(b"\0")], &mut ancillary, SendFlags::NOSIGNAL)?)
+            });
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     EndpointHandler,
     cell::{Cell, Exit, Parts},
-    channel::{Channel, Event, FromRuntime},
+    channel::{Channel, Event, FromRuntime, ImageOrder},
     debugger::{Debugger, overdue},
     frames::FrameSocket,
     idle::Rest,
@@ -52,6 +52,8 @@ pub(crate) enum Say<'a> {
     Init(&'a [u8]),
     /// Go on, snapshot.
     Restore,
+    /// Something about images.
+    Image(ImageOrder<'a>),
     /// One event.
     Event(Event),
 }
@@ -163,6 +165,7 @@ impl Life {
                 Say::Nothing => Ok(()),
                 Say::Init(settings) => channel.send_init(settings).await,
                 Say::Restore => channel.send_restore().await,
+                Say::Image(order) => channel.send_image(order).await,
                 Say::Event(event) => channel.send_event(event).await,
             };
             match said {

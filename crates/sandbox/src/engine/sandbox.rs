@@ -1,7 +1,7 @@
 //! One execution environment and the route of a request through it: thaw, init (twice, as AWS does), invoke, report.
 //!
 //! Init may also be run ahead of any request ([`Sandbox::initialise`]); requests then find it done. Or it stops at its end, as
-//! a snapshot ([`Sandbox::snapshot`]), and is restored when a request comes ([`Sandbox::restore`]).
+//! a snapshot, and is restored when a request comes (`snapshot`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use super::{
     channel::{Event, FromRuntime},
     life::{Heard, Life, Say},
     spec::{
-        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, RESTORE_TIMEOUT, Request,
-        RestoreFailure, RestoreReport, SandboxIdentity,
+        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, Request, RestoreReport,
+        SandboxIdentity,
     },
     stream,
 };
@@ -24,19 +24,19 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(900);
 
 /// One execution environment of one function version. Dropping it destroys it, in the background.
 pub struct Sandbox {
-    engine: Arc<Inner>,
-    identity: SandboxIdentity,
+    pub(super) engine: Arc<Inner>,
+    pub(super) identity: SandboxIdentity,
     sink: Arc<dyn LogSink>,
     path: LaunchPath,
     launched: Instant,
     /// Settings of a managed runtime until they are sent; none for custom runtimes.
     settings: Option<Vec<u8>>,
-    initialised: bool,
+    pub(super) initialised: bool,
     /// It sleeps at the end of its init.
-    is_snapshot: bool,
+    pub(super) is_snapshot: bool,
     /// For the first request after a restore.
-    restored: Option<RestoreReport>,
-    life: Option<Life>,
+    pub(super) restored: Option<RestoreReport>,
+    pub(super) life: Option<Life>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -48,8 +48,8 @@ impl std::fmt::Debug for Sandbox {
 
 /// A life that has to end: why, and how it ended if it did so by itself.
 pub(super) struct Broken {
-    failure: Failure,
-    exit: Option<Exit>,
+    pub(super) failure: Failure,
+    pub(super) exit: Option<Exit>,
 }
 
 impl From<Failure> for Broken {
@@ -149,59 +149,6 @@ impl Sandbox {
         Ok(report)
     }
 
-    /// Runs the init phase of a function with SnapStart (its environment says so, see the boot files), once, up to where it
-    /// waits to be restored, and freezes it there. A failure ends it.
-    pub async fn snapshot(&mut self) -> Result<InitReport, InitFailure> {
-        if self.initialised || self.is_snapshot {
-            return Err(InitFailure::internal("the sandbox is initialised"));
-        }
-        let Some(life) = self.life.take() else {
-            return Err(InitFailure::internal("the sandbox is gone"));
-        };
-        life.rest.wake().await;
-        let (mut life, report) = self.first_init(life, Until::Snapshot).await.map_err(|(failure, _)| failure)?;
-        self.is_snapshot = true;
-        life.drain_logs();
-        life.rest.park().await;
-        self.life = Some(life);
-        Ok(report)
-    }
-
-    /// Lets a snapshot go on, within [`RESTORE_TIMEOUT`]; after it requests find it initialised. A failure ends it.
-    pub async fn restore(&mut self) -> Result<RestoreReport, RestoreFailure> {
-        let started = Instant::now();
-        let (true, Some(mut life)) = (self.is_snapshot, self.life.take()) else {
-            let report = RestoreReport { duration: Duration::ZERO, billed: Duration::ZERO };
-            return Err(RestoreFailure {
-                report,
-                failure: Failure::Internal("there is no snapshot to restore".into()),
-            });
-        };
-        life.rest.wake().await;
-        let woken = Instant::now();
-        let heard = life.converse(Say::Restore, started + RESTORE_TIMEOUT).await;
-        let report = RestoreReport { duration: started.elapsed(), billed: woken.elapsed() };
-        let broken = match heard {
-            Heard::Message(FromRuntime::InitDone) => {
-                (self.is_snapshot, self.restored) = (false, Some(report));
-                self.init_ended(&life);
-                life.drain_logs();
-                self.idles(&life);
-                self.life = Some(life);
-                return Ok(report);
-            }
-            Heard::Message(FromRuntime::RestoreFailed { payload, error_type }) => {
-                Broken::from(Failure::Function { payload, error_type })
-            }
-            Heard::Message(FromRuntime::Closed) => Exit::default().into(),
-            Heard::Message(_) => Failure::Malformed.into(),
-            Heard::Exit(exit) => exit.into(),
-            Heard::Deadline => Failure::Timeout.into(),
-        };
-        let (failure, _) = life.end(broken.failure, broken.exit).await;
-        Err(RestoreFailure { report, failure })
-    }
-
     /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
     ///
     /// Init has [`Spec::init_timeout`](super::Spec::init_timeout). If it fails or takes longer, it is tried once more in a
@@ -253,7 +200,11 @@ impl Sandbox {
     }
 
     /// The init phase. On failure the life is over; answers its peak memory, too.
-    async fn first_init(&self, mut life: Life, until: Until) -> Result<(Life, InitReport), (InitFailure, u64)> {
+    pub(super) async fn first_init(
+        &self,
+        mut life: Life,
+        until: Until,
+    ) -> Result<(Life, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
         let done = init(&mut life, self.settings.as_deref(), until, deadline).await;
         let duration = self.launched.elapsed();
@@ -268,14 +219,14 @@ impl Sandbox {
     }
 
     /// It has nothing to do until the next request.
-    fn idles(&self, life: &Life) {
+    pub(super) fn idles(&self, life: &Life) {
         if life.may_rest() {
             self.engine.freezer.idle(&life.rest);
         }
     }
 
     /// It has no more init to do, and no more of the processor than its function's share.
-    fn init_ended(&mut self, life: &Life) {
+    pub(super) fn init_ended(&mut self, life: &Life) {
         self.initialised = true;
         self.engine.factory.end_of_init(life, &self.identity.spec);
     }
@@ -347,7 +298,7 @@ impl Sandbox {
 
 /// How far an init is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
+pub(super) enum Until {
     /// The runtime asks for its first event.
     Ready,
     /// The runtime waits to be restored.

@@ -162,3 +162,146 @@ while True:
         drop(sink);
     }
 }
+
+/// In a real sandbox, forked from a zygote: the only ones that have images.
+async fn image_bed() -> Bed {
+    let pools = sandbox::PoolTargets { python: 0, node: 0, java: 0, zygotes: true };
+    Bed::start(Isolation::Sandbox, pools).await
+}
+
+/// Init happens to one process; the rest are copies of it that go their own ways.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_of_one_image_go_their_own_ways() {
+    let bed = image_bed().await;
+    let code = "\
+import decimal, json, os, random, re, ssl, sqlite3, unicodedata, uuid
+from snapshot_restore_py import register_after_restore
+BORN = uuid.uuid4().hex
+big = [str(n) * 10 for n in range(100000)]
+os.makedirs('/tmp/sub/deeper'); open('/tmp/sub/deeper/file', 'w').write('kept'); os.symlink('sub', '/tmp/link')
+os.chdir('/tmp/sub')
+seen = ['init']
+register_after_restore(seen.append, 'after')
+print('born')
+def deep(n): return 0 if n == 0 else 1 + deep(n - 1)
+def handler(event, context):
+    big.append(event)
+    database = sqlite3.connect('/tmp/db'); database.execute('create table if not exists t(a)'); database.execute('insert into t values (1)'); database.commit()
+    seen.append(event)
+    return {'born': BORN, 'big': sum(map(len, big[:100000])), 'length': len(big), 'seen': seen, 'file': open('/tmp/link/deeper/file').read(),
+            'cwd': os.getcwd(), 'deep': deep(900), 'random': random.random(), 'ssl': ssl.RAND_bytes(8).hex(), 'pid': os.getpid(),
+            'rows': database.execute('select count(*) from t').fetchone()[0], 'uid': os.getuid(), 'tls': ssl.create_default_context() is not None,
+            'word': unicodedata.name('x') + str(decimal.Decimal(1) / 3), 'mark': bool(re.match('a+', 'aaa'))}
+";
+    let (mut first, sink) = bed.launch(snap_start(&bed, code)).await;
+    let spec = first.identity().spec.clone();
+    first.snapshot().await.expect("init succeeds");
+    assert_eq!(sink.texts(), ["born"]);
+    let image = first.image().await.expect("it has an image");
+    assert!(!first.is_alive(), "it has done its work");
+    assert!(image.bytes() > 1 << 20, "{}", image.bytes());
+    let mut copies = Vec::new();
+    for _ in 0..4 {
+        let (mut copy, sink) = bed.launch((*spec).clone()).await;
+        copy.load(&image).await.expect("the image loads");
+        copies.push((copy, sink));
+    }
+    let mut answers = Vec::new();
+    for (number, (sandbox, _)) in copies.iter_mut().enumerate() {
+        sandbox.restore().await.expect("the restore succeeds");
+        for round in 0..2 {
+            let outcome = sandbox.invoke(request(&format!("[{number},{round}]"))).await;
+            let answer: serde_json::Value = serde_json::from_str(text(&outcome)).unwrap();
+            assert_eq!(answer["length"], 100001 + round, "{answer}");
+            assert_eq!(answer["rows"], 1 + round);
+            assert_eq!(answer["seen"].as_array().unwrap().len(), 3 + round);
+            assert_eq!(
+                (&answer["file"], &answer["cwd"], &answer["deep"]),
+                (&"kept".into(), &"/tmp/sub".into(), &900.into())
+            );
+            answers.push(answer);
+        }
+    }
+    for (_, sink) in &copies {
+        assert_eq!(sink.texts(), Vec::<String>::new(), "init ran once");
+    }
+    let different = |member: &str| {
+        let all: std::collections::HashSet<String> = answers.iter().map(|answer| answer[member].to_string()).collect();
+        all.len()
+    };
+    assert_eq!((different("born"), different("big")), (1, 1));
+    assert_eq!((different("random"), different("ssl")), (8, 8), "nothing random is shared");
+    assert_eq!(different("uid"), 4, "each is a sandbox of its own");
+}
+
+/// Files are open where they were; connections are found closed by the other side, as after a restore on AWS.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_and_connections_come_along() {
+    let bed = image_bed().await;
+    let code = "\
+import http.client, os
+code = open('/var/task/app.py'); first = code.readline()
+log = open('/tmp/log', 'a+'); log.write('one'); log.flush()
+api = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API']); api.request('GET', '/nothing'); api.getresponse().read()
+assert api.sock is not None
+random = open('/dev/urandom', 'rb', 0)
+def handler(event, context):
+    kept = api.sock.recv(1)
+    api.close(); api.request('GET', '/nothing')
+    log.write('two'); log.flush(); log.seek(0)
+    return [first, code.readline(), log.read(), kept.decode(), api.getresponse().status, len(random.read(4))]
+";
+    let (mut first, _) = bed.launch(snap_start(&bed, code)).await;
+    let spec = first.identity().spec.clone();
+    first.snapshot().await.expect("init succeeds");
+    let image = first.image().await.expect("it has an image");
+    for _ in 0..2 {
+        let (mut copy, _) = bed.launch((*spec).clone()).await;
+        copy.load(&image).await.expect("the image loads");
+        copy.restore().await.expect("the restore succeeds");
+        let seen: serde_json::Value = serde_json::from_str(text(&copy.invoke(request("1")).await)).unwrap();
+        assert_eq!(seen[0], "import http.client, os\n");
+        assert!(seen[1].as_str().unwrap().starts_with("code = open"), "{seen}");
+        assert_eq!((&seen[2], &seen[3]), (&"onetwo".into(), &"".into()), "{seen}");
+        assert_eq!((&seen[4], &seen[5]), (&404.into(), &4.into()), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_memory_has_no_image_and_goes_on_all_the_same() {
+    let bed = image_bed().await;
+    for line in [
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+        "import socket\nkept = socket.create_server(('127.0.0.1', 0))",
+        "import os\nkept = os.pipe()",
+        "import subprocess\nkept = subprocess.Popen(['sleep', '60'])",
+        "import mmap\nkept = mmap.mmap(-1, 4096)",
+        "import os\nos.mkfifo('/tmp/fifo')",
+        "open('/tmp/much', 'wb').write(bytes(17 << 20))",
+    ] {
+        let code = format!("{line}\ndef handler(event, context):\n    return 'fine'\n");
+        let (mut sandbox, _) = bed.launch(snap_start(&bed, &code)).await;
+        sandbox.snapshot().await.expect("init succeeds");
+        assert!(sandbox.image().await.is_none(), "{line}");
+        sandbox.restore().await.expect("the restore succeeds");
+        assert_eq!(text(&sandbox.invoke(request("1")).await), "\"fine\"", "{line}");
+    }
+    let plain = Bed::start(Isolation::Sandbox, no_pools()).await;
+    let (mut sandbox, _) = plain.launch(snap_start(&plain, COUNTING)).await;
+    sandbox.snapshot().await.expect("init succeeds");
+    assert!(sandbox.image().await.is_none(), "no zygote, no image");
+    assert!(sandbox.is_alive());
+}
+
+/// An image is of one zygote's children: those of another have another layout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_of_another_zygote_is_refused_without_harm() {
+    let (bed, other) = (image_bed().await, image_bed().await);
+    let (mut first, _) = bed.launch(snap_start(&bed, COUNTING)).await;
+    first.snapshot().await.expect("init succeeds");
+    let image = first.image().await.expect("it has an image");
+    let (mut stranger, _) = other.launch(snap_start(&other, COUNTING)).await;
+    assert!(stranger.load(&image).await.is_err());
+    let (mut sandbox, _) = other.launch(snap_start(&other, COUNTING)).await;
+    assert!(sandbox.invoke(request("1")).await.result.is_ok());
+}

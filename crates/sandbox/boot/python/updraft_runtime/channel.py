@@ -8,8 +8,8 @@ import struct
 
 FD = 3
 PARKED, INIT_DONE, INIT_FAILED, RESULT, ERROR = b"P", b"K", b"X", b"O", b"F"
-SNAPSHOT_READY, RESTORE_FAILED = b"S", b"Y"
-INIT, EVENT, RESTORE = 73, 69, 82  # ord("I"), ord("E"), ord("R")
+SNAPSHOT_READY, RESTORE_FAILED, IMAGE_DONE, NO_IMAGE = b"S", b"Y", b"V", b"N"
+INIT, EVENT, RESTORE, LOAD = 73, 69, 82, 76  # ord("I"), ord("E"), ord("R"), ord("L")
 
 # One read takes a typical event whole; a longer one is read into a buffer of its exact size.
 _READ_BYTES = 32 * 1024

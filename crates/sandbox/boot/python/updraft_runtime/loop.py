@@ -170,7 +170,10 @@ def serve(channel, telemetry_fd):
     """Takes settings, then events, until the server closes the channel. Returns the process's exit status."""
     try:
         channel.send(frames.PARKED)
-        _, body = channel.receive()
+        kind, body = channel.receive()
+        while kind == frames.LOAD:
+            snapshot.load(channel)
+            kind, body = channel.receive()
         init = json.loads(str(body, "utf-8"))
         apply_settings(init)
         if init.get("debug"):

@@ -9,9 +9,16 @@ pub type Answer = Result<usize, i32>;
 #[cfg(target_arch = "x86_64")]
 #[allow(missing_docs)]
 pub mod number {
+    pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const MMAP: usize = 9;
+    pub const MUNMAP: usize = 11;
+    pub const BRK: usize = 12;
+    pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const PREAD64: usize = 17;
+    pub const PWRITE64: usize = 18;
     pub const SENDMSG: usize = 46;
     pub const RECVMSG: usize = 47;
     pub const EXECVE: usize = 59;
@@ -32,6 +39,7 @@ pub mod number {
     pub const MOUNT: usize = 165;
     pub const SETHOSTNAME: usize = 170;
     pub const EXIT_GROUP: usize = 231;
+    pub const GETRANDOM: usize = 318;
     pub const OPENAT: usize = 257;
     pub const UNSHARE: usize = 272;
     pub const DUP3: usize = 292;
@@ -56,6 +64,7 @@ pub mod number {
     pub const WRITE: usize = 64;
     pub const CAPSET: usize = 91;
     pub const EXIT_GROUP: usize = 94;
+    pub const GETRANDOM: usize = 278;
     pub const UNSHARE: usize = 97;
     pub const KILL: usize = 129;
     pub const RT_SIGPROCMASK: usize = 135;
