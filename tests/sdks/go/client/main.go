@@ -91,6 +91,8 @@ func main() {
 	var general smithy.APIError
 	expect(errors.As(err, &general) && general.ErrorCode() == "ValidationException", "a wrong name is a validation error", err)
 
+	whole(ctx, client)
+
 	_, err = client.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: aws.String(name)})
 	check(err)
 }

@@ -18,9 +18,9 @@ import software.amazon.awssdk.services.lambda.waiters.LambdaWaiter;
 
 /** What a Java developer does with a function, through AWS's SDK for Java v2. */
 public final class Client {
-    private static final String NAME = "from-java";
+    static final String NAME = "from-java";
 
-    private static void expect(boolean ok, String what, Object seen) {
+    static void expect(boolean ok, String what, Object seen) {
         if (!ok) {
             throw new AssertionError(what + ": " + seen);
         }
@@ -85,6 +85,7 @@ public final class Client {
             } catch (LambdaException e) {
                 expect("ValidationException".equals(e.awsErrorDetails().errorCode()), "a wrong name is a validation error", e);
             }
+            Whole.run(lambda, waiter);
             lambda.deleteFunction(r -> r.functionName(NAME));
         }
     }

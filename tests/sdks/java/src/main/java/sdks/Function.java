@@ -11,7 +11,7 @@ public class Function implements RequestHandler<Map<String, Object>, Map<String,
         if (event.get("fail") != null) {
             throw new IllegalStateException(event.get("fail").toString());
         }
-        int n = ((Number) event.get("n")).intValue();
+        int n = ((Number) event.getOrDefault("n", 0)).intValue();
         context.getLogger().log("counted " + n + "\n");
         return Map.of("n", n + 1, "request_id", context.getAwsRequestId());
     }

@@ -1,5 +1,7 @@
 //! What a Rust developer does with a function, through aws-sdk-rust.
 
+mod whole;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let wrong = wrong.map_err(|error| error.into_service_error()).err().ok_or("not a name is found")?;
     expect(wrong.code() == Some("ValidationException"), "a wrong name is a validation error", &wrong)?;
 
+    whole::run(&client).await?;
     client.delete_function().function_name(NAME).send().await?;
     Ok(())
 }
