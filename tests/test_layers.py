@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from support.code import bomb, link_to, zip_of
+from support.code import bomb, link_to, streamed_zip, zip_of
 from support.functions import ROLE
 from support.refusals import refused
 
@@ -374,3 +374,10 @@ def test_layers_survive_a_crash(another_server):
     client = server.client("lambda")
     assert json.load(client.invoke(FunctionName="f")["Payload"]) == [1, 2]
     assert [found["LayerName"] for found in client.list_layers()["Layers"]] == ["l", "m"]
+
+
+def test_a_layer_that_was_packed_as_a_stream_has_its_true_size(lambda_, create, publish):
+    package = streamed_zip("python/streamed.py", "WORDS = 'streamed'\n")
+    layer = publish("streamed", package)["LayerVersionArn"]
+    function = create.python("import streamed\ndef handler(event, context):\n    return streamed.WORDS\n", Layers=[layer])
+    assert function.invoke().ok() == "streamed"

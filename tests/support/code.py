@@ -19,6 +19,28 @@ def zip_of(files, executable=()):
     return buffer.getvalue()
 
 
+class Pipe(io.RawIOBase):
+    """Takes bytes and cannot go back, so that an archiver writes sizes behind its entries, as those of Go and Java do."""
+
+    def __init__(self):
+        self.written = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.written += data
+        return len(data)
+
+
+def streamed_zip(path, content):
+    """A zip of one file, written as a stream."""
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(path, content)
+    return bytes(pipe.written)
+
+
 def link_to(target, name="link"):
     """A zip with an app and a symbolic link."""
     buffer = io.BytesIO(zip_of({"app.py": "def handler(event, context):\n    return event\n"}))

@@ -106,8 +106,13 @@ pub(crate) fn unzip(package: &[u8], root: &Path) -> Result<u64, Refused> {
 
 /// What all files of a package that was unpacked before hold, in bytes. Unpacking made sure that its directory is right.
 pub(crate) fn unzipped_bytes(package: &[u8]) -> Result<u64, Refused> {
-    let archive = ZipArchive::new(Cursor::new(package)).map_err(Refused::unreadable)?;
-    Ok(archive.decompressed_size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(UNZIPPED_BYTES_MAX))
+    let mut archive = ZipArchive::new(Cursor::new(package)).map_err(Refused::unreadable)?;
+    let mut bytes: u64 = 0;
+    for index in 0..archive.len() {
+        // From the archive's directory: archivers that stream leave the sizes before the entries empty.
+        bytes = bytes.saturating_add(archive.by_index_raw(index).map_err(Refused::unreadable)?.size());
+    }
+    Ok(bytes)
 }
 
 /// Whether a package that was unpacked before has what archives keep signatures in.
