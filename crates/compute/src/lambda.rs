@@ -8,6 +8,7 @@ pub mod alias;
 pub(crate) mod asynchronous;
 pub(crate) mod code;
 pub mod code_signing;
+pub(crate) mod code_storage;
 pub(crate) mod code_uses;
 pub(crate) mod concurrency;
 pub mod configuration;
@@ -106,6 +107,9 @@ impl Deref for Lambda {
     }
 }
 
+/// AWS's default quota of all code of an account in a region, 75 GB, in bytes.
+pub const CODE_STORAGE_BYTES_MAX: u64 = 80_530_636_800;
+
 /// What the node decides.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -125,6 +129,8 @@ pub struct Config {
     pub concurrent_executions_max: u32,
     /// How many events are kept for `updraft replay`; none: they hold secrets.
     pub keep_events: Option<Keeping>,
+    /// Code that an account may store in a region, zipped, in bytes. AWS's default: 75 GB.
+    pub code_storage_bytes_max: u64,
     /// How long Pending and InProgress last beyond what they must: zero, but for tests that want to see them.
     pub settle_delay: Duration,
 }
@@ -193,6 +199,7 @@ impl Lambda {
             lambda.collect().await?;
             lambda.settle_all().await?;
             lambda.expect_all().await?;
+            lambda.count_stored_code().await?;
             lambda.apply_all_concurrency().await
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
@@ -320,7 +327,9 @@ impl Service for Lambda {
         op::<_, GetPolicy>(),
         op::<_, GetProvisionedConcurrencyConfig>(),
         op::<_, GetResourcePolicy>(),
+        op::<_, GetRuntimeManagementConfig>(),
         op::<_, Invoke>(),
+        op::<_, InvokeAsync>(),
         op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
         op::<_, ListCodeSigningConfigs>(),
@@ -341,6 +350,7 @@ impl Service for Lambda {
         op::<_, PutFunctionRecursionConfig>(),
         op::<_, PutProvisionedConcurrencyConfig>(),
         op::<_, PutResourcePolicy>(),
+        op::<_, PutRuntimeManagementConfig>(),
         op::<_, RemoveLayerVersionPermission>(),
         op::<_, RemovePermission>(),
         op::<_, TagResource>(),

@@ -271,6 +271,7 @@ fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
         async_retry_delay: Duration::from_secs(config.async_retry_delay_secs),
         concurrent_executions_max: config.concurrent_executions_max,
         keep_events: config.keep_events.map(KeepEvents::keeping),
+        code_storage_bytes_max: lambda::CODE_STORAGE_BYTES_MAX,
         settle_delay: Duration::ZERO,
     }
 }

@@ -396,7 +396,7 @@ impl FunctionConfiguration {
 
 impl RuntimeVersionConfig {
     /// AWS names each build of a runtime by a hash. Ours has one build of each: the host's.
-    fn of(target: &Target, runtime: &str) -> RuntimeVersionConfig {
+    pub(crate) fn of(target: &Target, runtime: &str) -> RuntimeVersionConfig {
         let hash: String = Sha256::digest(runtime).iter().map(|byte| format!("{byte:02x}")).collect();
         let (partition, region) = (target.region.partition(), &target.region);
         RuntimeVersionConfig { runtime_version_arn: Some(format!("arn:{partition}:lambda:{region}::runtime:{hash}")) }

@@ -79,6 +79,7 @@ mod tests {
             endpoint_port: 4566,
             keep_alive: Duration::ZERO,
             concurrent_executions_max: 1_000,
+            code_storage_bytes_max: crate::lambda::CODE_STORAGE_BYTES_MAX,
             async_retry_delay: Duration::ZERO,
             keep_events: None,
             settle_delay: Duration::ZERO,

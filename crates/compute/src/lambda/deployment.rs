@@ -74,6 +74,9 @@ impl Lambda {
     /// Brings code into place: the zip stored, the tree unpacked, or all of it refused with nothing left behind.
     pub(crate) async fn stage(&self, cx: &Cx, source: &Source<'_>, operation: &str) -> Result<Staged, Failure> {
         let package = source.package(operation)?;
+        if let Package::Zip(zip) = &package {
+            self.admit_code(cx.account, &cx.region, zip.len() as u64).await?;
+        }
         let no_collection = self.collection.clone().read_owned().await;
         let (code, looks_signed) = match package {
             Package::Directory(directory) => (self.hot_reload(cx, directory)?, false),

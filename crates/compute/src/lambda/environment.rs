@@ -134,8 +134,8 @@ pub(crate) async fn start(
         log_group: resolved.log_group.clone(),
         // AWS tells functions with SnapStart none, since it changes with the restore.
         log_stream: if resolved.snap_start { String::new() } else { stream },
-        // A snapshot stands still, and a debugger with it.
-        debug: debugging::port(config, &resolved.environment).filter(|_| !resolved.snap_start),
+        // What is initialised ahead stands still, and a debugger with it.
+        debug: debugging::port(config, &resolved.environment).filter(|_| initialization == Initialization::OnDemand),
         owner: resolved.account.to_string(),
     });
     let sandbox = ports.engine.launch(spec, log.clone()).await?;

@@ -8,7 +8,6 @@ use store::{Scan, Snapshot, Tx};
 
 use super::Lambda;
 use super::alias::check_unreferenced;
-use super::code_signing;
 use super::code_uses::{Holder, hold};
 use super::concurrency::forget_qualifier;
 use super::error::{Failure, conflict, no_function, stale_revision};
@@ -17,6 +16,7 @@ use super::records::{
     ALIASES, CONCURRENCY, EVENT_INVOKE_CONFIGS, FUNCTIONS, FunctionRecord, Mark, SETTLING, State, Update, VERSIONS,
     VersionRecord,
 };
+use super::{code_signing, code_storage};
 
 /// Versions that one transaction removes; AWS's storage limit allows more, so deleting goes in steps.
 const VERSIONS_PER_STEP: usize = 1_000;
@@ -183,7 +183,7 @@ pub(crate) fn publish(
         version.settings.description = description.to_owned();
     }
     function.published = Some(super::records::Publication { version: number, changes: function.changes });
-    hold(tx, Holder::Function(target, number), &[], &version.packages())?;
+    replace_version(tx, target, None, Some(&version))?;
     tx.put(VERSIONS, &target.version_key(number), &version)?;
     tx.put(SETTLING, &target.version_key(number), &Mark {})?;
     Ok(version)
@@ -229,8 +229,23 @@ fn remove_version(tx: &mut Tx<'_>, target: &Target, number: u64) -> Result<bool,
     Ok(true)
 }
 
+/// Notes which packages a version has from now on, and how much they hold. It is new if there is no old one, and goes if
+/// there is no new one.
+pub(crate) fn replace_version(
+    tx: &mut Tx<'_>,
+    target: &Target,
+    old: Option<&VersionRecord>,
+    new: Option<&VersionRecord>,
+) -> Result<(), Failure> {
+    let packages = |version: Option<&VersionRecord>| version.map(VersionRecord::packages).unwrap_or_default();
+    let bytes = |version: Option<&VersionRecord>| version.map_or(0, |version| version.code.bytes());
+    let number = new.or(old).map_or(0, |version| version.number);
+    hold(tx, Holder::Function(target, number), &packages(old), &packages(new))?;
+    code_storage::count(tx, target.account, &target.region, bytes(old), bytes(new))
+}
+
 fn forget_version(tx: &mut Tx<'_>, target: &Target, version: &VersionRecord) -> Result<(), Failure> {
-    hold(tx, Holder::Function(target, version.number), &version.packages(), &[])?;
+    replace_version(tx, target, Some(version), None)?;
     tx.delete(SETTLING, &target.version_key(version.number))?;
     Ok(())
 }

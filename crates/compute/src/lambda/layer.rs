@@ -7,10 +7,11 @@ use base::{AccountId, Arn, Cx, Error, Region};
 use cloud::Authz;
 use serde::{Deserialize, Serialize};
 use shape::Shape;
-use store::{BlobId, Key, Scan, Snapshot, Tx};
+use store::{BlobId, Key, Scan, Tx};
 
 use super::Lambda;
 use super::code::UNZIPPED_BYTES_MAX;
+use super::code_storage;
 use super::code_uses::{Holder, hold};
 use super::error::{Failure, invalid, not_found};
 use super::name::Target;
@@ -194,14 +195,9 @@ pub(crate) fn delete(tx: &mut Tx<'_>, layer: &LayerTarget, number: u64) -> Resul
     if let Some(version) = tx.get(LAYER_VERSIONS, &key)? {
         tx.delete(LAYER_VERSIONS, &key)?;
         hold(tx, Holder::Layer(layer, number), &Vec::from_iter(version.code.id()), &[])?;
+        code_storage::count(tx, layer.account, &layer.region, version.code.bytes(), 0)?;
     }
     Ok(())
-}
-
-/// What the layer versions of an account's region hold, zipped, in bytes: they count like functions' code.
-pub(crate) async fn stored_bytes(snapshot: &Snapshot, account: AccountId, region: &Region) -> Result<u64, Failure> {
-    let versions = snapshot.scan(LAYER_VERSIONS, Scan::under((account.as_str(), region.as_str()))).await?;
-    Ok(versions.iter().map(|(_, version)| version.code.bytes()).sum())
 }
 
 /// Finds the layers that a function is to have, in its owner's order, and checks what AWS checks of them as a list.

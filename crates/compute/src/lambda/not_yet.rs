@@ -21,8 +21,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     NotYet::http("GetDurableExecutionState", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
     NotYet::http("GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}"),
     NotYet::http("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    NotYet::http("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
-    NotYet::http("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
     NotYet::http("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
     NotYet::http("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
     NotYet::http("ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings"),
@@ -33,7 +31,6 @@ pub(crate) const NOT_YET: &[NotYet] = &[
     ),
     NotYet::http("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
     NotYet::http("PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    NotYet::http("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     NotYet::http("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
     NotYet::http(
         "SendDurableExecutionCallbackFailure",

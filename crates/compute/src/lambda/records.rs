@@ -28,6 +28,8 @@ pub(crate) const CONCURRENCY: Table<ConcurrencyRecord> = Table::new("lambda.conc
 pub(crate) const CODE_USES: Table<Mark> = Table::new("lambda.code-uses");
 /// (zip): stored or given up, and perhaps referred to by nobody. Looked at after each change and on start.
 pub(crate) const CODE_LOOSE: Table<Mark> = Table::new("lambda.code-loose");
+/// How much code there is, by (account, region).
+pub(crate) const CODE_STORAGE: Table<CodeStorageRecord> = Table::new("lambda.code-storage");
 /// (account, region, name, number): between two states; finished on start if the process died meanwhile.
 pub(crate) const SETTLING: Table<Mark> = Table::new("lambda.settling");
 /// Layers by (account, region, name).
@@ -84,6 +86,8 @@ pub(crate) struct VersionRecord {
     pub(crate) modified: Timestamp,
     pub(crate) state: State,
     pub(crate) update: Update,
+    #[serde(default)]
+    pub(crate) runtime_management: RuntimeManagement,
 }
 
 /// A name for a version that can be given to another; its own name is in its key.
@@ -228,6 +232,25 @@ pub(crate) struct EventInvokeConfigRecord {
     pub(crate) on_failure: Option<String>,
 }
 
+/// How much code an account has in a region.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CodeStorageRecord {
+    /// All versions of functions and layers, zipped.
+    pub(crate) bytes: u64,
+}
+
+/// Which builds of its runtime a version uses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum RuntimeManagement {
+    /// The newest. AWS's default.
+    #[default]
+    Auto,
+    /// The newest at the function's last update.
+    FunctionUpdate,
+    /// This one, by its ARN.
+    Manual(String),
+}
+
 /// A record whose key says it all.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Mark {}
@@ -245,6 +268,7 @@ impl Record for LayerVersionRecord {}
 impl Record for AliasRecord {}
 impl Record for EventInvokeConfigRecord {}
 impl Record for ConcurrencyRecord {}
+impl Record for CodeStorageRecord {}
 impl Record for Mark {}
 impl Record for Secret {}
 

@@ -13,7 +13,7 @@ use cloud::ports::{
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
 use compute::lambda::operations::{CreateFunction, FunctionCode, GetFunctionConfiguration};
-use compute::lambda::{Config, Ports};
+use compute::lambda::{CODE_STORAGE_BYTES_MAX, Config, Ports};
 use sandbox::{Engine, Isolation, PoolTargets};
 use store::Store;
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ impl World {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
         let store = Store::in_memory(store::system_clock());
         let clock = Clock::held(Timestamp::from_secs(1_795_363_200));
-        World::open(directory, store, clock, settle_delay, Targets::default()).await
+        World::open(directory, store, clock, Targets::default(), |config| config.settle_delay = settle_delay).await
     }
 
     /// The same state under a new process, whose states settle at once.
@@ -91,17 +91,23 @@ impl World {
     /// As [`World::restart`], with others who take deliveries.
     pub(crate) async fn restart_with(&self, targets: Targets) -> World {
         let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
-        World::open(directory, store, clock, Duration::ZERO, targets).await
+        World::open(directory, store, clock, targets, |_| ()).await
+    }
+
+    /// As [`World::restart`], with another configuration.
+    pub(crate) async fn restart_configured(&self, change: impl FnOnce(&mut Config)) -> World {
+        let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
+        World::open(directory, store, clock, self.targets.clone(), change).await
     }
 
     async fn open(
         directory: Arc<TempDir>,
         store: Store,
         clock: Clock,
-        settle_delay: Duration,
         targets: Targets,
+        change: impl FnOnce(&mut Config),
     ) -> World {
-        let config = Config {
+        let mut config = Config {
             code_dir: directory.path().join("code"),
             hot_reload: true,
             endpoint_port: 4566,
@@ -109,8 +115,10 @@ impl World {
             async_retry_delay: Duration::ZERO,
             concurrent_executions_max: 1_000,
             keep_events: None,
-            settle_delay,
+            code_storage_bytes_max: CODE_STORAGE_BYTES_MAX,
+            settle_delay: Duration::ZERO,
         };
+        change(&mut config);
         let ports = Ports {
             engine: no_engine(&directory).await,
             logs: Arc::new(Nobody),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test's helpers too, what is not there fails the test")]
 
+mod account;
 mod aliases;
 mod asynchronous;
 mod cloud_in_memory;

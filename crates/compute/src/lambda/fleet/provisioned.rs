@@ -212,8 +212,9 @@ async fn keep(fleet: Weak<Fleet>, version: Arc<Version>, resolved: Arc<Resolved>
     let mut making = JoinSet::new();
     loop {
         version.sift_provisioned();
-        while let Some(mut place) = Place::next(&wanted) {
-            let Ok(turn) = room.clone().try_acquire_owned() else { break };
+        // A turn first: a place that is taken and given back at once would wake us again, for ever.
+        while let Ok(turn) = room.clone().try_acquire_owned() {
+            let Some(mut place) = Place::next(&wanted) else { break };
             let Some(fleet) = fleet.upgrade() else { return };
             let (version, resolved, wanted) = (version.clone(), resolved.clone(), wanted.clone());
             making.spawn(async move {

@@ -10,7 +10,6 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::code_signing::{self, CodeSigningConfigArn};
-use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration,
     ImageConfig, LoggingConfig, PackageType, SnapStart, TracingConfig, VpcConfig,
@@ -18,11 +17,13 @@ use crate::lambda::configuration::{
 use crate::lambda::debugging;
 use crate::lambda::deployment::Source;
 use crate::lambda::error::{Failure, conflict, invalid};
-use crate::lambda::function::{Stamp, publish};
+use crate::lambda::function::{Stamp, publish, replace_version};
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
 use crate::lambda::lineage::RecursiveLoop;
 use crate::lambda::name::{FunctionName, Target};
-use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, Mark, SETTLING, Settings, State, Update, VersionRecord};
+use crate::lambda::records::{
+    Code, FUNCTIONS, FunctionRecord, Mark, RuntimeManagement, SETTLING, Settings, State, Update, VersionRecord,
+};
 use crate::lambda::settings::{Change, NotBuilt};
 
 use super::tag_resource::check_tags;
@@ -250,10 +251,11 @@ impl New {
             modified: self.stamp.now(),
             state: State::Pending,
             update: Update::None,
+            runtime_management: RuntimeManagement::default(),
         };
         latest.settings.layers = layer::attach(tx, &self.target, &self.layers)?;
         layer::check_sizes(&latest)?;
-        hold(tx, Holder::Function(&self.target, 0), &[], &latest.packages())?;
+        replace_version(tx, &self.target, None, Some(&latest))?;
         let mut function = FunctionRecord {
             latest,
             changes: 1,

@@ -9,11 +9,7 @@ use crate::lambda::Lambda;
 use crate::lambda::code::{UNZIPPED_BYTES_MAX, ZIPPED_BYTES_MAX};
 use crate::lambda::concurrency::Limit;
 use crate::lambda::error::Failure;
-use crate::lambda::layer;
-use crate::lambda::records::{CONCURRENCY, FUNCTIONS, VERSIONS};
-
-/// AWS's default quota of all code of a region, 75 GB, in bytes.
-const TOTAL_CODE_BYTES_MAX: i64 = 80_530_636_800;
+use crate::lambda::records::{CONCURRENCY, FUNCTIONS};
 
 /// Returns the account's limits and what it uses of them in this region.
 #[derive(Shape, Default)]
@@ -61,16 +57,13 @@ impl Operation<Lambda> for GetAccountSettings {
         let snapshot = lambda.store.snapshot().map_err(Failure::from)?;
         let scan = || Scan::under((cx.account.as_str(), cx.region.as_str()));
         let functions = snapshot.scan(FUNCTIONS, scan()).await.map_err(Failure::from)?;
-        let versions = snapshot.scan(VERSIONS, scan()).await.map_err(Failure::from)?;
-        let latest = functions.iter().map(|(_, function)| function.latest.code.bytes());
-        let of_functions: u64 = latest.chain(versions.iter().map(|(_, version)| version.code.bytes())).sum();
-        let bytes = of_functions + layer::stored_bytes(&snapshot, cx.account, &cx.region).await?;
         let aside = snapshot.scan(CONCURRENCY, scan()).await.map_err(Failure::from)?;
         let set_aside: u32 = aside.iter().map(|(_, record)| record.set_aside().total()).sum();
         let Limit(limit) = lambda.limit();
+        let bytes = lambda.stored_code(cx.account, &cx.region).await?;
         Ok(GetAccountSettingsResponse {
             account_limit: Some(AccountLimit {
-                total_code_size: Some(TOTAL_CODE_BYTES_MAX),
+                total_code_size: Some(lambda.config.code_storage_bytes_max as i64),
                 code_size_unzipped: Some(UNZIPPED_BYTES_MAX as i64),
                 code_size_zipped: Some(ZIPPED_BYTES_MAX as i64),
                 concurrent_executions: Some(limit as i32),

@@ -7,6 +7,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::code_storage;
 use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::Architecture;
 use crate::lambda::deployment::Source;
@@ -108,6 +109,7 @@ fn write(tx: &mut Tx<'_>, layer: &LayerTarget, version: &LayerVersionRecord) -> 
     tx.put(LAYERS, &layer.key(), &LayerRecord { last_number: version.number })?;
     tx.put(LAYER_VERSIONS, &layer.version_key(version.number), &version)?;
     hold(tx, Holder::Layer(layer, version.number), &[], &Vec::from_iter(version.code.id()))?;
+    code_storage::count(tx, layer.account, &layer.region, 0, version.code.bytes())?;
     Ok(version)
 }
 

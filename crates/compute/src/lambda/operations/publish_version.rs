@@ -44,6 +44,9 @@ impl Operation<Lambda> for PublishVersion {
         if self.publish_to.is_some() {
             return Err(Error::not_implemented("lambda's setting PublishTo"));
         }
+        // A version counts although it shares its package with $LATEST.
+        let bytes = lambda.function(&target).await?.latest.code.bytes();
+        lambda.admit_code(cx.account, &cx.region, bytes).await?;
         let (function, stamp) = (target.clone(), Stamp::new(cx));
         let published = lambda.store.transact(move |tx| self.write(tx, &function, &stamp)).await;
         lambda.forget(&target);

@@ -8,11 +8,10 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::code_signing;
-use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{Architecture, FunctionConfiguration};
 use crate::lambda::deployment::Source;
 use crate::lambda::error::Failure;
-use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish};
+use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish, replace_version};
 use crate::lambda::layer;
 use crate::lambda::name::{FunctionName, Qualifier, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, VersionRecord};
@@ -133,7 +132,7 @@ impl CodeUpdate {
         let new = self.applied(latest.clone());
         layer::check_sizes(&new)?;
         code_signing::admit(tx, &self.target, &function, self.looks_signed)?;
-        hold(tx, Holder::Function(&self.target, 0), &latest.packages(), &new.packages())?;
+        replace_version(tx, &self.target, Some(&latest), Some(&new))?;
         if new.code != latest.code || new.settings != latest.settings {
             function.changes += 1;
         }

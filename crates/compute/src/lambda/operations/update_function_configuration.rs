@@ -7,14 +7,13 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::code_signing;
-use crate::lambda::code_uses::{Holder, hold};
 use crate::lambda::configuration::{
     DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, FunctionConfiguration, ImageConfig,
     LoggingConfig, SnapStart, TracingConfig, VpcConfig,
 };
 use crate::lambda::debugging;
 use crate::lambda::error::Failure;
-use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load};
+use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, replace_version};
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{FUNCTIONS, VersionRecord};
@@ -124,7 +123,7 @@ fn update(
         if !layers.is_empty() {
             code_signing::admit(tx, target, &function, false)?;
         }
-        hold(tx, Holder::Function(target, 0), &old.packages(), &function.latest.packages())?;
+        replace_version(tx, target, Some(&old), Some(&function.latest))?;
     }
     if function.latest.settings != old.settings {
         function.changes += 1;
