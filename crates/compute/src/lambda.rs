@@ -17,6 +17,7 @@ pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub mod event_invoke_config;
+pub(crate) mod extension;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;

@@ -13,7 +13,7 @@ mod orders;
 #[path = "../src/spawner/child/sys.rs"]
 mod sys;
 
-use orders::{Failure, REPORT_ENDED};
+use orders::{Failure, REPORT_CONFINED, REPORT_ENDED};
 use sys::{call, newer, number};
 
 const REPORT: usize = 5;
@@ -45,6 +45,7 @@ extern "C" fn serve() -> ! {
         let _ = call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]);
         let _ = call(number::RT_SIGPROCMASK, [SIG_BLOCK, set, 0, 8, 0, 0]);
     }
+    report(REPORT_CONFINED, 0);
     loop {
         reap();
         // SAFETY: a signal set, and room for a siginfo of 128 bytes.
@@ -65,15 +66,17 @@ fn reap() {
         let ended = unsafe { call(number::WAIT4, [usize::MAX, &raw mut status as usize, WAIT_NO_HANG, 0, 0, 0]) };
         match ended {
             Ok(0) | Err(_) => return,
-            Ok(RUNTIME) => {
-                let report = Failure { step: REPORT_ENDED, errno: status };
-                let bytes = &raw const report as usize;
-                // SAFETY: eight plain bytes.
-                let _ = unsafe { call(number::WRITE, [REPORT, bytes, size_of::<Failure>(), 0, 0, 0]) };
-            }
+            Ok(RUNTIME) => report(REPORT_ENDED, status),
             Ok(_) => {}
         }
     }
+}
+
+fn report(what: u32, number: i32) {
+    let report = Failure { step: what, errno: number };
+    let bytes = &raw const report as usize;
+    // SAFETY: eight plain bytes.
+    let _ = unsafe { call(number::WRITE, [REPORT, bytes, size_of::<Failure>(), 0, 0, 0]) };
 }
 
 #[panic_handler]

@@ -6,7 +6,9 @@
 mod boot_files;
 mod cell;
 mod channel;
+mod companions;
 mod debugger;
+mod extensions;
 mod factory;
 mod frames;
 mod idle;
@@ -19,6 +21,7 @@ mod process;
 mod recipe;
 mod runtime_api;
 mod sandbox;
+mod shutdown;
 mod snapshot;
 mod spec;
 mod start;
@@ -41,18 +44,19 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use self::{
+    extensions::{ExtensionEvent, ExtensionState},
+    sandbox::Sandbox,
+    snapshot::MemoryImage,
+    spec::*,
+    stream::{Outlet, Part},
+};
 use self::{
     factory::Factory,
     idle::Freezer,
     life::Life,
     pool::Pools,
     recipe::{Places, Recipe},
-};
-pub use self::{
-    sandbox::Sandbox,
-    snapshot::MemoryImage,
-    spec::*,
-    stream::{Outlet, Part},
 };
 use crate::{
     posture::{Egress, Isolation, Posture},

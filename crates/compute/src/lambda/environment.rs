@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent};
-use sandbox::engine::{INIT_AHEAD_TIMEOUT, INIT_TIMEOUT};
+use sandbox::engine::{ExtensionState, INIT_AHEAD_TIMEOUT, INIT_TIMEOUT};
 use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
 use super::fleet::Place;
 use super::resolve::Resolved;
-use super::{Config, Ports, debugging, report, snapstart};
+use super::{Config, Ports, debugging, extension, report, snapstart};
 
 /// How long an environment's credentials are good: AWS's maximum for a role session.
 const CREDENTIALS_SECS: u32 = 12 * 3600;
@@ -110,7 +110,13 @@ pub(crate) async fn start(
         stream: stream.as_str().into(),
     };
     let to = Mutex::new(Arc::new(to));
-    let log = Arc::new(EnvironmentLog { ports: ports.clone(), to, clock: clock.clone(), state: Mutex::default() });
+    let log = Arc::new(EnvironmentLog {
+        ports: ports.clone(),
+        to,
+        clock: clock.clone(),
+        resolved: resolved.clone(),
+        state: Mutex::default(),
+    });
     let env = variables(resolved, ports, config, initialization, &stream, clock.now());
     let spec = Arc::new(Spec {
         runtime: resolved.runtime.clone(),
@@ -208,6 +214,7 @@ pub(crate) struct EnvironmentLog {
     ports: Ports,
     to: Mutex<Arc<LogDestination>>,
     clock: Clock,
+    resolved: Arc<Resolved>,
     state: Mutex<Present>,
 }
 
@@ -276,6 +283,10 @@ impl LogSink for EnvironmentLog {
     fn invoke_begins(&self) {
         let start = self.lock().start.take();
         self.write(start);
+    }
+
+    fn extension(&self, state: &ExtensionState) {
+        self.write(extension::state_line(&self.resolved, state, self.clock.now()));
     }
 }
 

@@ -347,6 +347,11 @@ impl Lease {
         self.environment.as_mut().unwrap_or_else(|| unreachable!())
     }
 
+    /// Whether extensions may keep the environment after a request's answer is there.
+    pub(crate) fn lingers(&self) -> bool {
+        self.environment.as_ref().is_some_and(|environment| environment.sandbox.lingers())
+    }
+
     /// Gives the environment back for the next request.
     pub(crate) fn release(mut self) {
         self.starting = None;

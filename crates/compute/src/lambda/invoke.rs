@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::Error;
 use bytes::Bytes;
+use sandbox::engine::EarlyAnswer;
 use sandbox::{Outcome, Outlet, Request};
 
 use super::Lambda;
@@ -48,7 +49,9 @@ impl Lambda {
     /// for what is not its fault (throttling, a missing runtime, a fault of ours).
     pub(crate) async fn run_invocation(&self, resolved: &Arc<Resolved>, call: Invocation) -> Result<Answer, Error> {
         match self.lease(resolved, &call).await? {
-            Ok(lease) => self.run_leased(lease, resolved, call, None).await,
+            // Whoever wants the end of the log waits for it.
+            Ok(lease) if !call.wants_tail && lease.lingers() => self.run_lingering(lease, resolved, call).await,
+            Ok(lease) => self.run_leased(lease, resolved, call, None, None).await,
             Err(answer) => Ok(answer),
         }
     }
@@ -87,13 +90,15 @@ impl Lambda {
         }
     }
 
-    /// Runs one request in its environment. A streamed answer goes to the outlet, if there is one.
+    /// Runs one request in its environment. A streamed answer goes to the outlet, if there is one; whoever is to hear of
+    /// another before the environment's extensions are done gives `early`.
     pub(crate) async fn run_leased(
         &self,
         mut lease: Lease,
         resolved: &Resolved,
         call: Invocation,
         outlet: Option<Outlet>,
+        early: Option<EarlyAnswer>,
     ) -> Result<Answer, Error> {
         let event = self.keeps_events().then(|| call.payload.clone());
         let streams = outlet.is_some();
@@ -108,6 +113,7 @@ impl Lambda {
             cognito_identity: None,
             payload: call.payload,
             outlet,
+            early,
         };
         let outcome = environment.sandbox.invoke(request).await;
         let log = environment.log.clone();

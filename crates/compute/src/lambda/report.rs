@@ -72,6 +72,10 @@ pub(crate) fn function_error(
                 format!("Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes).");
             own("Function.ResponseSizeTooLarge", &words, None)
         }
+        Failure::Extension { error_type, words } => {
+            let words = named(request_id, words);
+            own(error_type, &words, Some(format!("{words}\n{error_type}\n")))
+        }
         Failure::Malformed => own("Runtime.Unknown", &named(request_id, "Unknown application error occurred"), None),
         Failure::Internal(why) => return Err(why.clone()),
     };
@@ -378,8 +382,13 @@ struct Record<'a, T> {
     record: T,
 }
 
+/// Whether a function's lines are JSON.
+pub(super) fn is_json(resolved: &Resolved) -> bool {
+    resolved.log_format == LogFormat::Json
+}
+
 /// A line in JSON, unless the function's system log level hides it: INFO shows all of these, WARN none.
-fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T) -> Option<Bytes> {
+pub(super) fn json<T: Serialize>(resolved: &Resolved, now: Timestamp, kind: &str, record: T) -> Option<Bytes> {
     if resolved.system_log_level == Some(SystemLogLevel::Warn) {
         return None;
     }

@@ -51,7 +51,7 @@ impl Lambda {
         let (lambda, resolved, wants_tail) = (self.clone(), resolved.clone(), call.wants_tail);
         let done = tokio::spawn(async move {
             match lease {
-                Ok(lease) => lambda.run_leased(lease, &resolved, call, Some(outlet)).await,
+                Ok(lease) => lambda.run_leased(lease, &resolved, call, Some(outlet), None).await,
                 Err(answer) => Ok(answer),
             }
         });

@@ -4,6 +4,8 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+    pin::Pin,
 };
 
 use tokio::net::TcpStream;
@@ -12,7 +14,7 @@ use tokio::net::TcpStream;
 use super::isolated::IsolatedCell;
 use super::process::ProcessCell;
 
-/// How a sandbox's first process ended.
+/// How a sandbox's runtime ended, or another process in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Exit {
     pub(crate) status: Option<i32>,
@@ -44,6 +46,13 @@ pub(crate) struct Parts {
     pub(crate) dns: Option<UdpSocket>,
 }
 
+/// A process that was started beside the runtime.
+pub(crate) struct Companion {
+    pub(crate) id: u64,
+    pub(crate) output: OwnedFd,
+    pub(crate) ended: Pin<Box<dyn Future<Output = Exit> + Send>>,
+}
+
 /// The handle. [`Cell::destroy`] must be called for each, some day.
 pub(crate) enum Cell {
     #[cfg(target_os = "linux")]
@@ -52,7 +61,7 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    /// Waits for the end of its first process.
+    /// Waits for the end of its runtime.
     pub(crate) async fn exited(&self) -> Exit {
         match self {
             #[cfg(target_os = "linux")]
@@ -61,12 +70,39 @@ impl Cell {
         }
     }
 
-    /// Whether its first process has ended already. Does not wait.
+    /// Whether its runtime has ended already. Does not wait.
     pub(crate) fn has_exited(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
             Cell::Isolated(cell) => cell.has_exited(),
             Cell::Process(cell) => cell.has_exited(),
+        }
+    }
+
+    /// Starts a program beside the runtime. From then on the sandbox does not end with its runtime.
+    pub(crate) async fn join(&self, program: &Path, environment: &[(String, String)]) -> io::Result<Companion> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.join(program, environment).await,
+            Cell::Process(cell) => cell.join(program, environment),
+        }
+    }
+
+    /// Ends such a program at once.
+    pub(crate) async fn kill_companion(&self, id: u64) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.kill_companion(id).await,
+            Cell::Process(cell) => cell.kill_companion(id),
+        }
+    }
+
+    /// Asks the runtime to end.
+    pub(crate) async fn terminate(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => cell.terminate().await,
+            Cell::Process(cell) => cell.terminate(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,10 +17,13 @@ use tokio::{
     net::TcpSocket,
 };
 
-use super::cell::{Cell, Exit, Parts, Usage};
+use super::{
+    cell::{Cell, Companion, Exit, Parts, Usage},
+    factory::{c_environment, c_strings},
+};
 use crate::{
     cgroup::Meter,
-    spawner::{self, CodeTrees, Ended, Limits, Plan, SlotId, Spawner},
+    spawner::{self, CodeTrees, Ended, Limits, Plan, Program, SlotId, Spawner},
 };
 
 /// The handle.
@@ -30,6 +34,8 @@ pub(crate) struct IsolatedCell {
     memory_meter: Option<Meter>,
     /// The limit of its memory.
     memory_bytes: AtomicU64,
+    /// There are processes beside the runtime: it does not end with the runtime.
+    lingers: AtomicBool,
 }
 
 /// Makes one.
@@ -54,6 +60,7 @@ pub(crate) async fn spawn(spawner: &Spawner, plan: &Plan) -> Result<Parts, spawn
             pidfd,
             memory_meter: spawned.memory_meter,
             memory_bytes: AtomicU64::new(plan.limits.memory_bytes),
+            lingers: AtomicBool::new(false),
         }),
         frames: spawned.channel.map(UnixStream::from),
         output: spawned.output,
@@ -81,33 +88,51 @@ impl IsolatedCell {
     }
 
     pub(crate) async fn exited(&self) -> Exit {
-        // An error of the poll itself cannot be told from an end, and `wait` tells the truth.
-        let _ = self.pidfd.readable().await;
+        if !self.lingers.load(Relaxed) {
+            // An error of the poll itself cannot be told from an end, and `wait` tells the truth.
+            let _ = self.pidfd.readable().await;
+        }
         match self.spawner.wait(self.id).await {
-            Ok(exit) => {
-                let (status, signal, ours) = match exit.ended {
-                    Ended::Exited(status) => (Some(status), None, None),
-                    Ended::Signaled(signal) => (None, Some(signal), None),
-                    Ended::Unconfined { step, errno } => {
-                        let error = io::Error::from_raw_os_error(errno);
-                        tracing::error!("a sandbox could not be made: {}: {error}", spawner::step_words(step));
-                        (None, None, Some("the sandbox could not be made"))
-                    }
-                    Ended::SpawnerDied => (None, None, Some("the spawner ended")),
-                };
-                Exit {
-                    status,
-                    signal,
-                    ours,
-                    out_of_memory: exit.usage.oom_kills > 0,
-                    memory_peak_bytes: exit.usage.memory_peak_bytes,
-                }
-            }
+            Ok(exit) => Exit {
+                out_of_memory: exit.usage.oom_kills > 0,
+                memory_peak_bytes: exit.usage.memory_peak_bytes,
+                ..exit_of(exit.ended)
+            },
             Err(_) => Exit::default(),
         }
     }
 
+    pub(crate) async fn join(&self, program: &Path, environment: &[(String, String)]) -> io::Result<Companion> {
+        let words = |error: super::LaunchError| io::Error::other(error.to_string());
+        let program = Program {
+            argv: c_strings(vec![program.into()]).map_err(words)?,
+            env: c_environment(environment.to_vec()).map_err(words)?,
+        };
+        self.lingers.store(true, Relaxed);
+        let spawner::Companion { id, output, mut ended } = match self.spawner.join(self.id, program).await {
+            Ok(companion) => companion,
+            Err(spawner::Error::System { errno, .. }) => return Err(io::Error::from_raw_os_error(errno)),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        let ended = async move {
+            let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
+            exit_of(ended.unwrap_or(Ended::SpawnerDied))
+        };
+        Ok(Companion { id, output, ended: Box::pin(ended) })
+    }
+
+    pub(crate) async fn kill_companion(&self, id: u64) {
+        let _ = self.spawner.stop_process(self.id, Some(id)).await; // gone already, most likely
+    }
+
+    pub(crate) async fn terminate(&self) {
+        let _ = self.spawner.stop_process(self.id, None).await; // as above
+    }
+
     pub(crate) fn has_exited(&self) -> bool {
+        if self.lingers.load(Relaxed) && self.spawner.exit(self.id).is_some() {
+            return true;
+        }
         let mut fds = [PollFd::from_borrowed_fd(self.pidfd.get_ref().as_fd(), PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(io::Error::from).is_ok_and(|ready| ready > 0)
     }
@@ -142,4 +167,18 @@ impl IsolatedCell {
             tracing::warn!(%error, slot = self.id.slot, "a sandbox could not be destroyed");
         }
     }
+}
+
+fn exit_of(ended: Ended) -> Exit {
+    let (status, signal, ours) = match ended {
+        Ended::Exited(status) => (Some(status), None, None),
+        Ended::Signaled(signal) => (None, Some(signal), None),
+        Ended::Unconfined { step, errno } => {
+            let error = io::Error::from_raw_os_error(errno);
+            tracing::error!("a sandbox could not be made: {}: {error}", spawner::step_words(step));
+            (None, None, Some("the sandbox could not be made"))
+        }
+        Ended::SpawnerDied => (None, None, Some("the spawner ended")),
+    };
+    Exit { status, signal, ours, ..Exit::default() }
 }

@@ -4,6 +4,7 @@
 //! background; its place counts as taken until it is really gone.
 
 use std::{
+    future::pending,
     io,
     net::TcpListener,
     sync::{Arc, OnceLock},
@@ -22,10 +23,12 @@ use super::{
     cell::{Cell, Exit, Parts},
     channel::{Channel, Event, FromRuntime, ImageOrder},
     debugger::{Debugger, overdue},
+    extensions::{Extensions, Fault},
     frames::FrameSocket,
     idle::Rest,
     logs::Logs,
     runtime_api::RuntimeApi,
+    shutdown::Reason,
     spec::{Failure, LogSink, SandboxIdentity},
     stream::Delivery,
 };
@@ -63,6 +66,8 @@ pub(crate) enum Say<'a> {
 pub(crate) enum Heard {
     Message(FromRuntime),
     Exit(Exit),
+    /// An extension ends the environment.
+    Extension(Fault),
     Deadline,
 }
 
@@ -72,15 +77,19 @@ pub(crate) struct Life {
     pub(crate) rest: Arc<Rest>,
     /// Address of its Runtime API where that is not AWS's own (process isolation).
     pub(crate) runtime_api: Option<String>,
+    /// Its extensions, if it has any.
+    pub(crate) extensions: Arc<Extensions>,
+    /// Name and number of the processes of external ones.
+    pub(crate) companions: Vec<(String, u64)>,
+    pub(crate) logs: Logs,
+    pub(crate) clock: Clock,
     channel: Channel,
-    logs: Logs,
     identity: Arc<OnceLock<SandboxIdentity>>,
-    clock: Clock,
     memory_peak_bytes: u64,
     unsampled: Option<Duration>,
     place: Option<OwnedSemaphorePermit>,
     debugger: Option<Debugger>,
-    _guests: JoinSet<()>,
+    guests: JoinSet<()>,
 }
 
 /// What every life of an engine shares.
@@ -125,18 +134,22 @@ impl Life {
             Cell::Isolated(_) => None,
         };
         let frames = parts.frames.map(FrameSocket::new).transpose()?;
+        let extensions = Arc::<Extensions>::default();
+        let api = RuntimeApi::start(parts.runtime_api, identity.clone(), extensions.clone())?;
         let life = Life {
             rest: Rest::new(cell.clone()),
             runtime_api,
-            channel: Channel::new(frames, RuntimeApi::start(parts.runtime_api, identity.clone())?),
+            extensions,
+            companions: Vec::new(),
+            clock: surroundings.clock.clone(),
+            channel: Channel::new(frames, api),
             logs: Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?,
             identity,
-            clock: surroundings.clock.clone(),
             memory_peak_bytes: 0,
             unsampled: None,
             place: grave.place.take(),
             debugger: None,
-            _guests: guests,
+            guests,
             cell,
         };
         grave.cell = None;
@@ -157,9 +170,16 @@ impl Life {
         self.debugger.is_none()
     }
 
+    /// Runs something beside it until it ends.
+    pub(crate) fn watch(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.guests.spawn(task);
+    }
+
     /// Says something and hands on logs until the runtime answers, ends, or the time is over.
     pub(crate) async fn converse(&mut self, say: Say<'_>, deadline: Instant) -> Heard {
-        let Life { channel, logs, cell, debugger, .. } = self;
+        let Life { channel, logs, cell, extensions, debugger, .. } = self;
+        // At init one may appear at any time.
+        let watched = !matches!(say, Say::Event(_)) || extensions.any();
         let talk = async {
             let said = match say {
                 Say::Nothing => Ok(()),
@@ -173,19 +193,37 @@ impl Life {
                 Err(_) => FromRuntime::Closed,
             }
         };
-        let heard = until(talk, cell, logs, overdue(deadline, debugger.as_ref())).await;
+        let fault = async { if watched { extensions.fault().await } else { pending().await } };
+        let heard = until(talk, cell, fault, logs, overdue(deadline, debugger.as_ref())).await;
         self.last_words(heard).await
+    }
+
+    /// Waits until the extensions are done, with logs, as [`Life::converse`]; none when they are.
+    pub(crate) async fn attend(
+        &mut self,
+        extensions_done: impl Future<Output = ()>,
+        deadline: Instant,
+    ) -> Option<Heard> {
+        let Life { logs, cell, extensions, debugger, .. } = self;
+        tokio::select! {
+            biased;
+            fault = extensions.fault() => Some(Heard::Extension(fault)),
+            () = extensions_done => None,
+            exit = cell.exited() => Some(Heard::Exit(exit)),
+            () = overdue(deadline, debugger.as_ref()) => Some(Heard::Deadline),
+            never = logs.pump() => match never {},
+        }
     }
 
     /// As [`Life::converse`], within a streamed answer: what was heard before goes to the caller first. Of what a runtime
     /// wrote before its end nothing is lost.
     pub(crate) async fn relay(&mut self, delivery: &mut Delivery, deadline: Instant) -> Heard {
-        let Life { channel, logs, cell, debugger, .. } = self;
+        let Life { channel, logs, cell, extensions, debugger, .. } = self;
         let talk = async {
             delivery.flush().await;
             channel.receive().await
         };
-        let heard = until(talk, cell, logs, overdue(deadline, debugger.as_ref())).await;
+        let heard = until(talk, cell, extensions.fault_if_any(), logs, overdue(deadline, debugger.as_ref())).await;
         if matches!(heard, Heard::Exit(_)) && timeout_at(deadline, delivery.flush()).await.is_err() {
             return heard;
         }
@@ -235,7 +273,8 @@ impl Life {
     }
 
     /// Kills it, hands on its last logs, and answers its peak memory and why it has to be gone: `failure`, or
-    /// [`Failure::OutOfMemory`] where that was behind it. What takes longer than [`END_PATIENCE`] to end does so later.
+    /// [`Failure::OutOfMemory`] where that was behind it. What takes longer than [`END_PATIENCE`] to end does so later, and so
+    /// does what has extensions.
     pub(crate) async fn end(mut self, failure: Failure, exit: Option<Exit>) -> (Failure, u64) {
         let mut peak = self.memory_peak_bytes.max(exit.map_or(0, |exit| exit.memory_peak_bytes));
         let mut out_of_memory = exit.is_some_and(|exit| exit.out_of_memory);
@@ -244,11 +283,17 @@ impl Life {
             peak = peak.max(usage.memory_peak_bytes);
             out_of_memory |= usage.oom_kills > 0;
         }
+        let by_memory = out_of_memory && matches!(failure, Failure::Exit { .. });
+        let failure = if by_memory { Failure::OutOfMemory } else { failure };
+        if self.extensions.any() {
+            self.logs.drain();
+            self.retire(Reason::of(&failure));
+            return (failure, peak);
+        }
         // Dropping `self` asks for the same once more, and waits for it.
         let _ = timeout(END_PATIENCE, self.cell.destroy()).await;
         self.logs.drain();
-        let by_memory = out_of_memory && matches!(failure, Failure::Exit { .. });
-        (if by_memory { Failure::OutOfMemory } else { failure }, peak)
+        (failure, peak)
     }
 }
 
@@ -262,12 +307,14 @@ impl Drop for Life {
 async fn until(
     talk: impl Future<Output = FromRuntime>,
     cell: &Cell,
+    fault: impl Future<Output = Fault>,
     logs: &mut Logs,
     overdue: impl Future<Output = ()>,
 ) -> Heard {
     tokio::select! {
         biased;
         message = talk => Heard::Message(message),
+        fault = fault => Heard::Extension(fault),
         exit = cell.exited() => Heard::Exit(exit),
         () = overdue => Heard::Deadline,
         never = logs.pump() => match never {},

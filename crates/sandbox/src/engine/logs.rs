@@ -5,7 +5,9 @@
 //! waits. Memory is bounded by one record on each pipe; a flood is slowed to [`FLOOD_BYTES_PER_SECOND`] by leaving the
 //! pipe full.
 
-use std::{cell::RefCell, convert::Infallible, future::pending, io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell, convert::Infallible, future::poll_fn, io, os::fd::OwnedFd, sync::Arc, task::Poll, time::Duration,
+};
 
 use base::Clock;
 use bytes::{Buf, Bytes, BytesMut};
@@ -137,30 +139,34 @@ fn split_telemetry(bytes: &mut BytesMut, record: &mut Option<(usize, i64)>, emit
     }
 }
 
+/// Who writes into a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The runtime and what runs in it.
+    Function,
+    /// An external extension.
+    Extension,
+}
+
 /// One pipe and what is left over from its last read.
 struct Drain {
     pipe: pipe::Receiver,
     splitter: Splitter,
+    #[expect(dead_code, reason = "the Telemetry API will tell them apart")]
+    source: Source,
     open: bool,
 }
 
 impl Drain {
-    fn new(fd: OwnedFd, splitter: Splitter) -> io::Result<Drain> {
-        Ok(Drain { pipe: pipe::Receiver::from_owned_fd(fd)?, splitter, open: true })
-    }
-
-    /// Waits until the pipe has something to read; never ends once it is closed.
-    async fn readable(&self) {
-        if !self.open || self.pipe.readable().await.is_err() {
-            pending::<()>().await;
-        }
+    fn new(fd: OwnedFd, splitter: Splitter, source: Source) -> io::Result<Drain> {
+        Ok(Drain { pipe: pipe::Receiver::from_owned_fd(fd)?, splitter, source, open: true })
     }
 }
 
-/// Both pipes of one sandbox, and where their records go.
+/// The pipes of one sandbox, and where their records go.
 pub(crate) struct Logs {
-    output: Drain,
-    telemetry: Option<Drain>,
+    /// Standard output, the telemetry pipe, then those of extensions.
+    drains: Vec<Drain>,
     sink: Arc<dyn LogSink>,
     clock: Clock,
     pace: Pace,
@@ -179,13 +185,17 @@ impl Logs {
         sink: Arc<dyn LogSink>,
         clock: Clock,
     ) -> io::Result<Logs> {
-        Ok(Logs {
-            output: Drain::new(output, Splitter::lines())?,
-            telemetry: telemetry.map(|fd| Drain::new(fd, Splitter::telemetry())).transpose()?,
-            sink,
-            clock,
-            pace: Pace::new(),
-        })
+        let mut drains = vec![Drain::new(output, Splitter::lines(), Source::Function)?];
+        if let Some(telemetry) = telemetry {
+            drains.push(Drain::new(telemetry, Splitter::telemetry(), Source::Function)?);
+        }
+        Ok(Logs { drains, sink, clock, pace: Pace::new() })
+    }
+
+    /// Takes over the output of an extension as well.
+    pub(crate) fn add_extension(&mut self, output: OwnedFd) -> io::Result<()> {
+        self.drains.push(Drain::new(output, Splitter::lines(), Source::Extension)?);
+        Ok(())
     }
 
     /// Sends records elsewhere from now on.
@@ -197,28 +207,30 @@ impl Logs {
     pub(crate) async fn pump(&mut self) -> Infallible {
         loop {
             self.pace.wait().await;
-            let from_output = {
-                let telemetry = async {
-                    match &self.telemetry {
-                        Some(drain) => drain.readable().await,
-                        None => pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = self.output.readable() => true,
-                    () = telemetry => false,
-                }
-            };
-            self.read_once(from_output, true);
+            let number = self.readable().await;
+            self.read_once(number, true);
         }
+    }
+
+    /// Waits until a pipe has something to read, and says which.
+    async fn readable(&self) -> usize {
+        poll_fn(|cx| {
+            for (number, drain) in self.drains.iter().enumerate().filter(|(_, drain)| drain.open) {
+                if let Poll::Ready(Ok(())) = drain.pipe.poll_read_ready(cx) {
+                    return Poll::Ready(number);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Hands on everything written so far, and a last line without an end. Does not wait.
     pub(crate) fn drain(&mut self) {
-        for from_output in [true, false] {
+        for number in 0..self.drains.len() {
             let mut left = PIPE_BYTES_MAX;
             while left > 0 {
-                match self.read_once(from_output, false) {
+                match self.read_once(number, false) {
                     0 => break,
                     bytes => left = left.saturating_sub(bytes),
                 }
@@ -226,21 +238,19 @@ impl Logs {
         }
         let now_ms = self.clock.now().millis();
         let sink = &self.sink;
-        self.output.splitter.flush(now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+        for drain in &mut self.drains {
+            drain.splitter.flush(now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+        }
     }
 
     /// One read from one pipe; answers how many bytes came. `registered` tells tokio's poll when the pipe is empty;
     /// without it the kernel is asked directly, as tokio may not have heard yet of what was just written.
-    fn read_once(&mut self, from_output: bool, registered: bool) -> usize {
-        BUFFER.with_borrow_mut(|buffer| self.read_through(buffer, from_output, registered))
+    fn read_once(&mut self, number: usize, registered: bool) -> usize {
+        BUFFER.with_borrow_mut(|buffer| self.read_through(buffer, number, registered))
     }
 
-    fn read_through(&mut self, buffer: &mut [u8], from_output: bool, registered: bool) -> usize {
-        let drain = match (from_output, &mut self.telemetry) {
-            (true, _) => &mut self.output,
-            (false, Some(drain)) => drain,
-            (false, None) => return 0,
-        };
+    fn read_through(&mut self, buffer: &mut [u8], number: usize, registered: bool) -> usize {
+        let Some(drain) = self.drains.get_mut(number) else { return 0 };
         if !drain.open {
             return 0;
         }

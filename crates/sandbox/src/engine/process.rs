@@ -9,13 +9,14 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::net::UnixStream,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
+    sync::{Mutex, PoisonError},
 };
 
 use tokio::{process::Command, sync::watch};
 
-use super::cell::{Cell, Exit, Parts, Usage};
+use super::cell::{Cell, Companion, Exit, Parts, Usage};
 
 /// Descriptor of the frames socket in the child.
 const CHANNEL_FD: i32 = 3;
@@ -34,6 +35,8 @@ pub(crate) struct ProcessPlan {
 pub(crate) struct ProcessCell {
     pid: i32,
     exit: watch::Receiver<Option<Exit>>,
+    /// Groups of the processes beside it.
+    companions: Mutex<Vec<i32>>,
 }
 
 /// Starts one.
@@ -67,7 +70,7 @@ pub(crate) fn spawn(plan: ProcessPlan) -> io::Result<Parts> {
         let _ = tell.send(Some(exit));
     });
     Ok(Parts {
-        cell: Cell::Process(ProcessCell { pid, exit }),
+        cell: Cell::Process(ProcessCell { pid, exit, companions: Mutex::default() }),
         frames: plan.channel.then_some(ours),
         output: OwnedFd::from(output),
         telemetry: None,
@@ -91,6 +94,28 @@ impl ProcessCell {
         }
     }
 
+    pub(crate) fn join(&self, program: &Path, environment: &[(String, String)]) -> io::Result<Companion> {
+        let (output, write_end) = io::pipe()?;
+        let mut command = Command::new(program);
+        command.env_clear().envs(environment.iter().cloned()).current_dir("/").process_group(0);
+        command.stdin(Stdio::null()).stdout(write_end.try_clone()?).stderr(write_end);
+        let mut child = command.spawn()?;
+        let pid = child.id().map_or(0, |pid| pid as i32);
+        self.companions.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+        let ended = async move { child.wait().await.map(exit_of).unwrap_or_default() };
+        Ok(Companion { id: pid as u64, output: OwnedFd::from(output), ended: Box::pin(ended) })
+    }
+
+    pub(crate) fn kill_companion(&self, id: u64) {
+        kill_group(id as i32);
+    }
+
+    pub(crate) fn terminate(&self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid).filter(|_| !self.has_exited()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+
     pub(crate) fn has_exited(&self) -> bool {
         self.exit.borrow().is_some()
     }
@@ -107,9 +132,14 @@ impl ProcessCell {
     pub(crate) async fn destroy(&self) {
         // Its whole process group: once the leader is reaped, a group id lives on for as long as it has members, and
         // with none the signal goes nowhere.
-        if let Some(group) = rustix::process::Pid::from_raw(self.pid) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
+        let companions = self.companions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        companions.into_iter().chain([self.pid]).for_each(kill_group);
         self.exited().await;
+    }
+}
+
+fn kill_group(leader: i32) {
+    if let Some(group) = rustix::process::Pid::from_raw(leader) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

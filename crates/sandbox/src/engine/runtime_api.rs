@@ -3,8 +3,9 @@
 //! The listener was made inside the sandbox's network namespace, so only that sandbox can reach it. Behaviour follows
 //! the observable one of AWS's runtime interface emulator: `/next` before a response hands out the same event again,
 //! a wrong request id is 400 `InvalidRequestID`, calls out of order are 403 `InvalidStateTransition`, anything else 404.
-//! The Extensions, Logs and Telemetry APIs are not here yet.
+//! The Extensions API is in `extension`.
 
+pub(crate) mod extension;
 mod streamed;
 
 use std::{
@@ -32,11 +33,12 @@ use tokio::{
 
 use super::{
     channel::{Event, FromRuntime},
+    extensions::Extensions,
     spec::{RESPONSE_BYTES_MAX, SandboxIdentity},
 };
 
-/// Connections a sandbox may hold open at a time; official clients use one or two.
-const CONNECTIONS_MAX: usize = 16;
+/// Connections a sandbox may hold open at a time; official clients use one or two, and each extension as many.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Time for the headers of one request to arrive, once its first byte is there.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +62,7 @@ pub(crate) struct RuntimeApi {
 }
 
 struct Shared {
+    extensions: Arc<Extensions>,
     identity: Arc<OnceLock<SandboxIdentity>>,
     phase: Mutex<Phase>,
     /// The event that waits for a `/next`.
@@ -111,11 +114,13 @@ impl RuntimeApi {
     pub(crate) fn start(
         listener: TcpListener,
         identity: Arc<OnceLock<SandboxIdentity>>,
+        extensions: Arc<Extensions>,
     ) -> std::io::Result<RuntimeApi> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
         let shared = Arc::new(Shared {
+            extensions,
             identity,
             phase: Mutex::new(Phase::Started),
             offered: Mutex::new(None),
@@ -214,6 +219,11 @@ type Response = hyper::Response<Full<Bytes>>;
 
 async fn answer(shared: &Shared, request: Request) -> Result<Response, Infallible> {
     let (head, mut body) = request.into_parts();
+    if let Some(path) = head.uri.path().strip_prefix(extension::PREFIX) {
+        let response = extension::answer(shared, &head.method, path, &head.headers, &mut body).await;
+        discard(&mut body).await;
+        return Ok(response);
+    }
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = rest.split('/').collect();
     let response = match (&head.method, parts.as_slice()) {

@@ -11,10 +11,14 @@ use super::{
     Inner, LaunchPath,
     cell::Exit,
     channel::{Event, FromRuntime},
+    companions,
+    extensions::{ExtensionEvent, Fault},
     life::{Heard, Life, Say},
+    runtime_api::extension::invoke_event,
+    shutdown::Reason,
     spec::{
-        Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, Request, RestoreReport,
-        SandboxIdentity,
+        EarlyAnswer, Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, Request,
+        RestoreReport, SandboxIdentity,
     },
     stream,
 };
@@ -66,6 +70,12 @@ impl From<Exit> for Broken {
             None => Failure::Exit { status: exit.status, signal: exit.signal },
         };
         Broken { failure, exit: Some(exit) }
+    }
+}
+
+impl From<Fault> for Broken {
+    fn from(Fault { error_type, words }: Fault) -> Self {
+        Failure::Extension { error_type, words }.into()
     }
 }
 
@@ -128,6 +138,12 @@ impl Sandbox {
         self.life.as_ref().is_some_and(Life::is_alive)
     }
 
+    /// Whether extensions may keep it after a request's answer is there.
+    pub fn lingers(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.extensions.any())
+            || (!self.initialised && self.identity.spec.opt.is_some())
+    }
+
     /// Runs the init phase ahead of any request, once, within [`Spec::init_timeout`](super::Spec::init_timeout); after it
     /// the sandbox idles like one that has answered, and [`Sandbox::invoke`] reports no init. A failure ends it: AWS
     /// tries again inside of an invocation only, and there is none. If the returned future is dropped the sandbox is killed.
@@ -153,7 +169,8 @@ impl Sandbox {
     ///
     /// Init has [`Spec::init_timeout`](super::Spec::init_timeout). If it fails or takes longer, it is tried once more in a
     /// fresh environment, as AWS does, and that attempt counts in the invocation and its [`Spec::timeout`](super::Spec::timeout).
-    pub async fn invoke(&mut self, request: Request) -> Outcome {
+    pub async fn invoke(&mut self, mut request: Request) -> Outcome {
+        let early = request.early.take();
         let mut reports = Reports { restore: self.restored.take(), ..Reports::default() };
         let Some(mut life) = self.life.take().filter(|_| !self.is_snapshot) else {
             let why = if self.is_snapshot { "the sandbox is a snapshot" } else { "the sandbox is gone" };
@@ -182,7 +199,11 @@ impl Sandbox {
         life.drain_logs();
         self.sink.invoke_begins();
         let started = retried.unwrap_or_else(Instant::now);
-        let heard = self.exchange(&mut life, request, started + self.identity.spec.timeout).await;
+        let deadline = started + self.identity.spec.timeout;
+        let mut heard = self.exchange(&mut life, request, deadline).await;
+        if life.extensions.any() {
+            heard = linger(&mut life, heard, early, deadline).await;
+        }
         let duration = started.elapsed();
         match heard {
             Ok(result) => {
@@ -206,7 +227,7 @@ impl Sandbox {
         until: Until,
     ) -> Result<(Life, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
-        let done = init(&mut life, self.settings.as_deref(), until, deadline).await;
+        let done = self.init(&mut life, self.settings.as_deref(), until, deadline).await;
         let duration = self.launched.elapsed();
         match done {
             Ok(()) => Ok((life, InitReport { duration, status: InitStatus::Done })),
@@ -225,6 +246,40 @@ impl Sandbox {
         }
     }
 
+    /// One attempt at init, AWS's three parts of it: the extensions register, then the runtime and the function initialise, and
+    /// all ask for their first event.
+    async fn init(
+        &self,
+        life: &mut Life,
+        settings: Option<&[u8]>,
+        until: Until,
+        deadline: Instant,
+    ) -> Result<(), Broken> {
+        companions::start(&self.engine, life, &self.identity.spec).await;
+        let extensions = life.extensions.clone();
+        let registered = match extensions.any() {
+            true => life.attend(extensions.registered(), deadline).await,
+            false => None,
+        };
+        let done = match registered {
+            None => init(life, settings, until, deadline).await,
+            Some(heard) => Err(broken(heard)),
+        };
+        extensions.close();
+        if !extensions.any() {
+            extensions.init_ended();
+            return done;
+        }
+        let done = match done {
+            Ok(()) => life.attend(extensions.idle(), deadline).await.map_or(Ok(()), |heard| Err(broken(heard))),
+            failed => failed,
+        };
+        life.drain_logs();
+        extensions.states().iter().for_each(|state| self.sink.extension(state));
+        extensions.init_ended();
+        done
+    }
+
     /// It has no more init to do, and no more of the processor than its function's share.
     pub(super) fn init_ended(&mut self, life: &Life) {
         self.initialised = true;
@@ -239,7 +294,7 @@ impl Sandbox {
         let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
         self.path = path;
         life.rest.wake().await;
-        let done = init(&mut life, settings.as_deref(), Until::Ready, started + spec.timeout).await;
+        let done = self.init(&mut life, settings.as_deref(), Until::Ready, started + spec.timeout).await;
         let duration = started.elapsed();
         match done {
             Ok(()) => {
@@ -277,6 +332,9 @@ impl Sandbox {
             cognito_identity: request.cognito_identity,
             payload: request.payload,
         };
+        if life.extensions.any() {
+            life.extensions.tell(ExtensionEvent::Invoke, &invoke_event(&event));
+        }
         match life.converse(Say::Event(event), deadline).await {
             Heard::Message(FromRuntime::Response(payload)) => Ok(Ok(payload)),
             Heard::Message(FromRuntime::Error { payload, error_type }) => {
@@ -288,11 +346,46 @@ impl Sandbox {
             Heard::Message(FromRuntime::TooLarge(bytes)) => {
                 Err(Failure::ResponseTooLarge { bytes, limit: RESPONSE_BYTES_MAX }.into())
             }
-            Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
-            Heard::Message(_) => Err(Failure::Malformed.into()),
-            Heard::Exit(exit) => Err(exit.into()),
-            Heard::Deadline => Err(Failure::Timeout.into()),
+            heard => Err(broken(heard)),
         }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(life) = self.life.take_if(|life| life.extensions.any()) {
+            life.retire(Reason::Spindown);
+        }
+    }
+}
+
+/// After the runtime's answer: the environment is free for another request, and this one over, when the extensions are done
+/// with it. Its caller need not wait for that.
+async fn linger(
+    life: &mut Life,
+    heard: Result<Result<bytes::Bytes, Failure>, Broken>,
+    early: Option<EarlyAnswer>,
+    deadline: Instant,
+) -> Result<Result<bytes::Bytes, Failure>, Broken> {
+    let Ok(result) = heard else { return heard };
+    if let Some(early) = early {
+        let _ = early.send(result.clone()); // nobody waits any more
+    }
+    let extensions = life.extensions.clone();
+    match life.attend(extensions.idle(), deadline).await {
+        None => Ok(result),
+        Some(heard) => Err(broken(heard)),
+    }
+}
+
+/// What ends an environment.
+pub(super) fn broken(heard: Heard) -> Broken {
+    match heard {
+        Heard::Message(FromRuntime::Closed) => Exit::default().into(),
+        Heard::Message(_) => Failure::Malformed.into(),
+        Heard::Exit(exit) => exit.into(),
+        Heard::Extension(fault) => fault.into(),
+        Heard::Deadline => Failure::Timeout.into(),
     }
 }
 
@@ -305,7 +398,7 @@ pub(super) enum Until {
     Snapshot,
 }
 
-/// One attempt at init.
+/// The runtime's and the function's part of an init.
 async fn init(life: &mut Life, settings: Option<&[u8]>, until: Until, deadline: Instant) -> Result<(), Broken> {
     let mut say = settings.map_or(Say::Nothing, Say::Init);
     loop {
@@ -320,10 +413,7 @@ async fn init(life: &mut Life, settings: Option<&[u8]>, until: Until, deadline: 
             Heard::Message(
                 FromRuntime::InitFailed { payload, error_type } | FromRuntime::RestoreFailed { payload, error_type },
             ) => Err(Failure::InitError { payload, error_type }.into()),
-            Heard::Message(FromRuntime::Closed) => Err(Exit::default().into()),
-            Heard::Message(_) => Err(Failure::Malformed.into()),
-            Heard::Exit(exit) => Err(exit.into()),
-            Heard::Deadline => Err(Failure::Timeout.into()),
+            heard => Err(broken(heard)),
         };
     }
 }
@@ -335,6 +425,7 @@ fn status_of(failure: &Failure) -> InitStatus {
         Failure::InitError { error_type, .. } => error_type.clone(),
         Failure::OutOfMemory => "Runtime.OutOfMemory".into(),
         Failure::Exit { .. } => "Runtime.ExitError".into(),
+        Failure::Extension { error_type, .. } => error_type.clone(),
         _ => "Runtime.Unknown".into(),
     };
     InitStatus::Failed { error_type }

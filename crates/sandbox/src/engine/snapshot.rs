@@ -15,10 +15,9 @@ use tokio::time::Instant;
 
 use super::{
     Sandbox,
-    cell::Exit,
     channel::{FromRuntime, ImageOrder},
     life::{Heard, Life, Say},
-    sandbox::{Broken, Until},
+    sandbox::{Broken, Until, broken},
     spec::{Failure, InitFailure, InitReport, RESTORE_TIMEOUT, RestoreFailure, RestoreReport},
 };
 
@@ -102,19 +101,20 @@ impl Sandbox {
             Heard::Message(FromRuntime::RestoreFailed { payload, error_type }) => {
                 Broken::from(Failure::Function { payload, error_type })
             }
-            Heard::Message(FromRuntime::Closed) => Exit::default().into(),
-            Heard::Message(_) => Failure::Malformed.into(),
-            Heard::Exit(exit) => exit.into(),
-            Heard::Deadline => Failure::Timeout.into(),
+            heard => broken(heard),
         };
         let (failure, _) = life.end(broken.failure, broken.exit).await;
         Err(RestoreFailure { report, failure })
     }
 
     /// Writes an image of this snapshot, which has then done its work and is gone: what was written is charged to it. None
-    /// where that is not possible: it sleeps on, unless it ended over that ([`Sandbox::is_alive`]).
+    /// where that is not possible (extensions are processes of their own, and not in it): it sleeps on, unless it ended over that ([`Sandbox::is_alive`]).
     pub async fn image(&mut self) -> Option<MemoryImage> {
         let mut life = self.life.take().filter(|_| self.is_snapshot)?;
+        if life.extensions.any() {
+            self.life = Some(life);
+            return None;
+        }
         life.rest.wake().await;
         self.engine.factory.make_room_for_image(&life, &self.identity.spec, true).await;
         match self.write_image(&mut life).await {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::stream::Outlet;
+use super::{extensions::ExtensionState, stream::Outlet};
 
 /// Largest response of a synchronous invocation, in bytes: AWS's 6 MB and a little for its envelope.
 pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
@@ -132,7 +132,13 @@ pub trait LogSink: Send + Sync {
 
     /// Init is over, all it wrote has been delivered, and the event is about to be handed over.
     fn invoke_begins(&self) {}
+
+    /// Init is over, or has failed, and this is where an extension stands.
+    fn extension(&self, _: &ExtensionState) {}
 }
+
+/// Who is told an answer before its environment is free.
+pub type EarlyAnswer = tokio::sync::oneshot::Sender<Result<Bytes, Failure>>;
 
 /// One request. Its deadline is the [`Spec`]'s timeout, counted from the moment the environment is initialised.
 #[derive(Debug, Default)]
@@ -152,6 +158,9 @@ pub struct Request {
     /// Where a streamed answer goes while it is written; without it such an answer is collected, up to
     /// [`RESPONSE_BYTES_MAX`].
     pub outlet: Option<Outlet>,
+    /// Told the function's answer as soon as it is there, when extensions keep the environment after that.
+    /// [`super::Sandbox::lingers`] says whether they may. Without extensions nothing comes.
+    pub early: Option<EarlyAnswer>,
 }
 
 /// How one attempt at init went.
@@ -268,6 +277,13 @@ pub enum Failure {
         payload: Bytes,
         /// `errorType` in it.
         error_type: String,
+    },
+    /// An extension ended, or reported an error.
+    Extension {
+        /// AWS's error type: `Extension.Crash`, `Extension.InitError`, `Extension.ExitError`, `Extension.LaunchError`.
+        error_type: String,
+        /// How it ended, in Go's words, or what it reported.
+        words: String,
     },
     /// The runtime broke the protocol.
     Malformed,

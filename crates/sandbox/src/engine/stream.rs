@@ -71,6 +71,7 @@ pub(super) async fn relay(
             Heard::Message(FromRuntime::Closed) => return Err(Exit::default().into()),
             Heard::Message(_) => return Err(Failure::Malformed.into()),
             Heard::Exit(exit) => return Err(exit.into()),
+            Heard::Extension(fault) => return Err(fault.into()),
             Heard::Deadline => return Err(Failure::Timeout.into()),
         }
     }

@@ -195,7 +195,12 @@ impl Spawner {
         let link = self.inner.current();
         match link.ask(Request::Join { id, program }).await? {
             (Ok(Reply::Joined { companion }), descriptors) => {
-                let ended = link.shared().companions.get(&companion).map(watch::Sender::subscribe);
+                let mut shared = link.shared();
+                let ended = shared.companions.get(&companion).map(watch::Sender::subscribe);
+                if ended.as_ref().is_some_and(|ended| ended.borrow().is_some()) {
+                    shared.companions.remove(&companion);
+                }
+                drop(shared);
                 match (descriptors.into_iter().next(), ended) {
                     (Some(output), Some(ended)) => Ok(Companion { id: companion, output, ended }),
                     _ => Err(Error::System { step: "receive descriptors".into(), errno: libc::EMFILE }),
@@ -409,8 +414,12 @@ impl Link {
                 }
             }
             Said::CompanionEnded { companion, ended } => {
-                if let Some(sender) = self.shared().companions.remove(&companion) {
+                let mut shared = self.shared();
+                if let Some(sender) = shared.companions.get(&companion) {
                     sender.send_replace(Some(ended));
+                    if sender.receiver_count() > 0 {
+                        shared.companions.remove(&companion); // else whoever started it has not looked yet
+                    }
                 }
             }
             Said::ZygoteReady { name } => drop(self.shared().booted.insert(name)),

@@ -5,13 +5,13 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     child::{
         self,
-        orders::{Failure, Orders, REPORT_ENDED},
+        orders::{Failure, Orders, REPORT_CONFINED, REPORT_ENDED},
     },
     launch::{self, Launcher, Program},
     plan::{self, CodeTrees, Ended, Exit, Limits, Plan, SlotId, Usage},
@@ -22,6 +22,12 @@ use crate::{
     cgroup::{self, Entry, Group},
     net::NetSlot,
 };
+
+/// How long a sandbox that is being made may take until it is one: some hundred microseconds.
+const CONFINED_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Reports of one sandbox: that it is confined, or why not, and how its runtime ended.
+const REPORTS_MAX: usize = 2;
 
 /// What all slots share.
 pub(super) struct Kit {
@@ -68,6 +74,8 @@ pub(super) struct Slot {
     has_code: bool,
     /// Where its first process says what failed, and how the runtime ended.
     pub(super) report: Option<OwnedFd>,
+    /// Its namespaces are made. A zygote's child may be not so far when the server hears of it.
+    confined: bool,
     /// How the runtime ended, or what kept the sandbox from being made.
     runtime_ended: Option<Ended>,
     /// Processes beside the runtime, running ones and ended ones. While there are none the sandbox ends with the runtime.
@@ -111,6 +119,7 @@ impl Slot {
             frozen: false,
             has_code: false,
             report: None,
+            confined: false,
             runtime_ended: None,
             companions: 0,
             tmp: (0, 0),
@@ -226,6 +235,7 @@ impl Slot {
         launcher: &Launcher,
         program: plan::Program,
     ) -> Result<(OwnedFd, OwnedFd), Refusal> {
+        self.await_confined()?;
         let Some(pidfd) = self.pidfd.as_ref().filter(|_| !self.ended) else {
             return Err(Refusal::Gone);
         };
@@ -245,6 +255,24 @@ impl Slot {
         Ok((companion, output))
     }
 
+    /// Whoever joined it too early would be in the zygote's namespaces.
+    fn await_confined(&mut self) -> Result<(), Refusal> {
+        let deadline = Instant::now() + CONFINED_PATIENCE;
+        while !self.confined {
+            let Some(report) = &self.report else { return Err(Refusal::Gone) };
+            wait_readable(report, deadline.saturating_duration_since(Instant::now()));
+            let (_, more) = self.hear();
+            if !more || self.runtime_ended.is_some() {
+                self.kill();
+                return Err(Refusal::Gone);
+            }
+            if Instant::now() > deadline {
+                return Err(Refusal::system("wait for the sandbox")(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        Ok(())
+    }
+
     /// Asks the runtime to end.
     pub(super) fn terminate(&self) {
         if let Some(pidfd) = &self.pidfd {
@@ -256,6 +284,10 @@ impl Slot {
     pub(super) fn hear(&mut self) -> (Option<Ended>, bool) {
         let Some(report) = &self.report else { return (None, false) };
         match read_failure(report) {
+            Ok(Some(Failure { step: REPORT_CONFINED, .. })) => {
+                self.confined = true;
+                (None, true)
+            }
             Ok(Some(said)) => {
                 let ended = match said.step {
                     REPORT_ENDED => ended(said.errno),
@@ -354,7 +386,9 @@ impl Slot {
         let usage = self.usage();
         self.ended = true;
         let pidfd = self.pidfd.take()?;
-        self.hear();
+        for _ in 0..REPORTS_MAX {
+            self.hear();
+        }
         self.report = None;
         let ended = self.runtime_ended.unwrap_or(ended);
         Some((Exit { ended, usage }, pidfd))

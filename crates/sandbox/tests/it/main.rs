@@ -6,6 +6,7 @@ mod cgroup;
 #[cfg(target_os = "linux")]
 mod companions;
 mod engine;
+mod extensions;
 mod image;
 #[cfg(target_os = "linux")]
 mod isolation;

@@ -19,6 +19,7 @@ use sandbox::{Config, Engine, Isolation, LogSink, Outcome, PoolTargets, Request,
 pub(crate) struct Remember {
     lines: Mutex<Vec<(i64, String)>>,
     begun: AtomicUsize,
+    extensions: Mutex<Vec<String>>,
 }
 
 impl LogSink for Remember {
@@ -29,11 +30,21 @@ impl LogSink for Remember {
     fn invoke_begins(&self) {
         self.begun.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn extension(&self, state: &sandbox::engine::ExtensionState) {
+        let words = format!("{} {} {:?} {:?}", state.name, state.state, state.events, state.error_type);
+        self.extensions.lock().unwrap().push(words);
+    }
 }
 
 impl Remember {
     pub(crate) fn texts(&self) -> Vec<String> {
         self.lines.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
+    }
+
+    /// Where extensions stood when init was over.
+    pub(crate) fn extensions(&self) -> Vec<String> {
+        self.extensions.lock().unwrap().clone()
     }
 
     /// Requests that have begun.

@@ -160,6 +160,9 @@ pub struct ZygoteSays {
     pub pid: i64,
 }
 
+/// Stands in the place of a step when the report is that the sandbox is confined: its namespaces can be joined.
+pub const REPORT_CONFINED: u32 = u32::MAX - 1;
+
 /// Stands in the place of a step when the report is of the runtime's end: the number is then its wait status.
 pub const REPORT_ENDED: u32 = u32::MAX;
 
