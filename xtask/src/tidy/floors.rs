@@ -16,6 +16,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("wire", Floor::Engine),
     ("store", Floor::Engine),
     ("sandbox", Floor::Engine),
+    ("lang", Floor::Engine),
     ("policy", Floor::Engine),
     ("lang", Floor::Engine),
     ("cloud", Floor::Platform),
