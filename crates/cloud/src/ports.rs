@@ -4,10 +4,15 @@
 mod deliver;
 mod meter;
 mod metrics;
+mod source;
 
 pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
 pub use meter::{Counter, Meter, MeteredFunction, Used};
 pub use metrics::{MetricName, Metrics, Scope, Series};
+pub use source::{
+    Answer, MessageAttribute, Position, QueueDescription, QueueMessage, QueueSource, RecordPage, Shard, SourceError,
+    Sources, StreamData, StreamRecord, StreamSource,
+};
 
 use std::sync::Arc;
 

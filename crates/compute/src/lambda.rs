@@ -17,6 +17,7 @@ pub(crate) mod deployment;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub mod event_invoke_config;
+pub mod event_source_mapping;
 pub(crate) mod extension;
 pub(crate) mod fleet;
 pub(crate) mod function;
@@ -31,6 +32,7 @@ mod not_yet;
 pub mod operations;
 pub(crate) mod paging;
 pub(crate) mod policy;
+pub(crate) mod poller;
 pub(crate) mod records;
 pub(crate) mod report;
 pub mod resolve;
@@ -49,7 +51,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink, Meter, Metrics, Targets};
+use cloud::ports::{Credentials, LogSink, Meter, Metrics, Sources, Targets};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -94,6 +96,8 @@ pub struct Shared {
     pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) targets: Targets,
+    pub(crate) sources: Sources,
+    pub(crate) pollers: event_source_mapping::states::Pollers,
     pub(crate) workers: asynchronous::Workers,
     /// Present if events are kept.
     pub(crate) keeper: Option<Keeper>,
@@ -151,6 +155,8 @@ pub struct Ports {
     pub credentials: Arc<dyn Credentials>,
     /// Who takes what is handed over: destinations, dead letters. Lambda itself need not be among them.
     pub targets: Targets,
+    /// Whose queues and streams can be mapped to functions.
+    pub sources: Sources,
 }
 
 /// Why the service did not start.
@@ -177,7 +183,8 @@ impl Lambda {
         let keeper = Lambda::start_keeping(config.keep_events, &store, &clock).await?;
         let (collection, cache) = (Arc::default(), Cache::default());
         let (metrics, meter) = (ports.metrics.clone(), ports.meter.clone());
-        let (targets, workers) = (ports.targets.clone(), asynchronous::Workers::new());
+        let (targets, sources) = (ports.targets.clone(), ports.sources.clone());
+        let (workers, pollers) = (asynchronous::Workers::new(), Default::default());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
         let lambda = Lambda(Arc::new(Shared {
             store,
@@ -191,6 +198,8 @@ impl Lambda {
             metrics,
             meter,
             targets,
+            sources,
+            pollers,
             workers,
             applying: tokio::sync::Mutex::default(),
             keeper,
@@ -201,7 +210,8 @@ impl Lambda {
             lambda.settle_all().await?;
             lambda.expect_all().await?;
             lambda.count_stored_code().await?;
-            lambda.apply_all_concurrency().await
+            lambda.apply_all_concurrency().await?;
+            lambda.start_mappings().await
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
@@ -217,6 +227,7 @@ impl Lambda {
     /// Takes no more asynchronous events: the first call of a stop.
     pub fn begin_close(&self) {
         self.fleet.begin_close();
+        self.pollers.stop_all();
     }
 
     /// Ends all idle execution environments: the last call before the engine is shut down.
@@ -237,6 +248,7 @@ impl Lambda {
     }
 
     async fn reset_functions(&self, account: Option<AccountId>) -> Result<(), Failure> {
+        self.forget_mappings(account).await?;
         self.forget_events(account).await?;
         self.forget_kept_events(account).await;
         let scan = account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
@@ -300,10 +312,12 @@ impl Service for Lambda {
         op::<_, AddPermission>(),
         op::<_, CreateAlias>(),
         op::<_, CreateCodeSigningConfig>(),
+        op::<_, CreateEventSourceMapping>(),
         op::<_, CreateFunction>(),
         op::<_, CreateFunctionUrlConfig>(),
         op::<_, DeleteAlias>(),
         op::<_, DeleteCodeSigningConfig>(),
+        op::<_, DeleteEventSourceMapping>(),
         op::<_, DeleteFunction>(),
         op::<_, DeleteFunctionCodeSigningConfig>(),
         op::<_, DeleteFunctionConcurrency>(),
@@ -315,6 +329,7 @@ impl Service for Lambda {
         op::<_, GetAccountSettings>(),
         op::<_, GetAlias>(),
         op::<_, GetCodeSigningConfig>(),
+        op::<_, GetEventSourceMapping>(),
         op::<_, GetFunction>(),
         op::<_, GetFunctionCodeSigningConfig>(),
         op::<_, GetFunctionConcurrency>(),
@@ -334,6 +349,7 @@ impl Service for Lambda {
         op::<_, InvokeWithResponseStream>(),
         op::<_, ListAliases>(),
         op::<_, ListCodeSigningConfigs>(),
+        op::<_, ListEventSourceMappings>(),
         op::<_, ListFunctionEventInvokeConfigs>(),
         op::<_, ListFunctionUrlConfigs>(),
         op::<_, ListFunctions>(),
@@ -358,6 +374,7 @@ impl Service for Lambda {
         op::<_, UntagResource>(),
         op::<_, UpdateAlias>(),
         op::<_, UpdateCodeSigningConfig>(),
+        op::<_, UpdateEventSourceMapping>(),
         op::<_, UpdateFunctionCode>(),
         op::<_, UpdateFunctionConfiguration>(),
         op::<_, UpdateFunctionEventInvokeConfig>(),

@@ -105,8 +105,9 @@ impl Node {
             metrics: cloudwatch.sink(),
             meter: usage.clone(),
             credentials: identity.clone(),
-            // Queues, topics, buses and buckets register here as their services come to stand.
+            // Queues, topics, buses, buckets and streams register here as their services come to stand.
             targets: cloud::ports::Targets::default(),
+            sources: cloud::ports::Sources::default(),
         };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let mut registry = Registry::default();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cloud::Operation;
 use cloud::ports::{
     Counter, Credentials, LogDestination, LogEvent, LogSink, Meter, MeteredFunction, MetricName, Metrics,
-    RoleCredentials, Scope, Series, Targets,
+    RoleCredentials, Scope, Series, Sources, Targets,
 };
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
@@ -29,7 +29,19 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<TempDir>,
+    settle_delay: Duration,
     targets: Targets,
+    sources: Sources,
+}
+
+/// What a world is made of.
+struct Setup {
+    directory: Arc<TempDir>,
+    store: Store,
+    clock: Clock,
+    settle_delay: Duration,
+    targets: Targets,
+    sources: Sources,
 }
 
 struct Nobody;
@@ -80,33 +92,49 @@ impl World {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
         let store = Store::in_memory(store::system_clock());
         let clock = Clock::held(Timestamp::from_secs(1_795_363_200));
-        World::open(directory, store, clock, Targets::default(), |config| config.settle_delay = settle_delay).await
+        let (targets, sources) = Default::default();
+        let setup = Setup { directory, store, clock, settle_delay, targets, sources };
+        World::open(setup, |_| ()).await
     }
 
     /// The same state under a new process, whose states settle at once.
     pub(crate) async fn restart(&self) -> World {
-        self.restart_with(self.targets.clone()).await
+        World::open(Setup { settle_delay: Duration::ZERO, ..self.setup() }, |_| ()).await
     }
 
     /// As [`World::restart`], with others who take deliveries.
     pub(crate) async fn restart_with(&self, targets: Targets) -> World {
-        let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
-        World::open(directory, store, clock, targets, |_| ()).await
+        World::open(Setup { settle_delay: Duration::ZERO, targets, ..self.setup() }, |_| ()).await
+    }
+
+    /// As [`World::restart`], with these queues and streams.
+    pub(crate) async fn restart_with_sources(&self, sources: Sources) -> World {
+        World::open(Setup { settle_delay: Duration::ZERO, sources, ..self.setup() }, |_| ()).await
+    }
+
+    /// The same with these queues and streams; states settle as slowly as before.
+    pub(crate) async fn with_sources(self, sources: Sources) -> World {
+        World::open(Setup { sources, ..self.setup() }, |_| ()).await
+    }
+
+    fn setup(&self) -> Setup {
+        Setup {
+            directory: self.directory.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            settle_delay: self.settle_delay,
+            targets: self.targets.clone(),
+            sources: self.sources.clone(),
+        }
     }
 
     /// As [`World::restart`], with another configuration.
     pub(crate) async fn restart_configured(&self, change: impl FnOnce(&mut Config)) -> World {
-        let (directory, store, clock) = (self.directory.clone(), self.store.clone(), self.clock.clone());
-        World::open(directory, store, clock, self.targets.clone(), change).await
+        World::open(Setup { settle_delay: Duration::ZERO, ..self.setup() }, change).await
     }
 
-    async fn open(
-        directory: Arc<TempDir>,
-        store: Store,
-        clock: Clock,
-        targets: Targets,
-        change: impl FnOnce(&mut Config),
-    ) -> World {
+    async fn open(setup: Setup, change: impl FnOnce(&mut Config)) -> World {
+        let Setup { directory, store, clock, settle_delay, targets, sources } = setup;
         let mut config = Config {
             code_dir: directory.path().join("code"),
             hot_reload: true,
@@ -116,7 +144,7 @@ impl World {
             concurrent_executions_max: 1_000,
             keep_events: None,
             code_storage_bytes_max: CODE_STORAGE_BYTES_MAX,
-            settle_delay: Duration::ZERO,
+            settle_delay,
         };
         change(&mut config);
         let ports = Ports {
@@ -126,9 +154,10 @@ impl World {
             meter: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
             targets: targets.clone(),
+            sources: sources.clone(),
         };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
-        World { lambda, store, clock, directory, targets }
+        World { lambda, store, clock, directory, settle_delay, targets, sources }
     }
 
     /// The default account's root in us-east-1.

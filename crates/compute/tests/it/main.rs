@@ -10,6 +10,7 @@ mod cloud_in_memory;
 mod code;
 mod create;
 mod layers;
+mod mappings;
 mod permissions;
 mod restart;
 mod tags;

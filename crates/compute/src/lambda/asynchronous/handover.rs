@@ -84,6 +84,21 @@ impl Lambda {
         messages
     }
 
+    /// Puts a record of records that a poller discarded into the function's queue, to be handed over.
+    pub(crate) async fn put_record(&self, target: &Target, to: &str, record: &[u8]) -> Result<(), store::Error> {
+        let entry = Entry::Handover(Handover {
+            id: base::id::uuid(),
+            kind: Kind::Record { success: false },
+            source: target.arn().to_string(),
+            role: String::new(),
+            target: to.to_owned(),
+            trace_id: String::new(),
+            since_ms: self.clock.now().millis(),
+            tries: 0,
+        });
+        self.put_message(&target.function(), NewMessage::new(encode(&entry, record))).await
+    }
+
     /// Tries to hand something over; what goes back into the queue if it could not be.
     pub(super) async fn hand_over(&self, handover: Handover, payload: Bytes) -> Vec<NewMessage> {
         let now = self.clock.now();

@@ -9,13 +9,13 @@ use shape::Shape;
 use crate::lambda::Lambda;
 use crate::lambda::name::{TaggableResource, Target};
 
-use super::tag_resource::tagged_function;
+use super::tag_resource::Tagged;
 
-/// Returns a function's tags.
+/// Returns a function's or mapping's tags.
 #[derive(Shape, Default)]
 #[shape(name = "ListTagsRequest")]
 pub struct ListTags {
-    /// The function's ARN.
+    /// The function's or mapping's ARN.
     #[shape(label)]
     pub resource: TaggableResource,
 }
@@ -36,7 +36,7 @@ impl Operation<Lambda> for ListTags {
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<ListTagsResponse, Error> {
-        let target = tagged_function(cx, &self.resource)?;
-        Ok(ListTagsResponse { tags: Some(lambda.function(&target).await?.tags) })
+        let tags = Tagged::of(cx, &self.resource)?.tags(lambda).await?;
+        Ok(ListTagsResponse { tags: Some(tags) })
     }
 }

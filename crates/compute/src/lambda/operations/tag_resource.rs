@@ -8,6 +8,8 @@ use shape::Shape;
 
 use crate::lambda::Lambda;
 use crate::lambda::error::{Failure, invalid};
+use crate::lambda::event_source_mapping::states::no_mapping;
+use crate::lambda::event_source_mapping::{MAPPINGS, MappingTarget};
 use crate::lambda::function::load;
 use crate::lambda::name::{TaggableResource, Target};
 use crate::lambda::records::FUNCTIONS;
@@ -17,11 +19,11 @@ const TAGS_MAX: usize = 50;
 const TAG_KEY_CHARACTERS_MAX: usize = 128;
 const TAG_VALUE_CHARACTERS_MAX: usize = 256;
 
-/// Adds tags to a function, over older ones of the same keys.
+/// Adds tags to a function or mapping, over older ones of the same keys.
 #[derive(Shape, Default)]
 #[shape(name = "TagResourceRequest")]
 pub struct TagResource {
-    /// The function's ARN.
+    /// The function's or mapping's ARN.
     #[shape(label)]
     pub resource: TaggableResource,
     /// The tags.
@@ -37,7 +39,7 @@ impl Operation<Lambda> for TagResource {
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<(), Error> {
-        let target = tagged_function(cx, &self.resource)?;
+        let target = Tagged::of(cx, &self.resource)?;
         if self.tags.is_empty() {
             return Err(invalid("An error occurred and the request cannot be processed."));
         }
@@ -45,25 +47,62 @@ impl Operation<Lambda> for TagResource {
     }
 }
 
-/// Changes a function's tags, if the result is within AWS's limits. Tags have no part in revisions and states.
+/// Changes tags, if the result is within AWS's limits. Tags have no part in revisions and states.
 pub(crate) async fn change_tags(
     lambda: &Lambda,
-    target: &Target,
+    tagged: &Tagged,
     change: impl Fn(&mut BTreeMap<String, String>) + Send + 'static,
 ) -> Result<(), Error> {
-    let target = target.clone();
+    let tagged = tagged.clone();
     let changed = lambda.store.transact(move |tx| {
-        let mut function = load(tx, &target)?;
-        change(&mut function.tags);
-        check_tags(&function.tags)?;
-        tx.put(FUNCTIONS, &target.key(), &function)?;
+        match &tagged {
+            Tagged::Function(target) => {
+                let mut function = load(tx, target)?;
+                change(&mut function.tags);
+                check_tags(&function.tags)?;
+                tx.put(FUNCTIONS, &target.key(), &function)?;
+            }
+            Tagged::Mapping(at) => {
+                let mut mapping = tx.get(MAPPINGS, &at.key())?.ok_or_else(|| Failure::from(no_mapping()))?;
+                change(&mut mapping.tags);
+                check_tags(&mapping.tags)?;
+                tx.put(MAPPINGS, &at.key(), &mapping)?;
+            }
+        }
         Ok::<_, Failure>(())
     });
     Ok(changed.await?)
 }
 
-/// The function that an ARN means; of all that bears tags in Lambda only functions are built.
-pub(crate) fn tagged_function(cx: &Cx, resource: &TaggableResource) -> Result<Target, Error> {
+/// What bears tags.
+#[derive(Clone, Debug)]
+pub(crate) enum Tagged {
+    /// A function.
+    Function(Target),
+    /// An event source mapping.
+    Mapping(MappingTarget),
+}
+
+impl Tagged {
+    /// What an ARN means; of all that bears tags in Lambda only functions and mappings are built.
+    pub(crate) fn of(cx: &Cx, resource: &TaggableResource) -> Result<Tagged, Error> {
+        if let Some((_, id)) = resource.0.split_once(":event-source-mapping:") {
+            let at = MappingTarget::of(cx, id);
+            return if at.arn().to_string() == resource.0 { Ok(Tagged::Mapping(at)) } else { Err(no_mapping()) };
+        }
+        tagged_function(cx, resource).map(Tagged::Function)
+    }
+
+    /// Its tags.
+    pub(crate) async fn tags(&self, lambda: &Lambda) -> Result<BTreeMap<String, String>, Failure> {
+        match self {
+            Tagged::Function(target) => Ok(lambda.function(target).await?.tags),
+            Tagged::Mapping(at) => Ok(lambda.mapping(at).await?.tags),
+        }
+    }
+}
+
+fn tagged_function(cx: &Cx, resource: &TaggableResource) -> Result<Target, Error> {
     if !resource.0.contains(":function:") {
         return Err(Error::not_implemented(format!("tagging of {}", resource.0)));
     }

@@ -7,13 +7,13 @@ use shape::Shape;
 use crate::lambda::Lambda;
 use crate::lambda::name::{TaggableResource, Target};
 
-use super::tag_resource::{change_tags, tagged_function};
+use super::tag_resource::{Tagged, change_tags};
 
-/// Removes tags from a function; keys that it does not have are no error.
+/// Removes tags from a function or mapping; keys that it does not have are no error.
 #[derive(Shape, Default)]
 #[shape(name = "UntagResourceRequest")]
 pub struct UntagResource {
-    /// The function's ARN.
+    /// The function's or mapping's ARN.
     #[shape(label)]
     pub resource: TaggableResource,
     /// The tags' keys.
@@ -30,7 +30,7 @@ impl Operation<Lambda> for UntagResource {
     }
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<(), Error> {
-        let target = tagged_function(cx, &self.resource)?;
+        let target = Tagged::of(cx, &self.resource)?;
         change_tags(lambda, &target, move |tags| tags.retain(|key, _| !self.tag_keys.contains(key))).await
     }
 }
