@@ -31,6 +31,7 @@ help:
 	@echo '  make test-cgroup-v2  the control-group tests on a kernel with cgroup v2 only, in a virtual machine'
 	@echo '  make bench           measures, beside baselines of the same run'
 	@echo '  make torture         the long crash tests: thousands of kill -9'
+	@echo '                       (UPDRAFT_TORTURE_SECONDS: how long the server is killed under asynchronous events)'
 	@echo '  make clean           what builds and tests left in this clone; compiled crates and packs stay in the cache'
 	@echo
 	@echo '  Kept between clones: $(UPDRAFT_CACHE)'
@@ -65,6 +66,8 @@ bench: packs
 
 torture: setup
 	STORE_CRASH_RUNS=3000 cargo test --release -p store --test it -- --nocapture crash
+	cargo build --release --locked -p updraft && $(RELEASE) runtimes install
+	UPDRAFT_BIN=$(RELEASE) UPDRAFT_TORTURE_SECONDS=$${UPDRAFT_TORTURE_SECONDS:-1800} $(PYTHON) -m pytest tests/test_crash.py -q -s -k event
 
 clean:
 	rm -rf .cache examples/*/build examples/*/target

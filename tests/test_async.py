@@ -283,6 +283,41 @@ def test_an_event_that_would_grow_too_old_is_given_up_at_once(patient, runtimes)
     assert (told()["condition"], told()["approximateInvokeCount"]) == ("EventAgeExceeded", 1)
 
 
+def test_a_function_that_may_never_run_is_not_waited_for(made, recorder, records):
+    worker = made.python(WORKER)
+    made.client.put_function_event_invoke_config(
+        FunctionName=worker.name, DestinationConfig={"OnFailure": {"Destination": recorder.arn}}
+    )
+    made.client.put_function_concurrency(FunctionName=worker.name, ReservedConcurrentExecutions=0)
+    sent = worker.invoke({"n": 1}, InvocationType="Event")
+    (record,) = records("requestId", sent.request_id)
+    context = record["got"]["requestContext"]
+    assert (context["condition"], context["approximateInvokeCount"]) == ("ZeroReservedConcurrency", 0)
+    assert "responseContext" not in record["got"] and "responsePayload" not in record["got"]
+
+
+def test_what_is_dropped_and_received_is_counted(impatient, made, recorder, records):
+    worker = made.python(WORKER)
+    made.client.put_function_event_invoke_config(
+        FunctionName=worker.name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": recorder.arn}}
+    )
+    sent = [worker.invoke({"fail": "no"}, InvocationType="Event") for _ in range(3)]
+    for one in sent:
+        records("requestId", one.request_id)
+    cloudwatch, now = impatient.client("cloudwatch"), time.time()
+
+    def total(metric):
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Lambda", MetricName=metric, Dimensions=[{"Name": "FunctionName", "Value": worker.name}],
+            StartTime=now - 600, EndTime=now + 600, Period=60, Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+        key = "SampleCount" if metric == "AsyncEventAge" else "Sum"
+        return sum(point[key] for point in points)
+
+    assert eventually(lambda: total("AsyncEventsDropped") == 3, PATIENCE, 0.5), total("AsyncEventsDropped")
+    assert (total("AsyncEventsReceived"), total("AsyncEventAge")) == (3, 3)
+
+
 def test_a_destination_that_is_gone_holds_nothing_up(made, recorder, records):
     gone, worker = made.python(RECORDER), made.python(WORKER)
     made.client.put_function_event_invoke_config(

@@ -17,6 +17,9 @@ from support.server import eventually
 # A lease on an event lasts half a minute; an event that ran when the server died waits for its end.
 DELIVERY_SECONDS_MAX = 90
 
+# How long asynchronous events are sent while the server is killed again and again. `make torture` says longer.
+TORTURE_SECONDS = float(os.environ.get("UPDRAFT_TORTURE_SECONDS", "8"))
+
 EVENTS = """
 import json, time
 def handler(event, context):
@@ -164,6 +167,94 @@ def check_events(load):
         return set(load.events.items()) - ran
 
     assert not eventually(lambda: not missing(), DELIVERY_SECONDS_MAX, 0.5, give=missing), missing()
+
+
+def start_again(server):
+    """Starts a killed server. Meanwhile its port is anybody's: a connection of another program may have it for a while."""
+
+    def started():
+        try:
+            return server.start()
+        except AssertionError as error:
+            if "Address already in use" not in "".join(str(error).splitlines()[-3:]):
+                raise
+            return None
+
+    assert eventually(started, 60, 0.3), "the port stays in use"
+
+
+WORKER = """
+def handler(event, context):
+    if event["n"] % 5 == 0:
+        raise ValueError(event["n"])
+    return event["n"]
+"""
+
+RECORDER = """
+import json
+def handler(event, context):
+    told = event["requestContext"]
+    print(json.dumps({"told": told["requestId"], "condition": told["condition"]}))
+"""
+
+
+def test_every_accepted_event_comes_to_an_end_however_often_the_server_is_killed(another_server, runtimes):
+    """A success, or a failure after all retries: each is told to a destination, which is an event itself."""
+    server = another_server(arguments=["--async-retry-delay-secs", "0"]).start()
+    factory = Factory(server.client("lambda", retries={"max_attempts": 0}), runtimes)
+    worker, recorder = factory.python(WORKER, FunctionName="worker"), factory.python(RECORDER, FunctionName="recorder")
+    server.client("logs").create_log_group(logGroupName=recorder.log_group)
+    destination = {"Destination": recorder.arn}
+    factory.client.put_function_event_invoke_config(
+        FunctionName=worker.name, DestinationConfig={"OnSuccess": destination, "OnFailure": destination}
+    )
+    # Nobody connects while there is nobody to connect to: a socket that tries may end up connected to itself, on the port.
+    accepted, stop, up = {}, threading.Event(), threading.Event()
+
+    def send(first):
+        for n in range(first, 1_000_000, 4):
+            up.wait()
+            if stop.is_set():
+                return
+            try:
+                accepted[worker.invoke({"n": n}, InvocationType="Event").request_id] = n
+            except (BotoCoreError, ClientError, OSError):
+                time.sleep(0.05)
+
+    kills, deadline = 0, time.monotonic() + TORTURE_SECONDS
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        up.set()
+        for first in range(1, 5):
+            pool.submit(send, first)
+        try:
+            while time.monotonic() < deadline:
+                time.sleep(0.3 + kills % 7 * 0.4)
+                up.clear()
+                server.kill()
+                kills += 1
+                start_again(server)
+                up.set()
+        finally:
+            up.clear()
+            server.kill()
+            stop.set()
+            up.set()
+    print(f"{kills} kills, {len(accepted)} events accepted")
+    assert kills and accepted
+    expected = {(id, "Success" if n % 5 else "RetriesExhausted") for id, n in accepted.items()}
+
+    def missing():
+        logs = server.client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=recorder.log_group, filterPattern="{ $.told = * }"
+        )
+        told = [json.loads(event["message"]) for page in pages for event in page["events"]]
+        return expected - {(one["told"], one["condition"]) for one in told}
+
+    with server:
+        # Twice as long: an event and what it leaves to be handed over may each wait for a lease to end.
+        left = eventually(lambda: not missing(), 2 * DELIVERY_SECONDS_MAX + TORTURE_SECONDS, 1, give=missing)
+        assert not left, f"{len(left)} of {len(expected)} events came to no end, as {sorted(left)[:3]}"
 
 
 def test_crash_after_crash(another_server, runtimes):

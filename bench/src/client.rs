@@ -16,8 +16,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request as bytes.
 pub(crate) fn signed(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
-    let request = http::Request::builder().method(method).uri(path).header("host", address.to_string()).body(())?;
-    let mut parts = request.into_parts().0;
+    signed_with(address, method, path, &[], body)
+}
+
+/// A request with further headers, as bytes.
+pub(crate) fn signed_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let request = http::Request::builder().method(method).uri(path).header("host", address.to_string());
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let mut parts = request.body(())?.into_parts().0;
     let credentials = Credentials { access_key_id: "test", secret_access_key: "test", session_token: None };
     let signer = Signer { credentials, region: "us-east-1", service: "lambda" };
     signer.sign(&mut parts, SignedPayload::Bytes(body), Clock::system().now())?;

@@ -5,6 +5,7 @@
 //! under four minutes. The engine's and the store's own benchmarks are examples of their crates; their figures are
 //! taken over here.
 
+mod asynchronous;
 mod client;
 mod cold;
 mod examples;
@@ -38,6 +39,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("warm", warm::measure),
     ("streaming", streaming::measure),
     ("throughput", throughput::measure),
+    ("asynchronous", asynchronous::measure),
     ("memory", memory::measure),
     ("many", many::measure),
     ("engine", examples::engine),

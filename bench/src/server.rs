@@ -120,6 +120,12 @@ impl Server {
         self.call("PUT", &format!("/2015-03-31/functions/{name}/configuration"), &serde_json::to_vec(&body)?)
     }
 
+    /// Lets no request of a function in.
+    pub(crate) fn forbid(&mut self, name: &str) -> Result<(), Failure> {
+        let path = format!("/2017-10-31/functions/{name}/concurrency");
+        self.call("PUT", &path, br#"{"ReservedConcurrentExecutions": 0}"#)
+    }
+
     fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(), Failure> {
         let request = client::signed(self.address, method, path, body)?;
         self.control.send(&request)?.good().map(drop)

@@ -98,7 +98,12 @@ impl Target {
 }
 
 /// How many answers came in this time.
-async fn run(address: SocketAddr, request: &[u8], connections: usize, length: Duration) -> Result<u64, Failure> {
+pub(crate) async fn run(
+    address: SocketAddr,
+    request: &[u8],
+    connections: usize,
+    length: Duration,
+) -> Result<u64, Failure> {
     let end = Instant::now() + length;
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
@@ -125,7 +130,7 @@ async fn ask(address: SocketAddr, request: Vec<u8>, end: Instant) -> Result<u64,
                 read => filled += read,
             }
         }
-        if !buffer.starts_with(b"HTTP/1.1 200") {
+        if !buffer.starts_with(b"HTTP/1.1 20") {
             return Err(String::from_utf8_lossy(&buffer[..filled]).into_owned().into());
         }
         count += 1;

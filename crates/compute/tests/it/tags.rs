@@ -57,7 +57,7 @@ async fn wrong_tags_and_targets_are_refused() {
     refused(world.call(CreateFunction { tags: Some(many), ..python("g") }).await, 400, INVALID, words);
     let system = TagResource { resource: ARN.into(), tags: tags(&[("aws:mine", "x")]) };
     refused(world.call(system).await, 400, INVALID, "System tags cannot");
-    let mapping = "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:00000000-0000-0000-0000-000000000000";
-    refused(world.call(ListTags { resource: mapping.into() }).await, 501, "NotImplemented", "tagging of ");
+    let provider = "arn:aws:lambda:us-east-1:000000000000:capacity-provider:p";
+    refused(world.call(ListTags { resource: provider.into() }).await, 501, "NotImplemented", "tagging of ");
     assert!(listed(&world).await.is_empty());
 }

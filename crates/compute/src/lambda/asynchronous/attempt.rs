@@ -13,7 +13,7 @@ use crate::lambda::invoke::Invocation;
 use crate::lambda::lineage::{self, RecursiveLoop};
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{QualifierText, Target};
-use crate::lambda::records::EventInvokeConfigRecord;
+use crate::lambda::records::{CONCURRENCY, EventInvokeConfigRecord};
 
 /// Times that one attempt may be taken from the queue without coming to an end: crashes of ours, not of the function.
 const RECEIVES_MAX: u32 = 20;
@@ -152,8 +152,17 @@ impl Lambda {
                 let end = |condition| End::answered(condition, resolved, Response::failed(answer.payload));
                 self.failed(event, age_ms, limits, end)
             }
+            Err(error) if error.status == 429 && self.may_never_run(target).await => {
+                Verdict::Ended(End::forbidden(resolved))
+            }
             Err(error) => later(event, age_ms, limits, End::refused(Some(resolved), &error), &error),
         }
+    }
+
+    /// Whether the function's concurrency is set to nothing: AWS does not wait for that to change.
+    async fn may_never_run(&self, target: &Target) -> bool {
+        let concurrency = self.store.get(CONCURRENCY, &target.key()).await;
+        concurrency.is_ok_and(|record| record.is_some_and(|record| record.reserved == Some(0)))
     }
 
     /// The function failed: again after one and two minutes, unless these are more tries or a longer time than it may

@@ -24,7 +24,6 @@ pub(super) enum Condition {
     /// It grew too old, or would have before its next try.
     EventAgeExceeded,
     /// Nobody may run it.
-    #[expect(dead_code, reason = "comes with reserved concurrency")]
     ZeroReservedConcurrency,
     /// It went in a circle.
     RecursiveInvocation,
@@ -80,6 +79,11 @@ impl End {
         End { condition: Condition::EventAgeExceeded, resolved, response: Some(Response::refused(error)) }
     }
 
+    /// Nobody may run it: AWS's words, the missing space included, and no status.
+    pub(super) fn forbidden(resolved: Arc<Resolved>) -> End {
+        End { condition: Condition::ZeroReservedConcurrency, resolved: Some(resolved), response: None }
+    }
+
     /// The function is not there any more.
     pub(super) fn gone(error: &Error) -> End {
         End { condition: Condition::RetriesExhausted, resolved: None, response: Some(Response::refused(error)) }
@@ -93,7 +97,15 @@ impl End {
 
     /// The status and message that a dead letter's attributes carry.
     pub(super) fn error(&self) -> (u16, String) {
-        let Some(response) = &self.response else { return (0, format!("{:?}", self.condition)) };
+        let Some(response) = &self.response else {
+            let message = match self.condition {
+                Condition::ZeroReservedConcurrency => {
+                    "Function not invoked. Function isconfigured with zero reserved concurrent executions".to_owned()
+                }
+                condition => format!("{condition:?}"),
+            };
+            return (0, message);
+        };
         let of_payload = || {
             let payload = response.payload.as_ref()?;
             let document: Option<ErrorDocument> = serde_json::from_slice(payload).ok();
