@@ -401,6 +401,8 @@ def test_without_permission_urls_are_closed_where_policies_are_enforced(another_
         direct = server.client("lambda", key="123456789012")
         with refused(403, "AccessDeniedException"):
             direct.invoke(FunctionName=function.arn)
+        with refused(403, "AccessDeniedException"):
+            direct.invoke_with_response_stream(FunctionName=function.arn)
 
 
 def test_without_permission_a_warning_is_all_where_policies_warn(create, lambda_, updraft):

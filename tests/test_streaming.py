@@ -1,7 +1,12 @@
 """Response streaming through the API: parts reach the caller as they are written, and every end that an answer may have."""
 
 import base64
+import http.client
 import json
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from support.code import zip_of
 from support.functions import Report
@@ -184,6 +189,52 @@ def test_a_handler_may_go_on_after_its_answer(create, lambda_, logs):
     lambda_.tag_resource(Resource=function.arn, Tags={"go": "now"})
     found = lambda: logs.filter_log_events(logGroupName=function.log_group, filterPattern='"went on"')["events"]
     assert eventually(found)
+
+
+# Writes parts of 64 KB and says how many there were each time that the stream is full.
+FLOOD = (
+    "for (let n = 1; n <= event; n++) { if (!stream.write(Buffer.alloc(65536))) { console.log('full at', n);"
+    " await new Promise((f) => stream.once('drain', f)); } } stream.end();"
+)
+
+
+def unread(server, function, event):
+    """A connection on which an answer begins that nobody reads."""
+    path = f"/2021-11-15/functions/{function.name}/response-streaming-invocations"
+    body = json.dumps(event).encode()
+    request = AWSRequest("POST", server.endpoint + path, {}, body)
+    SigV4Auth(Credentials("test", "test"), "lambda", "us-east-1").add_auth(request)
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=60)
+    connection.request("POST", path, body, dict(request.prepare().headers))
+    return connection
+
+
+def full_at(logs, function):
+    """How many parts the handler had written when its stream was full last."""
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=function.log_group, filterPattern='"full at"')
+    found = [int(event["message"].rsplit(" ", 1)[1]) for page in pages for event in page["events"]]
+    return max(found, default=0)
+
+
+def test_a_caller_who_reads_slowly_slows_the_handler(create, updraft, logs):
+    function = streaming(create, FLOOD, Timeout=60)
+    connection = unread(updraft, function, 800)
+    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=function.log_group)["logGroups"])
+    # It stops once the buffers on the way are full: the same count twice, of a handler that would go on.
+    counts = [0]
+    assert eventually(lambda: counts.append(full_at(logs, function)) or counts[-1] == counts[-2] > 0, pause=1), counts
+    assert counts[-1] < 400, "of 800 parts, for a caller who takes none"
+    text = connection.getresponse().read()
+    assert text.count(b"PayloadChunk") >= 800 and text.count(b"InvokeComplete") == 1
+
+
+def test_a_caller_who_reads_nothing_holds_no_environment_beyond_its_time(create, updraft, logs):
+    function = streaming(create, FLOOD, Timeout=2)
+    connection = unread(updraft, function, 3000)
+    report = lambda: logs.filter_log_events(logGroupName=function.log_group, filterPattern='"Status: timeout"')["events"]
+    assert eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=function.log_group)["logGroups"] and report())
+    text = connection.getresponse().read()
+    assert b"Sandbox.Timedout" in text[-1000:]
 
 
 def test_one_environment_serves_one_stream_after_the_other(create):

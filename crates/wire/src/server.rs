@@ -119,14 +119,11 @@ async fn has_begun(stream: &TcpStream) -> bool {
     matches!(peeked, Ok(Ok(count)) if count > 0)
 }
 
+/// Without hyper's `pipeline_flush`: with it a body that streams is taken as fast as it comes and held in memory, however
+/// slowly its reader takes it.
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT_BYTES.max(8192))
-        .pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT_BYTES.max(8192));
     builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_LIMIT_BYTES as u32);
     builder
 }
