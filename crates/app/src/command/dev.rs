@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const READY_ATTEMPTS: u32 = 600;
 const READY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs a directory of code as a function while you edit it.
+/// Runs a directory of code as a function while you edit it
 ///
 ///   updraft dev                             the present directory; runtime and handler are guessed from its files
 ///   updraft dev src --name orders --env STAGE=dev --timeout 30

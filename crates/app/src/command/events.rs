@@ -15,7 +15,7 @@ use super::status::table;
 use super::{Failure, tokio_runtime};
 use crate::client::{Client, Server, encoded};
 
-/// Lists the events that were kept of a function's invocations, the newest first.
+/// Lists the events that were kept of a function's invocations, the newest first
 ///
 ///   updraft serve --keep-events 1000        keeps them: events hold secrets, so by default none are
 ///   updraft events hello
@@ -35,7 +35,7 @@ pub(super) struct Events {
     server: Server,
 }
 
-/// Runs a kept event again, against any version, and shows both answers side by side.
+/// Runs a kept event again, against any version, and shows both answers side by side
 ///
 ///   updraft replay 3f6c2a…                  against $LATEST of the same function
 ///   updraft replay 3f6c2a… --qualifier 7

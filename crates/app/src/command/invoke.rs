@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use super::{Failure, tokio_runtime};
 use crate::client::{Answer, Client, Server, encoded};
 
-/// Calls a function: the answer goes to standard output, everything else to standard error.
+/// Calls a function: the answer goes to standard output, everything else to standard error
 ///
 ///   updraft invoke hello --payload '{"name": "Ada"}'
 ///   updraft invoke hello --payload @event.json --tail

@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// How far behind the newest event an event may still turn up: environments hand their lines over within milliseconds.
 const LATE_MS: i64 = 10_000;
 
-/// Shows a function's log.
+/// Shows a function's log
 ///
 ///   updraft logs hello                      the last ten minutes
 ///   updraft logs hello --follow             what comes from now on, until ctrl-C
