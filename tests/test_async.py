@@ -73,6 +73,16 @@ def records(impatient, recorder):
     return wait
 
 
+def metric(server, function, name, statistic="Sum"):
+    """What CloudWatch says of a function in these minutes."""
+    now = time.time()
+    points = server.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda", MetricName=name, Dimensions=[{"Name": "FunctionName", "Value": function.name}],
+        StartTime=now - 600, EndTime=now + 600, Period=60, Statistics=[statistic],
+    )["Datapoints"]
+    return sum(point[statistic] for point in points)
+
+
 # ---- configuration
 
 
@@ -304,18 +314,20 @@ def test_what_is_dropped_and_received_is_counted(impatient, made, recorder, reco
     sent = [worker.invoke({"fail": "no"}, InvocationType="Event") for _ in range(3)]
     for one in sent:
         records("requestId", one.request_id)
-    cloudwatch, now = impatient.client("cloudwatch"), time.time()
+    assert eventually(lambda: metric(impatient, worker, "AsyncEventsDropped") == 3, PATIENCE, 0.5)
+    assert metric(impatient, worker, "AsyncEventsReceived") == 3
+    assert metric(impatient, worker, "AsyncEventAge", "SampleCount") == 3
 
-    def total(metric):
-        points = cloudwatch.get_metric_statistics(
-            Namespace="AWS/Lambda", MetricName=metric, Dimensions=[{"Name": "FunctionName", "Value": worker.name}],
-            StartTime=now - 600, EndTime=now + 600, Period=60, Statistics=["Sum", "SampleCount"],
-        )["Datapoints"]
-        key = "SampleCount" if metric == "AsyncEventAge" else "Sum"
-        return sum(point[key] for point in points)
 
-    assert eventually(lambda: total("AsyncEventsDropped") == 3, PATIENCE, 0.5), total("AsyncEventsDropped")
-    assert (total("AsyncEventsReceived"), total("AsyncEventAge")) == (3, 3)
+def test_events_of_a_function_that_is_gone_are_dropped_and_counted(another_server, runtimes):
+    server = another_server(arguments=["--async-retry-delay-secs", "2"])
+    with server:
+        worker = Factory(server.client("lambda"), runtimes).python(WORKER)
+        worker.invoke({"fail": "once"}, InvocationType="Event")
+        assert eventually(lambda: metric(server, worker, "Errors") == 1, PATIENCE, 0.2)
+        assert metric(server, worker, "AsyncEventsDropped") == 0
+        worker.client.delete_function(FunctionName=worker.name)
+        assert eventually(lambda: metric(server, worker, "AsyncEventsDropped") == 1, PATIENCE, 0.2)
 
 
 def test_a_destination_that_is_gone_holds_nothing_up(made, recorder, records):
