@@ -6,6 +6,7 @@
 //! taken over here.
 
 mod asynchronous;
+mod burst;
 mod client;
 mod cold;
 mod examples;
@@ -13,6 +14,7 @@ mod functions;
 mod hello;
 mod many;
 mod memory;
+mod provisioned;
 mod server;
 mod start;
 mod statistics;
@@ -40,6 +42,8 @@ const SECTIONS: &[(&str, Section)] = &[
     ("streaming", streaming::measure),
     ("throughput", throughput::measure),
     ("asynchronous", asynchronous::measure),
+    ("provisioned", provisioned::measure),
+    ("burst", burst::measure),
     ("memory", memory::measure),
     ("many", many::measure),
     ("engine", examples::engine),

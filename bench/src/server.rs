@@ -66,6 +66,11 @@ struct UpdateConfiguration<'a> {
 
 impl Server {
     pub(crate) fn start(bench: &Bench, pools: Pools) -> Result<Server, Failure> {
+        Server::start_with(bench, pools, &[])
+    }
+
+    /// As [`Server::start`], with further arguments.
+    pub(crate) fn start_with(bench: &Bench, pools: Pools, arguments: &[&str]) -> Result<Server, Failure> {
         let data = tempfile::Builder::new().prefix("data-").tempdir_in(bench.scratch.path())?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(bench.build.join("updraft"));
@@ -75,6 +80,7 @@ impl Server {
             "--log",
             "warn",
         ]);
+        command.args(arguments);
         if let Some(packs) = &bench.packs {
             command.arg("--runtimes-dir").arg(packs);
         }
@@ -109,7 +115,7 @@ impl Server {
             code: Code { zip_file: STANDARD.encode(&function.zip) },
             environment: Environment { variables: Default::default() },
         };
-        self.call("POST", "/2015-03-31/functions", &serde_json::to_vec(&body)?)
+        self.call("POST", "/2015-03-31/functions", &serde_json::to_vec(&body)?).map(drop)
     }
 
     /// Gives a function other settings, so that its next request begins cold.
@@ -117,18 +123,19 @@ impl Server {
         let mut variables = std::collections::BTreeMap::from([("ROUND", round.to_string())]);
         variables.extend(variable.map(|variable| (variable, String::new())));
         let body = UpdateConfiguration { environment: Environment { variables } };
-        self.call("PUT", &format!("/2015-03-31/functions/{name}/configuration"), &serde_json::to_vec(&body)?)
+        self.call("PUT", &format!("/2015-03-31/functions/{name}/configuration"), &serde_json::to_vec(&body)?).map(drop)
     }
 
     /// Lets no request of a function in.
     pub(crate) fn forbid(&mut self, name: &str) -> Result<(), Failure> {
         let path = format!("/2017-10-31/functions/{name}/concurrency");
-        self.call("PUT", &path, br#"{"ReservedConcurrentExecutions": 0}"#)
+        self.call("PUT", &path, br#"{"ReservedConcurrentExecutions": 0}"#).map(drop)
     }
 
-    fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(), Failure> {
+    /// Calls an operation; its answer's body.
+    pub(crate) fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let request = client::signed(self.address, method, path, body)?;
-        self.control.send(&request)?.good().map(drop)
+        Ok(self.control.send(&request)?.good()?.body)
     }
 
     /// A signed request that invokes a function with an event of about 1 KB.

@@ -50,6 +50,8 @@ pub(crate) enum Goal {
     RatioAtLeast(f64),
     /// At most so much more than the baseline.
     OverBaseline(Figure),
+    /// At most so many times the baseline, and so much more.
+    RatioAndMore(f64, Figure),
 }
 
 impl fmt::Display for Goal {
@@ -60,6 +62,7 @@ impl fmt::Display for Goal {
             Goal::RatioAtMost(ratio) => write!(f, "≤ {ratio:.3}x"),
             Goal::RatioAtLeast(ratio) => write!(f, "≥ {ratio:.3}x"),
             Goal::OverBaseline(figure) => write!(f, "≤ baseline + {figure}"),
+            Goal::RatioAndMore(ratio, figure) => write!(f, "≤ {ratio}x + {figure}"),
         }
     }
 }
@@ -92,6 +95,7 @@ impl Row {
             Goal::RatioAtMost(ratio) => measured <= baseline * ratio,
             Goal::RatioAtLeast(ratio) => measured >= baseline * ratio,
             Goal::OverBaseline(figure) => measured - baseline <= figure.value(),
+            Goal::RatioAndMore(ratio, figure) => measured <= baseline * ratio + figure.value(),
         };
         Row { goal: Some(goal), met: Some(met), ..self }
     }
