@@ -292,6 +292,24 @@ def test_what_it_does_not_support_is_refused(create, runtimes):
         function.configure(SnapStart=ON)
 
 
+def test_provisioned_concurrency_goes_without_it(create):
+    function = create.python(PYTHON)
+    version = publish(function)
+    with pytest.raises(botocore.exceptions.ClientError, match="not supported for SnapStart enabled functions"):
+        function.client.put_provisioned_concurrency_config(
+            FunctionName=function.name, Qualifier=version, ProvisionedConcurrentExecutions=1
+        )
+
+
+def test_an_alias_leads_to_the_same_snapshots(create, logs):
+    function = create.python(PYTHON)
+    version = publish(function)
+    function.client.create_alias(FunctionName=function.name, Name="live", FunctionVersion=version)
+    told = function.tail(Qualifier="live")
+    assert told.ok()["happened"] == ["init", "before", "after", "event"] and "Restore Duration" in told.tail
+    assert inits(logs, function) == [told.ok()["born"]]
+
+
 def test_a_deleted_version_takes_its_snapshots_along(another_server, runtimes):
     server = another_server()
     server.start()

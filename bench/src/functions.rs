@@ -14,6 +14,11 @@ const PYTHON: &str = "def handler(event, context):\n    return event\n";
 const NODE: &str = "exports.handler = async (event) => event;\n";
 const JAVA: &str = "import java.util.Map;\n\
     public class Bench { public Map<String, Object> handle(Map<String, Object> event) { return event; } }\n";
+/// Their inits take three seconds.
+const SLOW_PYTHON: &str = "import time\ntime.sleep(3)\ndef handler(event, context):\n    return event\n";
+const SLOW_JAVA: &str = "import java.util.Map;\n\
+    public class Slow { static { try { Thread.sleep(3000); } catch (InterruptedException e) { } }\n\
+    public Map<String, Object> handle(Map<String, Object> event) { return event; } }\n";
 /// Amazon's own client of the Runtime API for Python.
 const OFFICIAL: &str =
     "#!/bin/sh\nexport PYTHONPATH=$LAMBDA_TASK_ROOT/packages\nexec {python} -m awslambdaric app.handler\n";
@@ -33,6 +38,9 @@ pub(crate) struct Functions {
     pub(crate) official: Option<Function>,
     pub(crate) node: Option<Function>,
     pub(crate) java: Option<Function>,
+    /// With a long init, in a runtime that SnapStart has.
+    pub(crate) slow_python: Option<Function>,
+    pub(crate) slow_java: Option<Function>,
     pub(crate) python_program: Option<PathBuf>,
     pub(crate) node_program: Option<PathBuf>,
     pub(crate) java_program: Option<PathBuf>,
@@ -57,12 +65,21 @@ impl Functions {
                 handler: "app.handler",
                 zip,
             }),
+            slow_python: newest_for_snapstart(&runtimes)
+                .map(|runtime| function(&runtime, "app.handler", &[("app.py", SLOW_PYTHON.as_bytes())]))
+                .transpose()?,
+            slow_java: match (&java, compiled_java(scratch, "Slow", SLOW_JAVA)) {
+                (Some((runtime, _)), Some(class)) => {
+                    Some(function(runtime, "Slow::handle", &[("Slow.class", &class)])?)
+                }
+                _ => None,
+            },
             python_program: program(&python),
             node_program: program(&node),
             java_program: program(&java),
             python: python.map(|(r, _)| function(&r, "app.handler", &[("app.py", PYTHON.as_bytes())])).transpose()?,
             node: node.map(|(r, _)| function(&r, "app.handler", &[("app.js", NODE.as_bytes())])).transpose()?,
-            java: match (java, compiled_java(scratch)) {
+            java: match (java, compiled_java(scratch, "Bench", JAVA)) {
                 (Some((runtime, _)), Some(class)) => {
                     Some(function(&runtime, "Bench::handle", &[("Bench.class", &class)])?)
                 }
@@ -119,11 +136,18 @@ fn echo(scratch: &Path) -> Option<Vec<u8>> {
     status.is_ok_and(|status| status.success()).then(|| std::fs::read(program).ok())?
 }
 
-fn compiled_java(scratch: &Path) -> Option<Vec<u8>> {
-    let source = scratch.join("Bench.java");
-    std::fs::write(&source, JAVA).ok()?;
+/// A Python that the host has and SnapStart takes.
+fn newest_for_snapstart(runtimes: &Runtimes) -> Option<String> {
+    let is_here =
+        |name: &&&str| runtimes.find(name).is_some_and(|status| matches!(status.serves, Serves::Exact(Some(_))));
+    ["python3.14", "python3.13", "python3.12"].iter().find(is_here).map(|name| (*name).to_owned())
+}
+
+fn compiled_java(scratch: &Path, name: &str, text: &str) -> Option<Vec<u8>> {
+    let source = scratch.join(format!("{name}.java"));
+    std::fs::write(&source, text).ok()?;
     let status = Command::new("javac").args(["--release", "17"]).arg(&source).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success()).then(|| std::fs::read(scratch.join("Bench.class")).ok())?
+    status.is_ok_and(|status| status.success()).then(|| std::fs::read(scratch.join(format!("{name}.class"))).ok())?
 }
 
 /// A function with Amazon's client, which is fetched from PyPI once.

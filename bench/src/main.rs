@@ -16,6 +16,7 @@ mod many;
 mod memory;
 mod provisioned;
 mod server;
+mod snapstart;
 mod start;
 mod statistics;
 mod streaming;
@@ -38,6 +39,7 @@ type Section = fn(&Bench, &mut table::Table) -> Result<(), Failure>;
 const SECTIONS: &[(&str, Section)] = &[
     ("start", start::measure),
     ("cold", cold::measure),
+    ("snapstart", snapstart::measure),
     ("warm", warm::measure),
     ("streaming", streaming::measure),
     ("throughput", throughput::measure),
