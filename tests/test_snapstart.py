@@ -295,7 +295,7 @@ def test_what_it_does_not_support_is_refused(create, runtimes):
 def test_provisioned_concurrency_goes_without_it(create):
     function = create.python(PYTHON)
     version = publish(function)
-    with pytest.raises(botocore.exceptions.ClientError, match="not supported for SnapStart enabled functions"):
+    with pytest.raises(botocore.exceptions.ClientError, match="not supported for functions with SnapStart"):
         function.client.put_provisioned_concurrency_config(
             FunctionName=function.name, Qualifier=version, ProvisionedConcurrentExecutions=1
         )
@@ -380,5 +380,6 @@ def test_java_with_the_hooks_of_crac(create, logs, runtimes_dir, tmp_path):
     assert answer.ok() == {"happened": ["init", "before", "after", "event"], "type": "snap-start"}
     assert "Restore Duration" in answer.tail
     streams = lines(logs, function)
+    assert sum(stream.count("born") for stream in streams.values()) <= 3, "one init for each snapshot, and no more"
     assert any(stream[0].startswith("INIT_START") and "born" in stream for stream in streams.values())
     assert any(stream[0].startswith("RESTORE_START") and "born" not in stream for stream in streams.values())

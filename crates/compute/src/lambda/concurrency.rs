@@ -115,9 +115,6 @@ pub(crate) fn provision(
         }
     }
     check_can_wait(&version)?;
-    if version.snap_starts() {
-        return Err(invalid("Provisioned Concurrency is not supported for SnapStart enabled functions.").into());
-    }
     let requested = provisioned.requested;
     let total = record.provisioned_total(Some(&qualifier)).saturating_add(requested);
     match record.reserved {

@@ -14,7 +14,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd
 use tokio::time::Instant;
 
 use super::{
-    Sandbox,
+    LaunchPath, Sandbox,
     channel::{FromRuntime, ImageOrder},
     life::{Heard, Life, Say},
     sandbox::{Broken, Until, broken},
@@ -110,11 +110,9 @@ impl Sandbox {
     /// Writes an image of this snapshot, which has then done its work and is gone: what was written is charged to it. None
     /// where that is not possible (extensions are processes of their own, and not in it): it sleeps on, unless it ended over that ([`Sandbox::is_alive`]).
     pub async fn image(&mut self) -> Option<MemoryImage> {
-        let mut life = self.life.take().filter(|_| self.is_snapshot)?;
-        if life.extensions.any() {
-            self.life = Some(life);
-            return None;
-        }
+        // Whoever does not know the question would take it for the order to go on.
+        let may_have = self.is_snapshot && self.can_have_image();
+        let mut life = self.life.take_if(|life| may_have && !life.extensions.any())?;
         life.rest.wake().await;
         self.engine.factory.make_room_for_image(&life, &self.identity.spec, true).await;
         match self.write_image(&mut life).await {
@@ -130,6 +128,11 @@ impl Sandbox {
                 None
             }
         }
+    }
+
+    /// A zygote's child, or perhaps one.
+    fn can_have_image(&self) -> bool {
+        self.path() != LaunchPath::Exec && self.identity.spec.runtime.starts_with("python")
     }
 
     async fn write_image(&self, life: &mut Life) -> Result<Option<MemoryImage>, Heard> {
