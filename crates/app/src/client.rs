@@ -113,7 +113,7 @@ impl Client {
         let credentials = Credentials { access_key_id, secret_access_key, session_token: session_token.as_deref() };
         let signer = Signer { credentials, region: self.server.region(), service };
         signer.sign(&mut parts, SignedPayload::Bytes(&body), Clock::system().now())?;
-        self.exchange(http::Request::from_parts(parts, Full::new(body))).await
+        self.exchange(&self.http, http::Request::from_parts(parts, Full::new(body))).await
     }
 
     /// A request to Lambda, and its answer as JSON.
@@ -143,7 +143,17 @@ impl Client {
     /// One of the server's own endpoints, which ask for no signature.
     pub(crate) async fn own(&self, method: Method, path: &str) -> Result<Answer, Failure> {
         let request = http::Request::builder().method(method).uri(self.uri(path)?).body(Full::default())?;
-        self.exchange(request).await
+        self.exchange(&self.http, request).await
+    }
+
+    /// Sends a stream to one of the server's own endpoints.
+    pub(crate) async fn upload<B>(&self, path: &str, body: B) -> Result<Answer, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = http::Request::builder().method(Method::POST).uri(self.uri(path)?).body(body)?;
+        self.exchange(&Http::builder(TokioExecutor::new()).build_http(), request).await
     }
 
     /// Whose functions it sees, as the server's own endpoints want it told.
@@ -167,9 +177,13 @@ impl Client {
         Ok(format!("{endpoint}{path}").parse().map_err(|error| format!("--endpoint {endpoint}: {error}"))?)
     }
 
-    async fn exchange(&self, request: http::Request<Full<Bytes>>) -> Result<Answer, Failure> {
+    async fn exchange<B>(&self, http: &Http<HttpConnector, B>, request: http::Request<B>) -> Result<Answer, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let endpoint = &self.server.endpoint;
-        let response = self.http.request(request).await.map_err(|error| {
+        let response = http.request(request).await.map_err(|error| {
             let why = if error.is_connect() { String::new() } else { format!(" ({error})") };
             format!("no server answers at {endpoint}{why}; start one with `updraft serve`, or name it with --endpoint")
         })?;

@@ -2,6 +2,7 @@
 
 mod dev;
 mod events;
+mod image;
 mod invoke;
 mod logs;
 mod runtimes;
@@ -33,6 +34,8 @@ enum Command {
     /// Runs a node until it is told to stop.
     Serve(Box<serve::Serve>),
     Dev(Box<dev::Dev>),
+    /// Container images for functions.
+    Image(image::Image),
     Invoke(invoke::Invoke),
     Logs(logs::Logs),
     Events(events::Events),
@@ -57,6 +60,7 @@ pub(crate) fn run(updraft: Updraft) -> Result<(), Failure> {
     match updraft.command {
         Command::Serve(serve) => serve.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Image(image) => image.run(),
         Command::Invoke(invoke) => invoke.run(),
         Command::Logs(logs) => logs.run(),
         Command::Events(events) => events.run(),

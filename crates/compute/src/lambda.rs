@@ -22,6 +22,7 @@ pub(crate) mod extension;
 pub(crate) mod fleet;
 pub(crate) mod function;
 pub(crate) mod hot_reload;
+pub mod image;
 pub(crate) mod invoke;
 pub(crate) mod kept_events;
 pub mod layer;
@@ -206,6 +207,7 @@ impl Lambda {
             link_key,
         }));
         let recovered = async {
+            lambda.forget_arrivals().await?;
             lambda.collect().await?;
             lambda.settle_all().await?;
             lambda.expect_all().await?;
@@ -259,6 +261,9 @@ impl Lambda {
         }
         self.reset_layers(account).await?;
         self.reset_code_signing(account).await?;
+        if account.is_none() {
+            self.reset_images().await?;
+        }
         self.collect().await
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use base::AccountId;
 use cloud::Desk;
 use compute::Lambda;
+use compute::lambda::image::LoadError;
 use compute::lambda::url::address::Address;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -22,10 +23,14 @@ use wire::server::{Handler, Peer};
 use crate::config::Config;
 use crate::exposition;
 use crate::hooks::{Hooks, STAGES};
+use crate::images;
 use crate::status::{LayerStatus, PoolStatus, ServiceStatus, Status};
 
 /// Updraft's version, from the workspace.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where archives of container images are sent to.
+const IMAGES_PATH: &str = "/_updraft/images";
 
 /// All that answers requests on a node.
 pub(crate) struct House {
@@ -51,6 +56,9 @@ impl Handler for House {
             return refusal(StatusCode::FORBIDDEN, "requests of web pages from elsewhere are refused");
         }
         let path = request.uri().path();
+        if path == IMAGES_PATH && request.method() == Method::POST {
+            return self.load_images(request, peer).await;
+        }
         if path.starts_with("/_") || path == "/health" {
             if let Some(answer) = self.own(&request, peer).await {
                 return answer;
@@ -118,11 +126,32 @@ impl House {
             (&Method::GET, "/_updraft/lambda/event") if may_administrate(peer) => self.kept_event(query).await,
             (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => refusal(
                 StatusCode::NOT_FOUND,
-                "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/metrics, /_updraft/usage, /_updraft/reset",
+                "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/metrics, /_updraft/usage, /_updraft/images, \
+                 /_updraft/reset",
             ),
             _ => return None,
         };
         Some(answer)
+    }
+
+    /// Takes container images in; `?name=` names the one image of an archive.
+    async fn load_images(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        if !may_administrate(peer) {
+            return refusal(
+                StatusCode::FORBIDDEN,
+                "images are loaded by callers on this machine, outside of functions",
+            );
+        }
+        let name = percent::find(request.uri().query().unwrap_or_default(), "name");
+        let name = name.map(|name| name.to_string());
+        match images::load(&self.lambda, request.into_body(), name).await {
+            Ok(loaded) => json(StatusCode::OK, &loaded),
+            Err(LoadError::Refused(reason)) => refusal(StatusCode::BAD_REQUEST, &reason),
+            Err(error) => {
+                tracing::error!(%error, "cannot load an image");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "the image could not be stored; the log says why")
+            }
+        }
     }
 
     async fn download(&self, path: &str, query: &str) -> Answer {

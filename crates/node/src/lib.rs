@@ -8,6 +8,7 @@ mod credentials;
 mod exposition;
 mod hooks;
 mod house;
+mod images;
 mod keep_events;
 pub mod status;
 mod wiring;

@@ -40,6 +40,12 @@ impl BlobId {
     }
 }
 
+impl From<[u8; 32]> for BlobId {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+}
+
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -297,10 +303,15 @@ impl BlobWriter {
         self.bytes
     }
 
+    /// The id that it would have by now.
+    pub fn id(&self) -> BlobId {
+        BlobId(self.hash.clone().finalize().into())
+    }
+
     /// Syncs the blob and gives it its name.
     pub async fn finish(self) -> Result<BlobId> {
         blocking(move || {
-            let id = BlobId(self.hash.clone().finalize().into());
+            let id = self.id();
             if self.blobs.touch(id)? { Ok(id) } else { self.keep(id) }
         })
         .await

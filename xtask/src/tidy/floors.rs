@@ -15,6 +15,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("shape-derive", Floor::Ground),
     ("wire", Floor::Engine),
     ("store", Floor::Engine),
+    ("oci", Floor::Engine),
     ("sandbox", Floor::Engine),
     ("lang", Floor::Engine),
     ("policy", Floor::Engine),

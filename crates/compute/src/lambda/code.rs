@@ -122,12 +122,21 @@ impl CodeCache {
     }
 
     fn unpack_now(&self, id: BlobId, package: &[u8]) -> Result<Arc<CodeTree>, Refused> {
+        self.make(id, |tree| unzip::unzip(package, tree).map(drop))
+    }
+
+    /// A tree under this name, made now unless it is there. Blocks for as long as that takes.
+    pub(crate) fn make(
+        &self,
+        id: BlobId,
+        fill: impl FnOnce(&Path) -> Result<(), Refused>,
+    ) -> Result<Arc<CodeTree>, Refused> {
         if let Some(tree) = self.find(id) {
             return Ok(tree);
         }
         let unfinished = self.shared.directory.join(format!("{UNFINISHED}{}", base::id::lower_hex(16)));
         fs::create_dir(&unfinished)?;
-        let made = unzip::unzip(package, &unfinished).and_then(|_| self.name_tree(&unfinished, id));
+        let made = fill(&unfinished).and_then(|()| self.name_tree(&unfinished, id));
         if made.is_err() {
             remove_tree(&unfinished).unwrap_or_else(|error| warn_left(&unfinished, &error));
         }

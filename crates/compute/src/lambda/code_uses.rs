@@ -17,6 +17,10 @@ pub(crate) enum Holder<'a> {
     Function(&'a Target, u64),
     /// A version of a layer.
     Layer(&'a LayerTarget, u64),
+    /// A name of a container image.
+    Image(&'a str),
+    /// Somebody who is bringing an image, and has not said yet what for.
+    Arrival(&'a str),
 }
 
 impl Holder<'_> {
@@ -31,6 +35,8 @@ impl Holder<'_> {
                 let name = format!("layer:{}", layer.name);
                 Key::of((id, layer.account.as_str(), layer.region.as_str(), name.as_str(), number))
             }
+            Holder::Image(name) => Key::of((id, "image", name)),
+            Holder::Arrival(arrival) => Key::of((id, "arrival", arrival)),
         }
     }
 }

@@ -10,7 +10,7 @@ use shape::Shape;
 
 use super::layer::AttachedLayer;
 use super::name::{Qualifier, Target};
-use super::records::{Code, Logging, State, Update, VersionRecord};
+use super::records::{Code, ImageOverrides, Logging, State, Update, VersionRecord};
 use super::snapstart::INIT_FAILED;
 
 /// A function version's settings and state.
@@ -60,8 +60,10 @@ pub struct FunctionConfiguration {
     pub last_update_status_reason_code: Option<String>,
     /// The layers, if there are any.
     pub layers: Option<Vec<Layer>>,
-    /// `Zip`.
+    /// `Zip` or `Image`.
     pub package_type: Option<PackageType>,
+    /// What an image is to do otherwise, if anything.
+    pub image_config_response: Option<ImageConfigResponse>,
     /// The one instruction set.
     pub architectures: Option<Vec<Architecture>>,
     /// Size of `/tmp`.
@@ -96,7 +98,7 @@ impl From<&AttachedLayer> for Layer {
 pub enum PackageType {
     /// A zip.
     Zip,
-    /// A container image: not built yet.
+    /// A container image.
     Image,
 }
 
@@ -293,7 +295,7 @@ pub struct FileSystemConfig {
     pub local_mount_path: String,
 }
 
-/// Overrides of a container image: not built yet.
+/// What a container image is to do otherwise than it says itself.
 #[derive(Shape, Clone, Debug, Default)]
 pub struct ImageConfig {
     /// The program.
@@ -307,20 +309,36 @@ pub struct ImageConfig {
     pub working_directory: Option<String>,
 }
 
+/// The same as shown.
+#[derive(Shape, Clone, Debug, Default)]
+pub struct ImageConfigResponse {
+    /// As set.
+    pub image_config: Option<ImageConfig>,
+}
+
+impl ImageConfigResponse {
+    fn of(image: &ImageOverrides) -> Option<ImageConfigResponse> {
+        let ImageOverrides { entry_point, command, directory } = image.clone();
+        let shown = ImageConfig { entry_point, command, working_directory: directory };
+        (*image != ImageOverrides::default()).then_some(ImageConfigResponse { image_config: Some(shown) })
+    }
+}
+
 /// AWS says this of functions and of updates alike.
 const CREATING: &str = "The function is being created.";
 
 impl FunctionConfiguration {
     /// A version as GetFunction, CreateFunction and the updates show it. `qualifier` goes into the ARN.
     pub(crate) fn of(target: &Target, qualifier: Option<&Qualifier>, record: &VersionRecord) -> FunctionConfiguration {
+        let is_image = matches!(record.code, Code::Image(_));
         let settings = &record.settings;
         let arn = qualifier.map_or_else(|| target.function_arn(), |qualifier| target.qualified_arn(qualifier));
         let shown = FunctionConfiguration {
             function_name: Some(target.name.clone()),
             function_arn: Some(arn.to_string()),
-            runtime: Some(settings.runtime.clone()),
+            runtime: Some(settings.runtime.clone()).filter(|runtime| !runtime.is_empty()),
             role: Some(settings.role.clone()),
-            handler: Some(settings.handler.clone()),
+            handler: Some(settings.handler.clone()).filter(|handler| !handler.is_empty()),
             code_size: Some(record.code.bytes() as i64),
             description: Some(settings.description.clone()),
             timeout: Some(settings.timeout_secs as i32),
@@ -332,7 +350,8 @@ impl FunctionConfiguration {
             tracing_config: Some(TracingConfig { mode: Some(TracingMode::PassThrough) }),
             revision_id: Some(record.revision_id.clone()),
             layers: Some(settings.layers.iter().map(Layer::from).collect()).filter(|all: &Vec<Layer>| !all.is_empty()),
-            package_type: Some(PackageType::Zip),
+            package_type: Some(if is_image { PackageType::Image } else { PackageType::Zip }),
+            image_config_response: ImageConfigResponse::of(&settings.image),
             architectures: Some(vec![settings.architecture]),
             ephemeral_storage: Some(EphemeralStorage { size: settings.ephemeral_storage_mb as i32 }),
             snap_start: Some(SnapStartResponse {
@@ -342,7 +361,7 @@ impl FunctionConfiguration {
                 }),
                 optimization_status: Some(if record.snap_starts() { "On" } else { "Off" }.to_owned()),
             }),
-            runtime_version_config: Some(RuntimeVersionConfig::of(target, &settings.runtime)),
+            runtime_version_config: (!is_image).then(|| RuntimeVersionConfig::of(target, &settings.runtime)),
             logging_config: Some(settings.logging.shown()),
             dead_letter_config: settings
                 .dead_letter_target
@@ -415,11 +434,12 @@ impl Logging {
 }
 
 impl Code {
-    /// SHA-256 of the zip, base64. For a directory in use LocalStack's placeholder, which its tools know.
+    /// SHA-256 of the zip, base64; of an image the digest in hexadecimal, as on AWS. For a directory in use LocalStack's placeholder, which its tools know.
     pub(crate) fn sha256(&self) -> String {
         use base64::Engine as _;
         match self {
             Code::Zip { id, .. } => base64::engine::general_purpose::STANDARD.encode(id.as_bytes()),
+            Code::Image(image) => image.manifest.to_string(),
             Code::HotReload { .. } => "hot-reloading-hash-not-available".to_owned(),
         }
     }

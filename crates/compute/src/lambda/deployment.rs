@@ -13,7 +13,9 @@ use tokio::sync::OwnedRwLockReadGuard;
 use super::Lambda;
 use super::code::{Refused, ZIPPED_BYTES_MAX, unzip};
 use super::code_uses::mark_loose;
+use super::configuration::Architecture;
 use super::error::{Failure, invalid, request_too_large};
+use super::image::Arrival;
 use super::records::{CODE_LOOSE, CODE_USES, Code, code_key};
 
 /// Buckets whose objects are directories of the host, to be used in place: LocalStack's convention and its older form.
@@ -28,6 +30,8 @@ pub(crate) struct Source<'a> {
     pub(crate) s3_object_version: Option<&'a str>,
     pub(crate) image_uri: Option<&'a str>,
     pub(crate) source_kms_key_arn: Option<&'a str>,
+    /// For which an image is chosen.
+    pub(crate) architecture: Option<Architecture>,
 }
 
 /// Code that is in place. Until a version refers to it nobody may collect garbage: keep it until after the commit.
@@ -35,18 +39,29 @@ pub(crate) struct Staged {
     pub(crate) code: Code,
     /// The package has what seems to be a signature.
     pub(crate) looks_signed: bool,
-    _no_collection: OwnedRwLockReadGuard<()>,
+    _keep: Keep,
+}
+
+/// What keeps the collector off.
+#[expect(dead_code, reason = "they are held, and their end is what counts")]
+enum Keep {
+    NoCollection(OwnedRwLockReadGuard<()>),
+    Arrival(Arrival),
 }
 
 enum Package<'a> {
+    Image(&'a str),
     Zip(&'a Bytes),
     Directory(&'a str),
 }
 
 impl<'a> Source<'a> {
     fn package(&self, operation: &str) -> Result<Package<'a>, Error> {
-        if self.image_uri.is_some() {
-            return Err(Error::not_implemented("lambda's setting Code.ImageUri"));
+        if let Some(uri) = self.image_uri {
+            return match self.zip_file.is_some() || self.s3_bucket.is_some() {
+                true => Err(invalid("Please do not provide other FunctionCode parameters when providing an ImageUri.")),
+                false => Ok(Package::Image(uri)),
+            };
         }
         if self.source_kms_key_arn.is_some_and(|arn| !arn.is_empty()) {
             return Err(Error::not_implemented("lambda's setting Code.SourceKMSKeyArn"));
@@ -77,12 +92,18 @@ impl Lambda {
         if let Package::Zip(zip) = &package {
             self.admit_code(cx.account, &cx.region, zip.len() as u64).await?;
         }
+        if let Package::Image(uri) = package {
+            let architecture = source.architecture.unwrap_or(Architecture::X86_64);
+            let (image, arrival) = self.stage_image(uri, architecture).await?;
+            return Ok(Staged { code: Code::Image(image), looks_signed: false, _keep: Keep::Arrival(arrival) });
+        }
         let no_collection = self.collection.clone().read_owned().await;
         let (code, looks_signed) = match package {
             Package::Directory(directory) => (self.hot_reload(cx, directory)?, false),
             Package::Zip(zip) => (self.stage_zip(zip).await?, unzip::looks_signed(zip)?),
+            Package::Image(_) => unreachable!("answered above"),
         };
-        Ok(Staged { code, looks_signed, _no_collection: no_collection })
+        Ok(Staged { code, looks_signed, _keep: Keep::NoCollection(no_collection) })
     }
 
     async fn stage_zip(&self, zip: &Bytes) -> Result<Code, Failure> {

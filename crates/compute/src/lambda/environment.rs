@@ -126,7 +126,7 @@ pub(crate) async fn start(
         },
         handler: resolved.handler.clone(),
         code: resolved.code.path().to_owned(),
-        image: None,
+        image: resolved.image.clone(),
         code_in_place: resolved.hot_reload,
         opt: resolved.layers.as_ref().map(|layers| layers.path().to_owned()),
         env,
@@ -183,7 +183,9 @@ fn variables(
         set("AWS_LAMBDA_LOG_GROUP_NAME", &resolved.log_group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
     }
-    set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", resolved.runtime));
+    if resolved.image.is_none() {
+        set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", resolved.runtime));
+    }
     set("AWS_REGION", resolved.region.as_str());
     set("AWS_DEFAULT_REGION", resolved.region.as_str());
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");

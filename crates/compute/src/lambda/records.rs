@@ -10,7 +10,7 @@ use base::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{BlobId, Key, Record, Table};
 
-use super::configuration::{Architecture, LogFormat, LogLevel, SystemLogLevel};
+use super::configuration::{Architecture, LogFormat, LogLevel, PackageType, SystemLogLevel};
 use super::layer::AttachedLayer;
 use super::lineage::RecursiveLoop;
 use super::policy::Policy;
@@ -40,6 +40,10 @@ pub(crate) const LAYER_VERSIONS: Table<LayerVersionRecord> = Table::new("lambda.
 pub(crate) const EVENT_INVOKE_CONFIGS: Table<EventInvokeConfigRecord> = Table::new("lambda.event-invoke-configs");
 /// (account, region, name): there is something in the function's queue of asynchronous events.
 pub(crate) const EVENT_QUEUES: Table<Mark> = Table::new("lambda.event-queues");
+/// Container images by (repository, tag): those that were loaded, for all accounts.
+pub(crate) const IMAGES: Table<ImageRecord> = Table::new("lambda.images");
+/// (arrival, part): what is on its way in; a start gives it up.
+pub(crate) const ARRIVALS: Table<Mark> = Table::new("lambda.image-arrivals");
 /// Keys of our own by purpose.
 pub(crate) const SECRETS: Table<Secret> = Table::new("lambda.secrets");
 
@@ -142,6 +146,9 @@ pub(crate) struct Settings {
     /// In the order in which they are laid over each other.
     #[serde(default)]
     pub(crate) layers: Vec<AttachedLayer>,
+    /// What a container image is to do otherwise.
+    #[serde(default)]
+    pub(crate) image: ImageOverrides,
     /// Published versions are to have snapshots.
     #[serde(default)]
     pub(crate) snap_start: bool,
@@ -172,11 +179,48 @@ pub(crate) enum Code {
         #[serde(default)]
         unzipped_bytes: u64,
     },
+    /// A container image, its parts in the store's blobs.
+    Image(ImageCode),
     /// A directory of the host, used in place.
     HotReload {
         /// Absolute.
         directory: String,
     },
+}
+
+/// A container image that is a function's code.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImageCode {
+    /// As the user named it.
+    pub(crate) uri: String,
+    /// The same by its content.
+    pub(crate) resolved_uri: String,
+    /// Its manifest, whose digest names it.
+    pub(crate) manifest: BlobId,
+    /// Manifest, configuration and layers.
+    pub(crate) parts: Vec<BlobId>,
+    /// How it wants to be run.
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) entry_point: Vec<String>,
+    pub(crate) command: Vec<String>,
+    pub(crate) directory: String,
+}
+
+/// What the user wants otherwise than an image does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImageOverrides {
+    pub(crate) entry_point: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
+    pub(crate) directory: Option<String>,
+}
+
+/// A container image under a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    /// A manifest, or an index of several platforms' manifests.
+    pub(crate) root: BlobId,
+    /// All of them, itself among them.
+    pub(crate) parts: Vec<BlobId>,
 }
 
 /// Whether a version can be invoked.
@@ -263,6 +307,7 @@ pub(crate) struct Secret {
 
 impl Record for FunctionRecord {}
 impl Record for VersionRecord {}
+impl Record for ImageRecord {}
 impl Record for LayerRecord {}
 impl Record for LayerVersionRecord {}
 impl Record for AliasRecord {}
@@ -278,9 +323,21 @@ impl VersionRecord {
         version_text(self.number)
     }
 
+    /// `Zip` or `Image`.
+    pub(crate) fn package_type(&self) -> PackageType {
+        match self.code {
+            Code::Image(_) => PackageType::Image,
+            Code::Zip { .. } | Code::HotReload { .. } => PackageType::Zip,
+        }
+    }
+
     /// The packages that it is made of.
     pub(crate) fn packages(&self) -> Vec<BlobId> {
-        self.code.id().into_iter().chain(self.settings.layers.iter().map(|layer| layer.id)).collect()
+        let of_code = match &self.code {
+            Code::Image(image) => image.parts.clone(),
+            code => code.id().into_iter().collect(),
+        };
+        of_code.into_iter().chain(self.settings.layers.iter().map(|layer| layer.id)).collect()
     }
 
     /// Whether its environments are restored from snapshots. Code that changes in place is no state to go back to.
@@ -307,19 +364,20 @@ pub(crate) fn version_text(number: u64) -> String {
 }
 
 impl Code {
-    /// The zip's id; a directory of the host has none.
+    /// The id of the zip or of the image's manifest; a directory of the host has none.
     pub(crate) fn id(&self) -> Option<BlobId> {
         match self {
             Code::Zip { id, .. } => Some(*id),
+            Code::Image(image) => Some(image.manifest),
             Code::HotReload { .. } => None,
         }
     }
 
-    /// Size of the zip in bytes.
+    /// Size of the zip in bytes. AWS says 0 of images, which have a quota of their own elsewhere.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Code::Zip { bytes, .. } => *bytes,
-            Code::HotReload { .. } => 0,
+            Code::Image(_) | Code::HotReload { .. } => 0,
         }
     }
 
@@ -327,7 +385,7 @@ impl Code {
     pub(crate) fn unzipped_bytes(&self) -> u64 {
         match self {
             Code::Zip { unzipped_bytes, .. } => *unzipped_bytes,
-            Code::HotReload { .. } => 0,
+            Code::Image(_) | Code::HotReload { .. } => 0,
         }
     }
 }

@@ -129,6 +129,9 @@ fn signal_name(signal: i32) -> String {
 
 /// The line that a new environment begins with.
 pub(crate) fn init_start(resolved: &Resolved, how: Initialization, now: Timestamp) -> Option<Bytes> {
+    if resolved.image.is_some() {
+        return None; // an image has no runtime version to tell
+    }
     let runtime = &resolved.runtime;
     if resolved.log_format != LogFormat::Json {
         return Some(format!("INIT_START Runtime Version: {runtime}\n").into());

@@ -18,7 +18,7 @@ use super::function::version_at;
 use super::lineage::{self, RecursiveLoop};
 use super::metrics::Meters;
 use super::name::{Qualifier, QualifierText, Target};
-use super::records::{ALIASES, State, VersionRecord, version_text};
+use super::records::{ALIASES, Code, State, VersionRecord, version_text};
 use super::{Config, Lambda, debugging, snapstart};
 
 /// Most functions whose answers are kept.
@@ -76,6 +76,8 @@ pub struct Resolved {
     pub deployment_id: String,
     /// What `/var/task` is.
     pub code: Arc<CodeTree>,
+    /// How the image that the code is runs, if it is one.
+    pub image: Option<sandbox::ImageProcess>,
     /// What `/opt` is: all layers, laid over each other.
     pub layers: Option<Arc<CodeTree>>,
     /// Its environments are restored from snapshots.
@@ -235,6 +237,11 @@ impl Resolved {
     fn new(target: &Target, version: VersionRecord, code: Arc<CodeTree>, layers: Option<Arc<CodeTree>>) -> Resolved {
         let (number, hot_reload) = (version.version(), version.code.id().is_none());
         let snap_start = version.snap_starts();
+        let own_path = version.settings.environment.as_ref().and_then(|variables| variables.get("PATH"));
+        let image = match &version.code {
+            Code::Image(image) => Some(image.process(&version.settings.image, code.path(), own_path)),
+            Code::Zip { .. } | Code::HotReload { .. } => None,
+        };
         let VersionRecord { settings, revision_id, deployment_id, .. } = version;
         Resolved {
             account: target.account,
@@ -261,6 +268,7 @@ impl Resolved {
             revision_id,
             deployment_id,
             code,
+            image,
             layers,
             snap_start,
             credentials_token: if snap_start { base::id::lower_hex(64) } else { String::new() },

@@ -9,10 +9,10 @@ use base::Error;
 
 use super::configuration::{
     Architecture, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, ImageConfig, LogFormat, LogLevel,
-    LoggingConfig, SnapStart, SnapStartApplyOn, SystemLogLevel, TracingConfig, TracingMode, VpcConfig,
+    LoggingConfig, PackageType, SnapStart, SnapStartApplyOn, SystemLogLevel, TracingConfig, TracingMode, VpcConfig,
 };
 use super::error::invalid;
-use super::records::{Logging, Settings};
+use super::records::{ImageOverrides, Logging, Settings};
 use super::{runtime, snapstart};
 
 /// AWS's limit of all environment variables together, in bytes of their JSON.
@@ -58,6 +58,7 @@ pub(crate) struct Change {
     pub(crate) architecture: Option<Architecture>,
     pub(crate) ephemeral_storage: Option<EphemeralStorage>,
     pub(crate) logging_config: Option<LoggingConfig>,
+    pub(crate) image_config: Option<ImageConfig>,
     pub(crate) snap_start: Option<SnapStart>,
     pub(crate) dead_letter_config: Option<DeadLetterConfig>,
 }
@@ -69,7 +70,6 @@ pub(crate) struct NotBuilt<'a> {
     pub(crate) kms_key_arn: Option<&'a str>,
     pub(crate) tracing_config: Option<&'a TracingConfig>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
-    pub(crate) image_config: Option<&'a ImageConfig>,
     /// Further members by name that are refused whenever they are there.
     pub(crate) others: &'a [(&'static str, bool)],
 }
@@ -84,12 +84,6 @@ impl NotBuilt<'_> {
             ("KMSKeyArn", text(self.kms_key_arn)),
             ("TracingConfig.Mode=Active", self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active))),
             ("FileSystemConfigs", self.file_system_configs.is_some_and(|configs| !configs.is_empty())),
-            (
-                "ImageConfig",
-                self.image_config.is_some_and(|image| {
-                    list(&image.entry_point) || list(&image.command) || text(image.working_directory.as_deref())
-                }),
-            ),
         ];
         match asked.iter().chain(self.others).find(|(_, asked)| *asked) {
             None => Ok(()),
@@ -118,6 +112,7 @@ impl Settings {
                 group: format!("/aws/lambda/{function_name}"),
             },
             layers: Vec::new(),
+            image: ImageOverrides::default(),
             snap_start: false,
             dead_letter_target: None,
         }
@@ -136,6 +131,9 @@ impl Settings {
         }
         if let Some(logging) = &change.logging_config {
             self.logging = self.logging.with(logging)?;
+        }
+        if let Some(image) = &change.image_config {
+            self.image = ImageOverrides::of(image);
         }
         if let Some(dead_letters) = change.dead_letter_config {
             self.dead_letter_target = dead_letters.target_arn.filter(|arn| !arn.is_empty());
@@ -205,6 +203,25 @@ fn check_environment(variables: &BTreeMap<String, String>) -> Result<(), Error> 
         )));
     }
     Ok(())
+}
+
+/// Refuses what does not go with the kind of the package, in AWS's words. A member is named if it asks for something.
+pub(crate) fn check_package_type(
+    package_type: PackageType,
+    of_zips: [bool; 3],
+    image_config: Option<&ImageConfig>,
+) -> Result<(), Error> {
+    match package_type {
+        PackageType::Image if of_zips.contains(&true) => Err(invalid(
+            "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image.",
+        )),
+        PackageType::Zip
+            if image_config.is_some_and(|image| ImageOverrides::of(image) != ImageOverrides::default()) =>
+        {
+            Err(invalid("Please don't provide ImageConfig when the intended function PackageType is Zip."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// AWS's `[a-zA-Z]([a-zA-Z0-9_])+`.

@@ -111,6 +111,7 @@ impl Lambda {
     ) -> Result<(Arc<CodeTree>, Option<Arc<CodeTree>>), Failure> {
         let task = match code {
             Code::Zip { id, .. } => self.tree(*id).await?,
+            Code::Image(image) => self.image_tree(image).await?,
             Code::HotReload { directory } => CodeTree::in_place(directory.as_ref()),
         };
         let mut trees = Vec::with_capacity(layers.len());

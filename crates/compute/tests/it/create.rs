@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base::{AccountId, Cx, Region};
 use compute::lambda::configuration::{
-    DeadLetterConfig, Environment, EphemeralStorage, LogFormat, LogLevel, LoggingConfig, PackageType, SnapStart,
-    SnapStartApplyOn, SystemLogLevel, TracingConfig, TracingMode, VpcConfig,
+    DeadLetterConfig, Environment, EphemeralStorage, LogFormat, LogLevel, LoggingConfig, SnapStart, SnapStartApplyOn,
+    SystemLogLevel, TracingConfig, TracingMode, VpcConfig,
 };
 use compute::lambda::operations::{
     CreateFunction, DeleteFunction, FunctionVersion, GetAccountSettings, GetFunction, GetFunctionConfiguration,
@@ -240,7 +240,6 @@ async fn what_is_not_built_is_refused_by_name() {
             "TracingConfig.Mode=Active",
             CreateFunction { tracing_config: Some(TracingConfig { mode: Some(TracingMode::Active) }), ..python("f") },
         ),
-        ("PackageType=Image", CreateFunction { package_type: Some(PackageType::Image), ..python("f") }),
         ("DurableConfig", CreateFunction { durable_config: Some(serde_json::json!({})), ..python("f") }),
     ];
     for (setting, create) in cases {

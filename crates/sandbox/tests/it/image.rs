@@ -13,7 +13,7 @@ use crate::spawner::{exec, home, run};
 /// A root with a shell and a few tools of the host's, and with what the spawner mounts on.
 fn root(directory: &Path) -> PathBuf {
     let root = directory.join("image");
-    for made in ["proc", "dev", "tmp", "run/updraft", "etc", "work/here", "usr/bin"] {
+    for made in ["proc", "dev", "tmp", "run/updraft", "etc", "shop/here", "usr/bin"] {
         fs::create_dir_all(root.join(made)).unwrap();
     }
     for name in ["etc/hosts", "etc/resolv.conf"] {
@@ -49,19 +49,19 @@ async fn an_image_is_all_there_is() {
         echo "devices $(echo /dev/*)"
         cat /etc/hosts | grep localhost
         touch /tmp/mine && echo "tmp is writable"
-        for place in / /etc /usr /work/here /run/updraft /dev; do touch $place/x 2>/dev/null && echo "wrote $place"; done
+        for place in / /etc /usr /shop/here /run/updraft /dev; do touch $place/x 2>/dev/null && echo "wrote $place"; done
         echo "user $(id -u)"
         grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status
         ls /proc/self/root/run/updraft/image
         grep -c . /proc/self/mounts
     "#;
-    let (text, exit) = run(&home.spawner, &plan(&root, "/work/here", script)).await;
+    let (text, exit) = run(&home.spawner, &plan(&root, "/shop/here", script)).await;
     assert_eq!(exit.ended, Ended::Exited(0), "{text}");
-    assert!(text.starts_with("at mine /work/here\n"), "{text}");
+    assert!(text.starts_with("at mine /shop/here\n"), "{text}");
     let listed = text.split("root ").nth(1).and_then(|rest| rest.split("devices").next()).unwrap();
     let mut names: Vec<&str> = listed.split_whitespace().filter(|name| !name.starts_with("lib")).collect();
     names.sort_unstable();
-    assert_eq!(names, ["dev", "etc", "proc", "run", "tmp", "usr", "work"], "nothing of the host's is there: {text}");
+    assert_eq!(names, ["dev", "etc", "proc", "run", "shop", "tmp", "usr"], "nothing of the host's is there: {text}");
     for expected in [
         "/dev/null",
         "127.0.0.1 localhost",
@@ -101,10 +101,10 @@ async fn the_old_root_is_gone_and_set_user_id_means_nothing() {
 async fn what_an_image_lacks_is_said() {
     let Some(home) = home().await else { return };
     let root = root(home.directory.path());
-    let refused = home.spawner.spawn(&plan(&root, "/no/such/place", "exit 0")).await.err().expect("no such directory");
+    let refused = home.spawner.spawn(&plan(&root, "/no/such/place", "exit 0")).await.expect_err("no such directory");
     assert!(refused.to_string().contains("go to the working directory"), "{refused}");
     let image = Some(ImageTree { root, directory: "/".into() });
-    let refused = home.spawner.spawn(&Plan { image, ..exec(&["/no/program"]) }).await.err().expect("no such program");
+    let refused = home.spawner.spawn(&Plan { image, ..exec(&["/no/program"]) }).await.expect_err("no such program");
     assert!(refused.to_string().contains("execute the program"), "{refused}");
     home.spawner.stop().await;
 }

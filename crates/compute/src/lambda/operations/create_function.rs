@@ -24,7 +24,7 @@ use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{
     Code, FUNCTIONS, FunctionRecord, Mark, RuntimeManagement, SETTLING, Settings, State, Update, VersionRecord,
 };
-use crate::lambda::settings::{Change, NotBuilt};
+use crate::lambda::settings::{Change, NotBuilt, check_package_type};
 
 use super::tag_resource::check_tags;
 
@@ -57,7 +57,7 @@ pub struct CreateFunction {
     pub publish: Option<bool>,
     /// Not built yet.
     pub vpc_config: Option<VpcConfig>,
-    /// Zip; Image is not built yet.
+    /// Zip by default.
     pub package_type: Option<PackageType>,
     /// Not built yet.
     pub dead_letter_config: Option<DeadLetterConfig>,
@@ -75,7 +75,7 @@ pub struct CreateFunction {
     /// Not built yet.
     #[shape(length(0..=1))]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    /// Not built yet.
+    /// What a container image is to do otherwise.
     pub image_config: Option<ImageConfig>,
     /// Whose signatures its packages must bear.
     pub code_signing_config_arn: Option<CodeSigningConfigArn>,
@@ -113,7 +113,7 @@ pub struct FunctionCode {
     /// A version of it.
     #[shape(length(1..=1024))]
     pub s3_object_version: Option<String>,
-    /// Not built yet.
+    /// The name of a container image that was loaded into this node.
     pub image_uri: Option<String>,
     /// Not built yet.
     #[shape(name = "SourceKMSKeyArn")]
@@ -143,7 +143,7 @@ impl Operation<Lambda> for CreateFunction {
             Err(Failure::Aws(_)) => {}
             Err(failure) => return Err(failure.into()),
         }
-        let staged = lambda.stage(cx, &self.code.source(), "CreateFunction").await;
+        let staged = lambda.stage(cx, &self.source(), "CreateFunction").await;
         let staged = staged.inspect_err(|_| lambda.collect_later())?;
         let new = New {
             target: target.clone(),
@@ -171,14 +171,15 @@ impl Operation<Lambda> for CreateFunction {
 
 impl CreateFunction {
     fn settings(&self, target: &Target) -> Result<Settings, Error> {
-        let (Some(runtime), Some(handler)) = (self.runtime.clone(), self.handler.clone()) else {
+        let is_image = self.check_package()?;
+        if !is_image && (self.runtime.is_none() || self.handler.is_none()) {
             return Err(invalid(
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
             ));
-        };
+        }
         Settings::defaults(&target.name).with(Change {
-            runtime: Some(runtime),
-            handler: Some(handler),
+            runtime: self.runtime.clone(),
+            handler: self.handler.clone(),
             role: Some(self.role.clone()),
             description: self.description.clone(),
             timeout: self.timeout,
@@ -187,9 +188,29 @@ impl CreateFunction {
             architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
+            image_config: self.image_config.clone(),
             snap_start: self.snap_start.clone(),
             dead_letter_config: self.dead_letter_config.clone(),
         })
+    }
+
+    /// Whether it is to be an image. Refuses what does not go with that, or with the contrary.
+    fn check_package(&self) -> Result<bool, Error> {
+        let package_type = self.package_type.unwrap_or(PackageType::Zip);
+        let is_image = package_type == PackageType::Image;
+        let has_layers = self.layers.as_ref().is_some_and(|layers| !layers.is_empty());
+        let of_zips = [self.runtime.is_some(), self.handler.is_some(), has_layers];
+        check_package_type(package_type, of_zips, self.image_config.as_ref())?;
+        if is_image != self.code.image_uri.is_some() {
+            let (does, kind) = if is_image { ("", "Image") } else { ("don't ", "Zip") };
+            return Err(invalid(format!(
+                "Please {does}provide ImageUri when creating a function with packageType {kind}."
+            )));
+        }
+        if is_image && self.code_signing_config_arn.is_some() {
+            return Err(invalid("Code signing is not supported for functions created with container images."));
+        }
+        Ok(is_image)
     }
 
     fn refuse_not_built(&self) -> Result<(), Error> {
@@ -198,9 +219,7 @@ impl CreateFunction {
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
-            image_config: self.image_config.as_ref(),
             others: &[
-                ("PackageType=Image", self.package_type == Some(PackageType::Image)),
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
                 ("PublishTo", self.publish_to.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),
@@ -211,15 +230,16 @@ impl CreateFunction {
     }
 }
 
-impl FunctionCode {
+impl CreateFunction {
     fn source(&self) -> Source<'_> {
         Source {
-            zip_file: self.zip_file.as_ref(),
-            s3_bucket: self.s3_bucket.as_deref(),
-            s3_key: self.s3_key.as_deref(),
-            s3_object_version: self.s3_object_version.as_deref(),
-            image_uri: self.image_uri.as_deref(),
-            source_kms_key_arn: self.source_kms_key_arn.as_deref(),
+            zip_file: self.code.zip_file.as_ref(),
+            s3_bucket: self.code.s3_bucket.as_deref(),
+            s3_key: self.code.s3_key.as_deref(),
+            s3_object_version: self.code.s3_object_version.as_deref(),
+            image_uri: self.code.image_uri.as_deref(),
+            source_kms_key_arn: self.code.source_kms_key_arn.as_deref(),
+            architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
         }
     }
 }

@@ -41,10 +41,21 @@ pub struct GetFunctionResponse {
 /// Where a function's code can be fetched.
 #[derive(Shape, Debug, Default)]
 pub struct FunctionCodeLocation {
-    /// `S3`, as AWS says of all zips.
+    /// `S3`, as AWS says of all zips, and `ECR` of all images.
     pub repository_type: Option<String>,
     /// A link that is good for ten minutes and needs no credentials.
     pub location: Option<String>,
+    /// The image as the user named it.
+    pub image_uri: Option<String>,
+    /// The same by its content.
+    pub resolved_image_uri: Option<String>,
+}
+
+impl FunctionCodeLocation {
+    fn zip(location: String) -> FunctionCodeLocation {
+        let repository_type = Some("S3".to_owned());
+        FunctionCodeLocation { repository_type, location: Some(location), ..FunctionCodeLocation::default() }
+    }
 }
 
 impl Operation<Lambda> for GetFunction {
@@ -59,13 +70,19 @@ impl Operation<Lambda> for GetFunction {
         let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
         let (function, version) = lambda.version(&target).await?;
         let reserved = lambda.concurrency(&target).await?.reserved;
-        let location = match &version.code {
-            Code::Zip { id, .. } => lambda.code_link(cx, *id),
-            Code::HotReload { directory } => format!("file://{directory}"),
+        let code = match &version.code {
+            Code::Zip { id, .. } => FunctionCodeLocation::zip(lambda.code_link(cx, *id)),
+            Code::HotReload { directory } => FunctionCodeLocation::zip(format!("file://{directory}")),
+            Code::Image(image) => FunctionCodeLocation {
+                repository_type: Some("ECR".to_owned()),
+                image_uri: Some(image.uri.clone()),
+                resolved_image_uri: Some(image.resolved_uri.clone()),
+                ..FunctionCodeLocation::default()
+            },
         };
         Ok(GetFunctionResponse {
             configuration: Some(FunctionConfiguration::of(&target, target.qualifier.as_ref(), &version)),
-            code: Some(FunctionCodeLocation { repository_type: Some("S3".to_owned()), location: Some(location) }),
+            code: Some(code),
             tags: Some(function.tags).filter(|tags| !tags.is_empty()),
             concurrency: reserved.map(|r| Concurrency { reserved_concurrent_executions: Some(r as i32) }),
         })

@@ -8,9 +8,9 @@ use store::Tx;
 
 use crate::lambda::Lambda;
 use crate::lambda::code_signing;
-use crate::lambda::configuration::{Architecture, FunctionConfiguration};
+use crate::lambda::configuration::{Architecture, FunctionConfiguration, PackageType};
 use crate::lambda::deployment::Source;
-use crate::lambda::error::Failure;
+use crate::lambda::error::{Failure, invalid};
 use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled, load, publish, replace_version};
 use crate::lambda::layer;
 use crate::lambda::name::{FunctionName, Qualifier, Target};
@@ -35,7 +35,7 @@ pub struct UpdateFunctionCode {
     /// A version of it.
     #[shape(length(1..=1024))]
     pub s3_object_version: Option<String>,
-    /// Not built yet.
+    /// The name of a container image that was loaded into this node.
     pub image_uri: Option<String>,
     /// Publishes a version as well.
     pub publish: Option<bool>,
@@ -70,13 +70,14 @@ impl Operation<Lambda> for UpdateFunctionCode {
         let present = lambda.function(&target).await?.latest;
         check_revision(&present, self.revision_id.as_deref())?;
         check_settled(&target, &present)?;
-        let staged = lambda.stage(cx, &self.source(), "UpdateFunctionCode").await;
+        self.check_package_type(present.package_type())?;
+        let staged = lambda.stage(cx, &self.source(&present), "UpdateFunctionCode").await;
         let staged = staged.inspect_err(|_| lambda.collect_later())?;
         let update = CodeUpdate {
             target: target.clone(),
             code: staged.code.clone(),
             looks_signed: staged.looks_signed,
-            architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),
+            architecture: self.architecture(),
             revision_id: self.revision_id.clone(),
             publish: self.publish == Some(true),
             stamp: Stamp::new(cx),
@@ -101,7 +102,21 @@ impl Operation<Lambda> for UpdateFunctionCode {
 }
 
 impl UpdateFunctionCode {
-    fn source(&self) -> Source<'_> {
+    fn architecture(&self) -> Option<Architecture> {
+        self.architectures.as_ref().and_then(|list| list.first().copied())
+    }
+
+    /// A function stays what it was created as.
+    fn check_package_type(&self, package_type: PackageType) -> Result<(), Error> {
+        let words = match (package_type, self.image_uri.is_some()) {
+            (PackageType::Image, false) => "Please provide ImageUri when updating a function with packageType Image.",
+            (PackageType::Zip, true) => "Please don't provide ImageUri when updating a function with packageType Zip.",
+            _ => return Ok(()),
+        };
+        Err(invalid(words))
+    }
+
+    fn source(&self, present: &VersionRecord) -> Source<'_> {
         Source {
             zip_file: self.zip_file.as_ref(),
             s3_bucket: self.s3_bucket.as_deref(),
@@ -109,6 +124,7 @@ impl UpdateFunctionCode {
             s3_object_version: self.s3_object_version.as_deref(),
             image_uri: self.image_uri.as_deref(),
             source_kms_key_arn: self.source_kms_key_arn.as_deref(),
+            architecture: self.architecture().or(Some(present.settings.architecture)),
         }
     }
 }

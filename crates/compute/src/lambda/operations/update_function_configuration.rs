@@ -17,7 +17,7 @@ use crate::lambda::function::{Stamp, begin_update, check_revision, check_settled
 use crate::lambda::layer::{self, LayerTarget, LayerVersionArn};
 use crate::lambda::name::{FunctionName, Target};
 use crate::lambda::records::{FUNCTIONS, VersionRecord};
-use crate::lambda::settings::{Change, NotBuilt};
+use crate::lambda::settings::{Change, NotBuilt, check_package_type};
 
 /// Changes the settings of `$LATEST`; what is absent stays.
 #[derive(Shape, Default)]
@@ -61,7 +61,7 @@ pub struct UpdateFunctionConfiguration {
     /// Not built yet.
     #[shape(length(0..=1))]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    /// Not built yet.
+    /// What a container image is to do otherwise; it replaces all earlier overrides.
     pub image_config: Option<ImageConfig>,
     /// Size of `/tmp`.
     pub ephemeral_storage: Option<EphemeralStorage>,
@@ -115,6 +115,8 @@ fn update(
     let mut function = load(tx, target)?;
     check_revision(&function.latest, revision_id)?;
     check_settled(target, &function.latest)?;
+    let of_zips = [change.runtime.is_some(), change.handler.is_some(), layers.is_some_and(|layers| !layers.is_empty())];
+    check_package_type(function.latest.package_type(), of_zips, change.image_config.as_ref())?;
     let old = function.latest.clone();
     function.latest.settings = old.settings.clone().with(change)?;
     if let Some(layers) = layers {
@@ -146,6 +148,7 @@ impl UpdateFunctionConfiguration {
             architecture: None,
             ephemeral_storage: self.ephemeral_storage.clone(),
             logging_config: self.logging_config.clone(),
+            image_config: self.image_config.clone(),
             snap_start: self.snap_start.clone(),
             dead_letter_config: self.dead_letter_config.clone(),
         }
@@ -157,7 +160,6 @@ impl UpdateFunctionConfiguration {
             kms_key_arn: self.kms_key_arn.as_deref(),
             tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
-            image_config: self.image_config.as_ref(),
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),
