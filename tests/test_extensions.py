@@ -29,17 +29,17 @@ def with_extensions(lambda_, create):
         lambda_.delete_layer_version(LayerName=name, VersionNumber=number)
 
 
-def messages(logs, function):
-    found = logs.filter_log_events(logGroupName=function.log_group)["events"]
+def messages(logs, function, pattern=""):
+    found = logs.filter_log_events(logGroupName=function.log_group, filterPattern=pattern)["events"]
     return [event["message"] for event in found]
 
 
-def until(logs, function, text, times=1):
+def until(logs, function, text, times=1, pattern=""):
     """All messages, once this text is in so many of them."""
     lines = []
 
     def seen():
-        lines[:] = messages(logs, function)
+        lines[:] = messages(logs, function, pattern)
         return sum(text in line for line in lines) >= times
 
     assert eventually(seen), "".join(lines)
@@ -134,3 +134,174 @@ def test_a_node_function_has_an_internal_extension(logs, create):
     assert any("inner INVOKE" in line for line in lines)
     replace(function)
     until(logs, function, "asked to end")
+
+
+# ---- telemetry
+
+TELL = """
+listen(4243)
+say("subscribed", *subscribe(%s))
+while True:
+    if next()["eventType"] == "SHUTDOWN": break
+time.sleep(0.5)
+for event in RECEIVED: say("got", json.dumps(event))
+say("told all")
+"""
+
+
+def telemetry(logs, function, name="collector"):
+    """What an extension that tells everything at its end has received: type and record."""
+    replace(function)
+    lines = until(logs, function, f"[{name}] told all")
+    events = [json.loads(line.split("] got ", 1)[1]) for line in lines if line.startswith(f"[{name}] got ")]
+    return lines, [(event["type"], event["record"]) for event in events], events
+
+
+def test_the_telemetry_api_tells_of_everything(logs, with_extensions):
+    source = "import json\nprint('loading')\ndef handler(event, context):\n    print(json.dumps({'a': 1}))\n    print('plain')\n    return 'x' * 10\n"
+    function = with_extensions(source, {"collector": extension(TELL % "")})
+    answer = function.tail({})
+    lines, told, events = telemetry(logs, function)
+    assert "[collector] subscribed 200 \"OK\"\n" in lines
+    assert "TELEMETRY\tName: collector\tState: Subscribed\tTypes: [Platform, Function, Extension]\n" in lines
+    records = dict(reversed(told))
+    kinds = [kind for kind, _ in told]
+    for kind in (
+        "platform.initStart", "platform.telemetrySubscription", "platform.initRuntimeDone", "platform.extension",
+        "platform.initReport", "platform.start", "platform.runtimeDone", "platform.report",
+    ):  # fmt: skip
+        assert kind in kinds, kinds
+    assert "platform.end" not in kinds and "platform.fault" not in kinds
+    start = records["platform.initStart"]
+    assert (start["initializationType"], start["phase"], start["functionName"]) == ("on-demand", "init", function.name)
+    assert records["platform.telemetrySubscription"] == {
+        "name": "collector", "state": "Subscribed", "types": ["platform", "function", "extension"],
+    }  # fmt: skip
+    assert records["platform.extension"] == {"name": "collector", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
+    assert records["platform.initReport"]["status"] == "success"
+    assert records["platform.initReport"]["metrics"]["durationMs"] > 0
+    began = records["platform.start"]
+    assert (began["requestId"], began["version"]) == (answer.request_id, "$LATEST")
+    assert began["tracing"]["type"] == "X-Amzn-Trace-Id"
+    done = records["platform.runtimeDone"]
+    assert (done["status"], done["metrics"]["producedBytes"]) == ("success", 12)
+    assert [span["name"] for span in done["spans"]] == ["responseLatency", "responseDuration", "runtimeOverhead"]
+    report = records["platform.report"]
+    assert report["requestId"] == answer.request_id and report["status"] == "success"
+    assert {"durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs"} == set(report["metrics"])
+    written = [record for kind, record in told if kind == "function"]
+    assert "loading" in written and "plain" in written and {"a": 1} in written
+    assert all(event["time"].endswith("Z") for event in events)
+
+
+def test_the_logs_api_tells_in_its_own_words(logs, with_extensions):
+    wish = 'path="/2020-08-15/logs", schemaVersion="2021-03-18", types=["platform", "function"]'
+    function = with_extensions("def handler(*_): print('{\"a\": 1}')\n", {"collector": extension(TELL % wish)})
+    function.tail({})
+    lines, told, _ = telemetry(logs, function)
+    assert "LOGS\tName: collector\tState: Subscribed\tTypes: [Platform, Function]\n" in lines
+    kinds = {kind for kind, _ in told}
+    assert {"platform.logsSubscription", "platform.start", "platform.end", "platform.report", "platform.runtimeDone"} <= kinds
+    assert "platform.initStart" not in kinds and "extension" not in kinds
+    assert ("function", '{"a": 1}') in told, "in the old schema a line is a line"
+
+
+def test_a_timeout_and_an_error_are_told_as_such(logs, with_extensions):
+    function = with_extensions("import time\ndef handler(*_): time.sleep(60)\n", {"collector": extension(TELL % "")}, Timeout=1)
+    function.invoke({})
+    lines = until(logs, function, "[collector] told all")
+    told = [json.loads(line.split("] got ", 1)[1]) for line in lines if line.startswith("[collector] got ")]
+    kinds = [event["type"] for event in told]
+    assert "platform.runtimeDone" in kinds, (kinds, lines)
+    (done,) = [event["record"] for event in told if event["type"] == "platform.runtimeDone"]
+    assert done["status"] == "timeout"
+    (report,) = [event["record"] for event in told if event["type"] == "platform.report"]
+    assert report["status"] == "timeout"
+
+
+def test_subscriptions_that_are_wrong_or_late_are_refused(logs, with_extensions):
+    asks = """
+def refused(**more): say("refused", *subscribe(**more))
+refused(schemaVersion="1999-01-01")
+refused(types=[])
+refused(types=["everything"])
+refused(buffering={"maxItems": 1, "maxBytes": 1, "timeoutMs": 1})
+refused(destination={"protocol": "HTTP", "URI": "http://sandbox.localdomain/x"})
+refused(destination={"protocol": "HTTP", "URI": "http://example.com:80/"})
+refused(destination={"protocol": "UDP", "URI": "x"})
+say("anonymous", call("PUT", "/2022-07-01/telemetry", {}, {})[0:2])
+listen(4243)
+assert subscribe() == (200, '"OK"') == subscribe()
+refused(path="/2020-08-15/logs", schemaVersion="2020-08-15")
+next()
+say("late", *subscribe())
+next()
+"""
+    function = with_extensions(extensions={"collector": extension(asks)})
+    function.tail({})
+    lines = until(logs, function, "[collector] late")
+    refused = [line.split("refused ", 1)[1].strip() for line in lines if "] refused " in line]
+    words = [json.loads(line.split(" ", 1)[1])["errorMessage"] for line in refused]
+    assert all(line.startswith("400 ") for line in refused)
+    assert words == [
+        "schemaVersion 1999-01-01 is not supported",
+        "types should not be empty",
+        "type everything is not supported; types should not be empty",
+        "buffering.maxItems should be between 1000 and 10000; buffering.maxBytes should be between 262144 and 1048576; "
+        "buffering.timeoutMs should be between 25 and 30000",
+        "URI port is not provided",
+        "URI host should be sandbox.localdomain",
+        "protocol UDP is not supported",
+        "the extension has subscribed through the other API already",
+    ]
+    assert any("anonymous (403," in line and "MissingExtensionIdentifier" in line for line in lines)
+    (late,) = [line for line in lines if "] late " in line]
+    assert "403" in late and "Telemetry.SubscriptionClosed" in late and "Telemetry API subscription is closed already" in late
+
+
+def test_tcp_gets_a_line_for_each_event(logs, with_extensions):
+    tcp = """
+server = socket.create_server(("sandbox.localdomain", 4244))
+say(*subscribe(destination={"protocol": "TCP", "URI": "tcp://sandbox.localdomain:4244"}, types=["platform"]))
+lines = server.accept()[0].makefile()
+def read():
+    for line in lines: RECEIVED.append(json.loads(line))
+threading.Thread(target=read, daemon=True).start()
+while next()["eventType"] != "SHUTDOWN": pass
+time.sleep(0.5)
+for event in RECEIVED: say("got", json.dumps(event))
+say("told all")
+"""
+    function = with_extensions(extensions={"collector": extension(tcp)})
+    function.tail({})
+    _, told, _ = telemetry(logs, function)
+    assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= {kind for kind, _ in told}
+
+
+def test_one_that_takes_nothing_is_told_what_it_has_missed(logs, with_extensions):
+    deaf = """
+GATE = threading.Event()
+class Deaf(Receiver):
+    def do_POST(self):
+        GATE.wait()
+        super().do_POST()
+server = http.server.ThreadingHTTPServer(("sandbox.localdomain", 4243), Deaf)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+subscribe(types=["function"], buffering={"maxItems": 1000, "maxBytes": 262144, "timeoutMs": 25})
+subscribed = subscribe(types=["platform", "function"], destination={"protocol": "HTTP", "URI": "http://sandbox:4243/again"})
+while next()["eventType"] != "SHUTDOWN": pass
+GATE.set()
+time.sleep(0.8)
+for event in RECEIVED:
+    if event["type"] == "platform.logsDropped": say("missed", json.dumps(event["record"]))
+say("told all")
+"""
+    source = "def handler(event, context):\n    for n in range(20000): print('x' * 100)\n    return 'done'\n"
+    function = with_extensions(source, {"collector": extension(deaf)}, Timeout=30)
+    assert function.tail({}).ok() == "done", "the function does not wait"
+    replace(function)
+    lines = until(logs, function, "] told all", pattern='"[collector]"')
+    missed = [json.loads(line.split("missed ", 1)[1]) for line in lines if "] missed " in line]
+    assert missed, lines
+    assert missed[0]["droppedRecords"] > 1000 and missed[0]["droppedBytes"] > 100_000
+    assert missed[0]["reason"].startswith("Consumer seems to have fallen behind")

@@ -26,6 +26,7 @@ mod snapshot;
 mod spec;
 mod start;
 mod stream;
+mod telemetry;
 
 use std::{
     path::PathBuf,
@@ -50,6 +51,7 @@ pub use self::{
     snapshot::MemoryImage,
     spec::*,
     stream::{Outlet, Part},
+    telemetry::{Stream as TelemetryStream, SubscribedBy, SubscriptionState},
 };
 use self::{
     factory::Factory,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent};
-use sandbox::engine::{ExtensionState, INIT_AHEAD_TIMEOUT, INIT_TIMEOUT};
+use sandbox::engine::{ExtensionState, INIT_AHEAD_TIMEOUT, INIT_TIMEOUT, SubscriptionState};
 use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
@@ -285,6 +285,10 @@ impl LogSink for EnvironmentLog {
     fn invoke_begins(&self) {
         let start = self.lock().start.take();
         self.write(start);
+    }
+
+    fn subscription(&self, state: &SubscriptionState) {
+        self.write(extension::subscription_line(&self.resolved, state, self.clock.now()));
     }
 
     fn extension(&self, state: &ExtensionState) {

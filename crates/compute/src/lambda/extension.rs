@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Error, Timestamp};
 use bytes::Bytes;
-use sandbox::engine::ExtensionState;
+use sandbox::engine::{ExtensionState, SubscribedBy, SubscriptionState, TelemetryStream};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -34,6 +34,40 @@ pub(crate) fn state_line(resolved: &Resolved, extension: &ExtensionState, now: T
     }
     let error = error_type.as_ref().map(|error_type| format!("\tError Type: {error_type}")).unwrap_or_default();
     Some(format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]{error}\n", events.join(", ")).into())
+}
+
+#[derive(Serialize)]
+struct SubscriptionRecord<'a> {
+    name: &'a str,
+    state: &'a str,
+    types: Vec<&'a str>,
+}
+
+/// The line about a subscription to telemetry.
+pub(crate) fn subscription_line(
+    resolved: &Resolved,
+    subscription: &SubscriptionState,
+    now: Timestamp,
+) -> Option<Bytes> {
+    let SubscriptionState { name, by, streams } = subscription;
+    let (kind, word) = match by {
+        SubscribedBy::Telemetry => ("platform.telemetrySubscription", "TELEMETRY"),
+        SubscribedBy::Logs => ("platform.logsSubscription", "LOGS"),
+    };
+    if report::is_json(resolved) {
+        let types = streams.iter().map(|stream| stream.name()).collect();
+        return report::json(resolved, now, kind, SubscriptionRecord { name, state: "Subscribed", types });
+    }
+    let types: Vec<&str> = streams.iter().map(|stream| capital(*stream)).collect();
+    Some(format!("{word}\tName: {name}\tState: Subscribed\tTypes: [{}]\n", types.join(", ")).into())
+}
+
+fn capital(stream: TelemetryStream) -> &'static str {
+    match stream {
+        TelemetryStream::Platform => "Platform",
+        TelemetryStream::Function => "Function",
+        TelemetryStream::Extension => "Extension",
+    }
 }
 
 impl Lambda {

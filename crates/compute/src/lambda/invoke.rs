@@ -116,6 +116,10 @@ impl Lambda {
             early,
         };
         let outcome = environment.sandbox.invoke(request).await;
+        if environment.sandbox.is_watched() {
+            let record = report::record(resolved, &call.request_id, &outcome, self.clock.now());
+            environment.sandbox.tell_report(record);
+        }
         let log = environment.log.clone();
         let answer = self.conclude(resolved, &call.request_id, outcome, &log);
         lease.release();

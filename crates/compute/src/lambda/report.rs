@@ -223,8 +223,7 @@ pub(crate) fn end(
     let metrics = Metrics::of(resolved, outcome);
     let status = error.and_then(|e| e.status);
     if resolved.log_format == LogFormat::Json {
-        let error_type = error.map(|e| e.error_type.as_str()).filter(|_| status == Some("error"));
-        let record = ReportRecord { request_id, metrics, status: status.unwrap_or("success"), error_type };
+        let record = report_record(resolved, request_id, outcome, error);
         return json(resolved, now, "platform.report", record).into_iter().collect();
     }
     let mut lines: Vec<Bytes> = init_reports(outcome).map(Bytes::from).collect();
@@ -383,6 +382,25 @@ struct Record<'a, T> {
     #[serde(rename = "type")]
     kind: &'a str,
     record: T,
+}
+
+/// A request's report as extensions are told of it.
+pub(super) fn record(resolved: &Resolved, request_id: &str, outcome: &Outcome, now: Timestamp) -> String {
+    let failure = outcome.result.as_ref().err();
+    let error = failure.and_then(|failure| function_error(failure, resolved, request_id, now).ok());
+    serde_json::to_string(&report_record(resolved, request_id, outcome, error.as_ref())).unwrap_or_default()
+}
+
+fn report_record<'a>(
+    resolved: &Resolved,
+    request_id: &'a str,
+    outcome: &Outcome,
+    error: Option<&'a FunctionError>,
+) -> ReportRecord<'a> {
+    let status = error.and_then(|e| e.status);
+    let error_type = error.map(|e| e.error_type.as_str()).filter(|_| status == Some("error"));
+    let metrics = Metrics::of(resolved, outcome);
+    ReportRecord { request_id, metrics, status: status.unwrap_or("success"), error_type }
 }
 
 /// Whether a function's lines are JSON.

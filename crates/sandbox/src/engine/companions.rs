@@ -38,6 +38,7 @@ pub(super) async fn start(engine: &Inner, life: &mut Life, spec: &Spec) {
     let directory = places.opt.clone().unwrap_or_else(|| "/opt".into()).join(DIRECTORY);
     let mut environment = recipe::full_environment(&recipe, spec, &places);
     environment.retain(|(name, _)| !name.starts_with('_') && !RUNTIME_ONLY.contains(&name.as_str()));
+    life.telemetry.watch();
     for (number, name) in names.into_iter().enumerate() {
         life.extensions.expect(&name);
         if number >= EXTENSIONS_MAX {

@@ -255,6 +255,11 @@ impl Extensions {
         self.lock().all.iter().any(|one| one.external && one.name == name)
     }
 
+    /// The name that goes with an identifier.
+    pub(crate) fn name_of(&self, id: &str) -> Option<String> {
+        self.lock().all.iter().find(|one| one.id == id).map(|one| one.name.clone())
+    }
+
     /// `GET /extension/event/next`: done with what it had; waits for what comes.
     pub(crate) async fn next(&self, id: &str) -> Result<Bytes, Refused> {
         self.change(|state| {

@@ -31,6 +31,7 @@ use super::{
     shutdown::Reason,
     spec::{Failure, LogSink, SandboxIdentity},
     stream::Delivery,
+    telemetry::Telemetry,
 };
 
 /// How long a runtime that hung up, or whose end we saw before its last words, is waited for.
@@ -79,6 +80,7 @@ pub(crate) struct Life {
     pub(crate) runtime_api: Option<String>,
     /// Its extensions, if it has any.
     pub(crate) extensions: Arc<Extensions>,
+    pub(crate) telemetry: Arc<Telemetry>,
     /// Name and number of the processes of external ones.
     pub(crate) companions: Vec<(String, u64)>,
     pub(crate) logs: Logs,
@@ -135,7 +137,10 @@ impl Life {
         };
         let frames = parts.frames.map(FrameSocket::new).transpose()?;
         let extensions = Arc::<Extensions>::default();
-        let api = RuntimeApi::start(parts.runtime_api, identity.clone(), extensions.clone())?;
+        let telemetry = Arc::new(Telemetry::new(cell.clone(), surroundings.clock.clone(), identity.clone()));
+        let api = RuntimeApi::start(parts.runtime_api, identity.clone(), extensions.clone(), telemetry.clone())?;
+        let mut logs = Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?;
+        logs.tap(telemetry.clone());
         let life = Life {
             rest: Rest::new(cell.clone()),
             runtime_api,
@@ -143,7 +148,8 @@ impl Life {
             companions: Vec::new(),
             clock: surroundings.clock.clone(),
             channel: Channel::new(frames, api),
-            logs: Logs::new(parts.output, parts.telemetry, sink, surroundings.clock.clone())?,
+            logs,
+            telemetry,
             identity,
             memory_peak_bytes: 0,
             unsampled: None,
@@ -162,6 +168,7 @@ impl Life {
             self.debugger = Some(Debugger::open(debug, self.cell.clone(), sink.clone(), self.clock.clone()));
         }
         let _ = self.identity.set(identity);
+        self.telemetry.begin(sink.clone());
         self.logs.set_sink(sink);
     }
 

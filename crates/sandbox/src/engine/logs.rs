@@ -13,7 +13,10 @@ use base::Clock;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{net::unix::pipe, time::Instant};
 
-use super::spec::LogSink;
+use super::{
+    spec::LogSink,
+    telemetry::{Stream, Telemetry},
+};
 
 /// Longest record handed on, in bytes (CloudWatch Logs: 256 KB an event). Longer ones come in pieces.
 pub(crate) const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -139,27 +142,18 @@ fn split_telemetry(bytes: &mut BytesMut, record: &mut Option<(usize, i64)>, emit
     }
 }
 
-/// Who writes into a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The runtime and what runs in it.
-    Function,
-    /// An external extension.
-    Extension,
-}
-
 /// One pipe and what is left over from its last read.
 struct Drain {
     pipe: pipe::Receiver,
     splitter: Splitter,
-    #[expect(dead_code, reason = "the Telemetry API will tell them apart")]
-    source: Source,
+    /// Who writes into it, the function or an extension.
+    stream: Stream,
     open: bool,
 }
 
 impl Drain {
-    fn new(fd: OwnedFd, splitter: Splitter, source: Source) -> io::Result<Drain> {
-        Ok(Drain { pipe: pipe::Receiver::from_owned_fd(fd)?, splitter, source, open: true })
+    fn new(fd: OwnedFd, splitter: Splitter, stream: Stream) -> io::Result<Drain> {
+        Ok(Drain { pipe: pipe::Receiver::from_owned_fd(fd)?, splitter, stream, open: true })
     }
 }
 
@@ -168,6 +162,8 @@ pub(crate) struct Logs {
     /// Standard output, the telemetry pipe, then those of extensions.
     drains: Vec<Drain>,
     sink: Arc<dyn LogSink>,
+    /// Who else may want to hear.
+    telemetry: Option<Arc<Telemetry>>,
     clock: Clock,
     pace: Pace,
 }
@@ -185,16 +181,21 @@ impl Logs {
         sink: Arc<dyn LogSink>,
         clock: Clock,
     ) -> io::Result<Logs> {
-        let mut drains = vec![Drain::new(output, Splitter::lines(), Source::Function)?];
+        let mut drains = vec![Drain::new(output, Splitter::lines(), Stream::Function)?];
         if let Some(telemetry) = telemetry {
-            drains.push(Drain::new(telemetry, Splitter::telemetry(), Source::Function)?);
+            drains.push(Drain::new(telemetry, Splitter::telemetry(), Stream::Function)?);
         }
-        Ok(Logs { drains, sink, clock, pace: Pace::new() })
+        Ok(Logs { drains, sink, telemetry: None, clock, pace: Pace::new() })
+    }
+
+    /// Extensions may hear of what is written, too.
+    pub(crate) fn tap(&mut self, telemetry: Arc<Telemetry>) {
+        self.telemetry = Some(telemetry);
     }
 
     /// Takes over the output of an extension as well.
     pub(crate) fn add_extension(&mut self, output: OwnedFd) -> io::Result<()> {
-        self.drains.push(Drain::new(output, Splitter::lines(), Source::Extension)?);
+        self.drains.push(Drain::new(output, Splitter::lines(), Stream::Extension)?);
         Ok(())
     }
 
@@ -237,9 +238,10 @@ impl Logs {
             }
         }
         let now_ms = self.clock.now().millis();
-        let sink = &self.sink;
-        for drain in &mut self.drains {
-            drain.splitter.flush(now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+        let Logs { drains, sink, telemetry, .. } = self;
+        for drain in drains {
+            let stream = drain.stream;
+            drain.splitter.flush(now_ms, &mut |at_ms, text| tell(sink, telemetry.as_deref(), stream, at_ms, text));
         }
     }
 
@@ -259,9 +261,10 @@ impl Logs {
         match result {
             Ok(0) => drain.open = false,
             Ok(bytes) => {
-                let sink = &self.sink;
+                let (sink, telemetry, stream) = (&self.sink, self.telemetry.as_deref(), drain.stream);
                 let now_ms = self.clock.now().millis();
-                drain.splitter.push(&buffer[..bytes], now_ms, &mut |at_ms, text| sink.line(at_ms, text));
+                let tell = &mut |at_ms, text| tell(sink, telemetry, stream, at_ms, text);
+                drain.splitter.push(&buffer[..bytes], now_ms, tell);
                 self.pace.spend(bytes);
                 return bytes;
             }
@@ -270,6 +273,14 @@ impl Logs {
         }
         0
     }
+}
+
+/// Hands a record on.
+fn tell(sink: &Arc<dyn LogSink>, telemetry: Option<&Telemetry>, stream: Stream, at_ms: i64, text: Bytes) {
+    if let Some(telemetry) = telemetry.filter(|telemetry| telemetry.is_watched()) {
+        telemetry.line(stream, at_ms, text.clone());
+    }
+    sink.line(at_ms, text);
 }
 
 /// A token bucket for bytes.

@@ -3,10 +3,11 @@
 //! The listener was made inside the sandbox's network namespace, so only that sandbox can reach it. Behaviour follows
 //! the observable one of AWS's runtime interface emulator: `/next` before a response hands out the same event again,
 //! a wrong request id is 400 `InvalidRequestID`, calls out of order are 403 `InvalidStateTransition`, anything else 404.
-//! The Extensions API is in `extension`.
+//! The Extensions API is in `extension`, the Telemetry and Logs APIs are in `subscribe`.
 
 pub(crate) mod extension;
 mod streamed;
+mod subscribe;
 
 use std::{
     convert::Infallible,
@@ -35,6 +36,7 @@ use super::{
     channel::{Event, FromRuntime},
     extensions::Extensions,
     spec::{RESPONSE_BYTES_MAX, SandboxIdentity},
+    telemetry::Telemetry,
 };
 
 /// Connections a sandbox may hold open at a time; official clients use one or two, and each extension as many.
@@ -63,6 +65,7 @@ pub(crate) struct RuntimeApi {
 
 struct Shared {
     extensions: Arc<Extensions>,
+    telemetry: Arc<Telemetry>,
     identity: Arc<OnceLock<SandboxIdentity>>,
     phase: Mutex<Phase>,
     /// The event that waits for a `/next`.
@@ -115,12 +118,14 @@ impl RuntimeApi {
         listener: TcpListener,
         identity: Arc<OnceLock<SandboxIdentity>>,
         extensions: Arc<Extensions>,
+        telemetry: Arc<Telemetry>,
     ) -> std::io::Result<RuntimeApi> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
         let shared = Arc::new(Shared {
             extensions,
+            telemetry,
             identity,
             phase: Mutex::new(Phase::Started),
             offered: Mutex::new(None),
@@ -221,6 +226,11 @@ async fn answer(shared: &Shared, request: Request) -> Result<Response, Infallibl
     let (head, mut body) = request.into_parts();
     if let Some(path) = head.uri.path().strip_prefix(extension::PREFIX) {
         let response = extension::answer(shared, &head.method, path, &head.headers, &mut body).await;
+        discard(&mut body).await;
+        return Ok(response);
+    }
+    if let Some(by) = subscribe::api(head.uri.path()) {
+        let response = subscribe::answer(shared, by, &head.method, &head.headers, &mut body).await;
         discard(&mut body).await;
         return Ok(response);
     }

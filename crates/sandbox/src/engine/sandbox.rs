@@ -21,6 +21,7 @@ use super::{
         RestoreReport, SandboxIdentity,
     },
     stream,
+    telemetry::{Telemetry, record},
 };
 
 /// AWS's longest timeout.
@@ -40,6 +41,7 @@ pub struct Sandbox {
     pub(super) is_snapshot: bool,
     /// For the first request after a restore.
     pub(super) restored: Option<RestoreReport>,
+    telemetry: Arc<Telemetry>,
     pub(super) life: Option<Life>,
 }
 
@@ -119,6 +121,7 @@ impl Sandbox {
             initialised: false,
             is_snapshot: false,
             restored: None,
+            telemetry: life.telemetry.clone(),
             life: Some(life),
         }
     }
@@ -136,6 +139,16 @@ impl Sandbox {
     /// Whether another request can go through it.
     pub fn is_alive(&self) -> bool {
         self.life.as_ref().is_some_and(Life::is_alive)
+    }
+
+    /// Whether an extension hears of what happens in it. Stands still after its end, so that its last report can be told.
+    pub fn is_watched(&self) -> bool {
+        self.telemetry.is_watched()
+    }
+
+    /// Tells extensions of a request's report: a JSON record, in the shape of AWS's `platform.report`.
+    pub fn tell_report(&self, record: String) {
+        self.telemetry.platform(record::REPORT, record);
     }
 
     /// Whether extensions may keep it after a request's answer is there.
@@ -200,9 +213,17 @@ impl Sandbox {
         self.sink.invoke_begins();
         let started = retried.unwrap_or_else(Instant::now);
         let deadline = started + self.identity.spec.timeout;
+        let told = life.telemetry.is_watched().then(|| self.tell_start(&request));
+        let began = Instant::now();
         let mut heard = self.exchange(&mut life, request, deadline).await;
+        if let Some(told) = &told {
+            self.tell_runtime_done(told, &heard, began.elapsed());
+        }
         if life.extensions.any() {
             heard = linger(&mut life, heard, early, deadline).await;
+        }
+        if let Some(told) = &told {
+            self.tell_end(told, &heard);
         }
         let duration = started.elapsed();
         match heard {
@@ -227,7 +248,8 @@ impl Sandbox {
         until: Until,
     ) -> Result<(Life, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
-        let done = self.init(&mut life, self.settings.as_deref(), until, deadline).await;
+        let settings = self.settings.as_deref();
+        let done = self.init(&mut life, settings, until, deadline, self.launched).await;
         let duration = self.launched.elapsed();
         match done {
             Ok(()) => Ok((life, InitReport { duration, status: InitStatus::Done })),
@@ -254,6 +276,7 @@ impl Sandbox {
         settings: Option<&[u8]>,
         until: Until,
         deadline: Instant,
+        began: Instant,
     ) -> Result<(), Broken> {
         companions::start(&self.engine, life, &self.identity.spec).await;
         let extensions = life.extensions.clone();
@@ -268,15 +291,24 @@ impl Sandbox {
         extensions.close();
         if !extensions.any() {
             extensions.init_ended();
+            life.telemetry.close();
             return done;
         }
+        let (spec, telemetry, phase) = (&self.identity.spec, life.telemetry.clone(), life.telemetry.phase());
+        telemetry.platform(record::INIT_RUNTIME_DONE, record::init_runtime_done(spec, phase, &status_after(&done)));
         let done = match done {
             Ok(()) => life.attend(extensions.idle(), deadline).await.map_or(Ok(()), |heard| Err(broken(heard))),
             failed => failed,
         };
         life.drain_logs();
-        extensions.states().iter().for_each(|state| self.sink.extension(state));
+        for state in extensions.states() {
+            telemetry.platform(record::EXTENSION, record::extension(&state));
+            self.sink.extension(&state);
+        }
+        let report = InitReport { duration: began.elapsed(), status: status_after(&done) };
+        telemetry.platform(record::INIT_REPORT, record::init_report(spec, phase, &report));
         extensions.init_ended();
+        telemetry.close();
         done
     }
 
@@ -294,7 +326,9 @@ impl Sandbox {
         let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
         self.path = path;
         life.rest.wake().await;
-        let done = self.init(&mut life, settings.as_deref(), Until::Ready, started + spec.timeout).await;
+        self.telemetry = life.telemetry.clone();
+        self.telemetry.begin_again();
+        let done = self.init(&mut life, settings.as_deref(), Until::Ready, started + spec.timeout, started).await;
         let duration = started.elapsed();
         match done {
             Ok(()) => {
@@ -386,6 +420,62 @@ pub(super) fn broken(heard: Heard) -> Broken {
         Heard::Exit(exit) => exit.into(),
         Heard::Extension(fault) => fault.into(),
         Heard::Deadline => Failure::Timeout.into(),
+    }
+}
+
+/// Extensions' part in a request: what they are told of it.
+impl Sandbox {
+    fn tell_start(&self, request: &Request) -> record::Invocation {
+        let invocation = record::Invocation {
+            request_id: request.request_id.clone(),
+            trace_id: request.trace_id.clone(),
+            began_ms: self.engine.clock().now().millis(),
+        };
+        self.telemetry.platform(record::START, invocation.start(&self.identity.spec.function_version));
+        invocation
+    }
+
+    fn tell_runtime_done(
+        &self,
+        invocation: &record::Invocation,
+        heard: &Result<Result<bytes::Bytes, Failure>, Broken>,
+        took: Duration,
+    ) {
+        let produced = match heard {
+            Ok(Ok(payload) | Err(Failure::Function { payload, .. })) => payload.len(),
+            _ => 0,
+        };
+        let status = words_after(heard);
+        let status = (status.0, status.1.as_deref());
+        self.telemetry.platform(record::RUNTIME_DONE, invocation.runtime_done(status, took, took, produced));
+    }
+
+    fn tell_end(&self, invocation: &record::Invocation, heard: &Result<Result<bytes::Bytes, Failure>, Broken>) {
+        if let (status, Some(error_type)) = words_after(heard) {
+            self.telemetry.platform(record::FAULT, invocation.fault(status, &error_type));
+        }
+        self.telemetry.platform(record::END, invocation.end());
+    }
+}
+
+/// AWS's words for how a request went. A handler's own error is a success of the runtime.
+fn words_after(heard: &Result<Result<bytes::Bytes, Failure>, Broken>) -> (&'static str, Option<String>) {
+    let failure = match heard {
+        Ok(Ok(_) | Err(Failure::Function { .. })) => return ("success", None),
+        Ok(Err(failure)) => failure,
+        Err(broken) => &broken.failure,
+    };
+    match status_of(failure) {
+        InitStatus::Failed { error_type } => ("error", Some(error_type)),
+        _ => ("timeout", None),
+    }
+}
+
+/// How an attempt at init went.
+fn status_after(done: &Result<(), Broken>) -> InitStatus {
+    match done {
+        Ok(()) => InitStatus::Done,
+        Err(broken) => status_of(&broken.failure),
     }
 }
 

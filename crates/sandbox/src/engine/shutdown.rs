@@ -60,6 +60,7 @@ impl Life {
         let started = Instant::now();
         self.extensions.stop();
         self.drain_logs();
+        self.telemetry.flush();
         self.cell.terminate().await;
         let (cell, deadline) = (self.cell.clone(), started + limit * RUNTIME_TENTHS / 10);
         self.attend_end(

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{extensions::ExtensionState, stream::Outlet};
+use super::{extensions::ExtensionState, stream::Outlet, telemetry::SubscriptionState};
 
 /// Largest response of a synchronous invocation, in bytes: AWS's 6 MB and a little for its envelope.
 pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
@@ -135,6 +135,9 @@ pub trait LogSink: Send + Sync {
 
     /// Init is over, or has failed, and this is where an extension stands.
     fn extension(&self, _: &ExtensionState) {}
+
+    /// An extension has subscribed to telemetry.
+    fn subscription(&self, _: &SubscriptionState) {}
 }
 
 /// Who is told an answer before its environment is free.

@@ -75,6 +75,7 @@ async fn register(shared: &Shared, headers: &HeaderMap, body: &mut Incoming) -> 
         Ok(id) => id,
         Err(refused) => return refusal(&refused, "Registered"),
     };
+    shared.telemetry.watch();
     let Some(identity) = shared.identity.get() else {
         return not_found(); // nobody's code runs before it has a name
     };
