@@ -211,7 +211,6 @@ def test_runtime_and_handler_belong_to_zips(lambda_, settings):
         ({"PackageType": "Image"}, "PackageType=Image"),
         ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
         ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}, "Layers"),
-        ({"TracingConfig": {"Mode": "Active"}}, "TracingConfig.Mode=Active"),
         ({"Runtime": "ruby3.4"}, "ruby3.4"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

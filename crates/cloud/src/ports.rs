@@ -5,6 +5,7 @@ mod deliver;
 mod meter;
 mod metrics;
 mod source;
+mod traces;
 
 pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
 pub use meter::{Counter, Meter, MeteredFunction, Used};
@@ -13,6 +14,7 @@ pub use source::{
     Answer, MessageAttribute, Position, QueueDescription, QueueMessage, QueueSource, RecordPage, Shard, SourceError,
     Sources, StreamData, StreamRecord, StreamSource,
 };
+pub use traces::Traces;
 
 use std::sync::Arc;
 

@@ -42,6 +42,7 @@ pub(crate) mod runtime;
 pub(crate) mod settings;
 pub(crate) mod settle;
 pub(crate) mod snapstart;
+pub(crate) mod trace;
 pub mod url;
 
 use std::io;
@@ -52,7 +53,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region};
 use bytes::Bytes;
-use cloud::ports::{Credentials, LogSink, Meter, Metrics, Sources, Targets};
+use cloud::ports::{Credentials, LogSink, Meter, Metrics, Sources, Targets, Traces};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use sandbox::Engine;
 use store::{Key, Scan, Store};
@@ -96,6 +97,8 @@ pub struct Shared {
     pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) meter: Arc<dyn Meter>,
+    pub(crate) traces: Arc<dyn Traces>,
+    pub(crate) sampler: trace::Sampler,
     pub(crate) targets: Targets,
     pub(crate) sources: Sources,
     pub(crate) pollers: event_source_mapping::states::Pollers,
@@ -152,6 +155,8 @@ pub struct Ports {
     pub metrics: Arc<dyn Metrics>,
     /// Who counts what functions use.
     pub meter: Arc<dyn Meter>,
+    /// Who keeps traces.
+    pub traces: Arc<dyn Traces>,
     /// Who makes the execution roles' credentials.
     pub credentials: Arc<dyn Credentials>,
     /// Who takes what is handed over: destinations, dead letters. Lambda itself need not be among them.
@@ -183,7 +188,8 @@ impl Lambda {
         let link_key = LinkKey(secret(&store, "code-link").await?);
         let keeper = Lambda::start_keeping(config.keep_events, &store, &clock).await?;
         let (collection, cache) = (Arc::default(), Cache::default());
-        let (metrics, meter) = (ports.metrics.clone(), ports.meter.clone());
+        let (metrics, meter, traces) = (ports.metrics.clone(), ports.meter.clone(), ports.traces.clone());
+        let sampler = trace::Sampler::default();
         let (targets, sources) = (ports.targets.clone(), ports.sources.clone());
         let (workers, pollers) = (asynchronous::Workers::new(), Default::default());
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
@@ -198,6 +204,8 @@ impl Lambda {
             fleet,
             metrics,
             meter,
+            traces,
+            sampler,
             targets,
             sources,
             pollers,

@@ -40,6 +40,7 @@ pub(crate) struct House {
     pub(crate) engine: sandbox::Engine,
     pub(crate) cloudwatch: Arc<observe::CloudWatch>,
     pub(crate) usage: Arc<observe::Usage>,
+    pub(crate) xray: Arc<observe::XRay>,
     pub(crate) store: store::Store,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) ready_at: Instant,

@@ -10,7 +10,7 @@ use cloud::{Desk, IamMode, Registry};
 use compute::Lambda;
 use compute::lambda;
 use identity::{Identity, Seed, Sts};
-use observe::{CloudWatch, Logs, Usage};
+use observe::{CloudWatch, Logs, Usage, XRay};
 use sandbox::Engine;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
@@ -98,12 +98,14 @@ impl Node {
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
         let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
+        let xray = XRay::start(store.clone(), clock.clone());
         let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
         let ports = lambda::Ports {
             engine: engine.clone(),
             logs: logs.sink(),
             metrics: cloudwatch.sink(),
             meter: usage.clone(),
+            traces: xray.sink(),
             credentials: identity.clone(),
             // Queues, topics, buses, buckets and streams register here as their services come to stand.
             targets: cloud::ports::Targets::default(),
@@ -114,6 +116,7 @@ impl Node {
         registry.mount(Arc::new(lambda.clone()));
         registry.mount(logs.clone());
         registry.mount(cloudwatch.clone());
+        registry.mount(xray.clone());
         registry.mount(Arc::new(Sts));
         let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
         let desk = Desk::new(Arc::new(registry), identity, iam_mode(&config), clock);
@@ -123,6 +126,7 @@ impl Node {
             engine: engine.clone(),
             cloudwatch: cloudwatch.clone(),
             usage,
+            xray,
             store: store.clone(),
             hooks: hooks.clone(),
             ready_at: Instant::now(),
@@ -186,6 +190,7 @@ impl Node {
         logs.flush().await;
         cloudwatch.flush().await;
         house.usage.flush().await;
+        house.xray.flush().await;
         if let Err(error) = store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
         }
@@ -194,7 +199,7 @@ impl Node {
 
 /// All declarations, without a running node: for `updraft __schemas`.
 pub fn schemas() -> Vec<ServiceDescription> {
-    vec![describe::<Lambda>(), describe::<Logs>(), describe::<CloudWatch>(), describe::<Sts>()]
+    vec![describe::<Lambda>(), describe::<Logs>(), describe::<CloudWatch>(), describe::<XRay>(), describe::<Sts>()]
 }
 
 /// Makes the data directory for its owner only: functions' variables, events and logs are in it.

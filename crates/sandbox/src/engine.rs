@@ -27,6 +27,7 @@ mod spec;
 mod start;
 mod stream;
 mod telemetry;
+mod trace_daemon;
 
 use std::{
     path::PathBuf,
@@ -52,6 +53,7 @@ pub use self::{
     spec::*,
     stream::{Outlet, Part},
     telemetry::{Stream as TelemetryStream, SubscribedBy, SubscriptionState},
+    trace_daemon::{TRACE_DAEMON, TraceDaemon},
 };
 use self::{
     factory::Factory,

@@ -25,7 +25,7 @@ pub mod spawner;
 pub use engine::{
     Architecture, Config, Credentials, DebugPort, Engine, Error, Failure, ImageProcess, InitFailure, InitReport,
     InitStatus, LaunchError, LaunchPath, LogSink, MemoryImage, Outcome, Outlet, Part, PoolStatus, PoolTargets, Request,
-    RestoreFailure, RestoreReport, Sandbox, SandboxIdentity, Spec,
+    RestoreFailure, RestoreReport, Sandbox, SandboxIdentity, Spec, TRACE_DAEMON, TraceDaemon,
 };
 pub use posture::{Egress, Isolation, Layer, LayerState, Posture};
 pub use runtimes::{Runtimes, Search};

@@ -62,6 +62,11 @@ pub struct NetSlot {
 }
 
 impl NetSlot {
+    /// A UDP socket where AWS's trace daemon listens, non-blocking. Made when it is first wanted: most sandboxes never trace.
+    pub fn trace_daemon(&self) -> std::io::Result<OwnedFd> {
+        slot::trace_daemon(std::os::fd::AsFd::as_fd(&self.netns))
+    }
+
     /// A TCP socket in this namespace, non-blocking: whoever holds it connects from inside of the sandbox.
     pub fn socket(&self) -> std::io::Result<OwnedFd> {
         slot::socket(std::os::fd::AsFd::as_fd(&self.netns))

@@ -142,16 +142,16 @@ pub struct EphemeralStorage {
 /// X-Ray tracing.
 #[derive(Shape, Clone, Debug, Default)]
 pub struct TracingConfig {
-    /// `PassThrough` is the default; `Active` is not built yet.
+    /// `PassThrough` is the default.
     pub mode: Option<TracingMode>,
 }
 
 /// Whether Lambda itself traces.
 #[derive(Shape, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TracingMode {
-    /// It does.
+    /// It samples requests whose callers have not decided.
     Active,
-    /// It hands on what the caller began.
+    /// It traces what its callers have decided to.
     PassThrough,
 }
 
@@ -347,7 +347,9 @@ impl FunctionConfiguration {
             code_sha256: Some(record.code.sha256()),
             version: Some(record.version()),
             environment: settings.environment.clone().map(|v| EnvironmentResponse { variables: Some(v) }),
-            tracing_config: Some(TracingConfig { mode: Some(TracingMode::PassThrough) }),
+            tracing_config: Some(TracingConfig {
+                mode: Some(if settings.tracing_active { TracingMode::Active } else { TracingMode::PassThrough }),
+            }),
             revision_id: Some(record.revision_id.clone()),
             layers: Some(settings.layers.iter().map(Layer::from).collect()).filter(|all: &Vec<Layer>| !all.is_empty()),
             package_type: Some(if is_image { PackageType::Image } else { PackageType::Zip }),

@@ -189,6 +189,10 @@ fn variables(
     set("AWS_REGION", resolved.region.as_str());
     set("AWS_DEFAULT_REGION", resolved.region.as_str());
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    let (daemon, port) = sandbox::TRACE_DAEMON;
+    set("AWS_XRAY_DAEMON_ADDRESS", &format!("{daemon}:{port}"));
+    set("_AWS_XRAY_DAEMON_ADDRESS", &daemon.to_string());
+    set("_AWS_XRAY_DAEMON_PORT", &port.to_string());
     if resolved.log_format == LogFormat::Json {
         set("AWS_LAMBDA_LOG_FORMAT", "JSON");
         if let Some(level) = &resolved.application_log_level {

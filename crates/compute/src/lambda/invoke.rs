@@ -78,6 +78,9 @@ impl Lambda {
                 if error.status == 429 {
                     self.record(resolved, Metric::Throttles, 1.0);
                 }
+                if let Some(trace) = self.begin_trace(&mut call.trace_id.clone()) {
+                    self.end_trace_unrun(&trace, resolved, &call.request_id, error.status);
+                }
                 Err(error)
             }
             Err(Refusal::InvalidEntrypoint) => {
@@ -96,12 +99,13 @@ impl Lambda {
         &self,
         mut lease: Lease,
         resolved: &Resolved,
-        call: Invocation,
+        mut call: Invocation,
         outlet: Option<Outlet>,
         early: Option<EarlyAnswer>,
     ) -> Result<Answer, Error> {
         let event = self.keeps_events().then(|| call.payload.clone());
         let streams = outlet.is_some();
+        let trace = self.begin_trace(&mut call.trace_id);
         let environment = lease.environment();
         let start = report::start(resolved, &call.request_id, self.clock.now());
         environment.log.begin(start, call.wants_tail);
@@ -114,11 +118,15 @@ impl Lambda {
             payload: call.payload,
             outlet,
             early,
+            trace_daemon: trace.as_ref().map(|_| self.trace_daemon(resolved)),
         };
         let outcome = environment.sandbox.invoke(request).await;
         if environment.sandbox.is_watched() {
             let record = report::record(resolved, &call.request_id, &outcome, self.clock.now());
             environment.sandbox.tell_report(record);
+        }
+        if let Some(trace) = &trace {
+            self.end_trace(trace, resolved, &call.request_id, &outcome);
         }
         let log = environment.log.clone();
         let answer = self.conclude(resolved, &call.request_id, outcome, &log);

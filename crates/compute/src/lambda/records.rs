@@ -152,6 +152,9 @@ pub(crate) struct Settings {
     /// Published versions are to have snapshots.
     #[serde(default)]
     pub(crate) snap_start: bool,
+    /// Requests without a decision of their caller's are sampled.
+    #[serde(default)]
+    pub(crate) tracing_active: bool,
     /// Where events go that could not be run: a queue or topic.
     #[serde(default)]
     pub(crate) dead_letter_target: Option<String>,

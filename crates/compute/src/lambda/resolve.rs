@@ -56,6 +56,8 @@ pub struct Resolved {
     pub architecture: Architecture,
     /// The execution role.
     pub role: String,
+    /// Requests without a decision of their caller's are sampled for tracing.
+    pub tracing_active: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Least level of the function's own lines; only with JSON.
@@ -258,6 +260,7 @@ impl Resolved {
             ephemeral_storage_mb: settings.ephemeral_storage_mb,
             architecture: settings.architecture,
             role: settings.role,
+            tracing_active: settings.tracing_active,
             log_format: settings.logging.format,
             application_log_level: settings.logging.application_level,
             system_log_level: settings.logging.system_level,

@@ -60,6 +60,7 @@ pub(crate) struct Change {
     pub(crate) logging_config: Option<LoggingConfig>,
     pub(crate) image_config: Option<ImageConfig>,
     pub(crate) snap_start: Option<SnapStart>,
+    pub(crate) tracing_config: Option<TracingConfig>,
     pub(crate) dead_letter_config: Option<DeadLetterConfig>,
 }
 
@@ -68,7 +69,6 @@ pub(crate) struct Change {
 pub(crate) struct NotBuilt<'a> {
     pub(crate) vpc_config: Option<&'a VpcConfig>,
     pub(crate) kms_key_arn: Option<&'a str>,
-    pub(crate) tracing_config: Option<&'a TracingConfig>,
     pub(crate) file_system_configs: Option<&'a [FileSystemConfig]>,
     /// Further members by name that are refused whenever they are there.
     pub(crate) others: &'a [(&'static str, bool)],
@@ -82,7 +82,6 @@ impl NotBuilt<'_> {
         let asked = [
             ("VpcConfig", self.vpc_config.is_some_and(|v| list(&v.subnet_ids) || list(&v.security_group_ids))),
             ("KMSKeyArn", text(self.kms_key_arn)),
-            ("TracingConfig.Mode=Active", self.tracing_config.is_some_and(|t| t.mode == Some(TracingMode::Active))),
             ("FileSystemConfigs", self.file_system_configs.is_some_and(|configs| !configs.is_empty())),
         ];
         match asked.iter().chain(self.others).find(|(_, asked)| *asked) {
@@ -114,6 +113,7 @@ impl Settings {
             layers: Vec::new(),
             image: ImageOverrides::default(),
             snap_start: false,
+            tracing_active: false,
             dead_letter_target: None,
         }
     }
@@ -147,6 +147,9 @@ impl Settings {
         self.role = change.role.unwrap_or(self.role);
         self.handler = change.handler.unwrap_or(self.handler);
         self.description = change.description.unwrap_or(self.description);
+        if let Some(mode) = change.tracing_config.and_then(|tracing| tracing.mode) {
+            self.tracing_active = mode == TracingMode::Active;
+        }
         if let Some(apply_on) = change.snap_start.and_then(|snap_start| snap_start.apply_on) {
             self.snap_start = apply_on == SnapStartApplyOn::PublishedVersions;
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cloud::Operation;
 use cloud::ports::{
     Counter, Credentials, LogDestination, LogEvent, LogSink, Meter, MeteredFunction, MetricName, Metrics,
-    RoleCredentials, Scope, Series, Sources, Targets,
+    RoleCredentials, Scope, Series, Sources, Targets, Traces,
 };
 use compute::Lambda;
 use compute::lambda::configuration::FunctionConfiguration;
@@ -64,6 +64,10 @@ impl Meter for Nobody {
     fn counter(&self, _user: &MeteredFunction) -> Arc<Counter> {
         Arc::default()
     }
+}
+
+impl Traces for Nobody {
+    fn put(&self, _account: AccountId, _region: &Region, _document: String) {}
 }
 
 impl Series for Nobody {
@@ -152,6 +156,7 @@ impl World {
             logs: Arc::new(Nobody),
             metrics: Arc::new(Nobody),
             meter: Arc::new(Nobody),
+            traces: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
             targets: targets.clone(),
             sources: sources.clone(),

@@ -236,10 +236,6 @@ async fn what_is_not_built_is_refused_by_name() {
     let cases = [
         ("VpcConfig", CreateFunction { vpc_config: Some(vpc), ..python("f") }),
         ("KMSKeyArn", CreateFunction { kms_key_arn: Some("arn:aws:kms:us-east-1:0:key/k".to_owned()), ..python("f") }),
-        (
-            "TracingConfig.Mode=Active",
-            CreateFunction { tracing_config: Some(TracingConfig { mode: Some(TracingMode::Active) }), ..python("f") },
-        ),
         ("DurableConfig", CreateFunction { durable_config: Some(serde_json::json!({})), ..python("f") }),
     ];
     for (setting, create) in cases {

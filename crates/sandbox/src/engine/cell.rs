@@ -125,6 +125,21 @@ impl Cell {
         }
     }
 
+    /// The socket of the trace daemon inside of it; none where the network is the host's.
+    pub(crate) async fn trace_daemon(&self) -> Option<UdpSocket> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Cell::Isolated(cell) => match cell.trace_daemon().await {
+                Ok(socket) => Some(socket),
+                Err(error) => {
+                    tracing::warn!(%error, "a sandbox has no trace daemon");
+                    None
+                }
+            },
+            Cell::Process(_) => None,
+        }
+    }
+
     /// Stops or resumes it, without its noticing. Answers whether that was done.
     pub(crate) async fn freeze(&self, frozen: bool) -> bool {
         match self {

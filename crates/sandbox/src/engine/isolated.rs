@@ -158,6 +158,11 @@ impl IsolatedCell {
         Ok(TcpSocket::from_std_stream(socket.into()))
     }
 
+    /// The socket of the trace daemon inside of it.
+    pub(crate) async fn trace_daemon(&self) -> Result<UdpSocket, spawner::Error> {
+        self.spawner.trace_daemon(self.id).await.map(UdpSocket::from)
+    }
+
     pub(crate) async fn freeze(&self, frozen: bool) -> bool {
         self.spawner.freeze(self.id, frozen).await.is_ok()
     }

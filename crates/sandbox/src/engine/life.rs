@@ -32,6 +32,7 @@ use super::{
     spec::{Failure, LogSink, SandboxIdentity},
     stream::Delivery,
     telemetry::Telemetry,
+    trace_daemon::{self, TraceDaemon},
 };
 
 /// How long a runtime that hung up, or whose end we saw before its last words, is waited for.
@@ -92,6 +93,8 @@ pub(crate) struct Life {
     place: Option<OwnedSemaphorePermit>,
     debugger: Option<Debugger>,
     guests: JoinSet<()>,
+    /// Whether the trace daemon listens inside.
+    traced: bool,
 }
 
 /// What every life of an engine shares.
@@ -156,6 +159,7 @@ impl Life {
             place: grave.place.take(),
             debugger: None,
             guests,
+            traced: false,
             cell,
         };
         grave.cell = None;
@@ -180,6 +184,16 @@ impl Life {
     /// Runs something beside it until it ends.
     pub(crate) fn watch(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.guests.spawn(task);
+    }
+
+    /// Opens the trace daemon's port inside, if it is not open yet.
+    pub(crate) async fn trace(&mut self, daemon: &Arc<dyn TraceDaemon>) {
+        if std::mem::replace(&mut self.traced, true) {
+            return;
+        }
+        if let Some(socket) = self.cell.trace_daemon().await {
+            self.guests.spawn(trace_daemon::serve(socket, daemon.clone()));
+        }
     }
 
     /// Says something and hands on logs until the runtime answers, ends, or the time is over.

@@ -353,6 +353,9 @@ impl Sandbox {
         if !life.is_quiet() {
             return Err(Failure::Malformed.into());
         }
+        if let Some(daemon) = &request.trace_daemon {
+            life.trace(daemon).await;
+        }
         let mut left = deadline.saturating_duration_since(Instant::now());
         if !life.may_rest() {
             left = left.max(TIMEOUT_MAX); // what the function is told: its debugger may hold it up

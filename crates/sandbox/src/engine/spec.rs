@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{extensions::ExtensionState, stream::Outlet, telemetry::SubscriptionState};
+use super::{extensions::ExtensionState, stream::Outlet, telemetry::SubscriptionState, trace_daemon::TraceDaemon};
 
 /// Largest response of a synchronous invocation, in bytes: AWS's 6 MB and a little for its envelope.
 pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
@@ -164,6 +164,8 @@ pub struct Request {
     /// Told the function's answer as soon as it is there, when extensions keep the environment after that.
     /// [`super::Sandbox::lingers`] says whether they may. Without extensions nothing comes.
     pub early: Option<EarlyAnswer>,
+    /// Who receives what the function sends to the trace daemon, if the request is traced. An environment keeps the first.
+    pub trace_daemon: Option<Arc<dyn TraceDaemon>>,
 }
 
 /// How one attempt at init went.

@@ -15,6 +15,7 @@ use super::{
     links::{Link, Links},
     netlink::Netlink,
 };
+use crate::TRACE_DAEMON;
 
 /// What the link outside is called inside.
 const INTERFACE: &str = "eth0";
@@ -115,6 +116,28 @@ pub(super) fn socket(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
     visit.end();
     Ok(socket?)
+}
+
+/// The trace daemon's socket in another namespace, and its address on the loopback there, where the next occupant may find
+/// it: an address without a socket answers nothing.
+pub(super) fn trace_daemon(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let visit = Visit::to(netns)?;
+    let socket = daemon_socket();
+    visit.end();
+    socket
+}
+
+fn daemon_socket() -> io::Result<OwnedFd> {
+    let (address, port) = TRACE_DAEMON;
+    let mut inside = Netlink::open()?;
+    let loopback = inside.interface("lo")?;
+    match inside.add_address(loopback.index, address) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let socket = UdpSocket::bind(SocketAddrV4::new(address, port))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 fn resolver() -> io::Result<OwnedFd> {

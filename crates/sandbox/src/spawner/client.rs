@@ -24,7 +24,7 @@ use super::{
     ARGUMENT,
     plan::{CodeTrees, Companion, CompanionId, Config, Ended, Exit, Limits, Plan, Program, SlotId, Spawned, Usage},
     process,
-    protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said},
+    protocol::{self, Asked, Hello, MESSAGE_MAX, Refusal, Reply, Request, Said, SocketKind},
 };
 use crate::{
     cgroup::Meter,
@@ -218,7 +218,16 @@ impl Spawner {
 
     /// A TCP socket of the sandbox's network, not connected and non-blocking.
     pub async fn socket(&self, id: SlotId) -> Result<OwnedFd, Error> {
-        match self.inner.current().ask(Request::Socket { id }).await? {
+        self.socket_of_kind(id, SocketKind::Stream).await
+    }
+
+    /// A UDP socket of the sandbox's network where the trace daemon listens, non-blocking.
+    pub async fn trace_daemon(&self, id: SlotId) -> Result<OwnedFd, Error> {
+        self.socket_of_kind(id, SocketKind::TraceDaemon).await
+    }
+
+    async fn socket_of_kind(&self, id: SlotId, kind: SocketKind) -> Result<OwnedFd, Error> {
+        match self.inner.current().ask(Request::Socket { id, kind }).await? {
             (Ok(_), descriptors) => descriptors
                 .into_iter()
                 .next()

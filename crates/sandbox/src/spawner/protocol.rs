@@ -70,10 +70,20 @@ pub(super) enum Request {
     },
     Socket {
         id: SlotId,
+        kind: SocketKind,
     },
     Destroy {
         id: SlotId,
     },
+}
+
+/// What socket of a sandbox's network.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum SocketKind {
+    /// TCP, not connected.
+    Stream,
+    /// UDP, where the trace daemon listens.
+    TraceDaemon,
 }
 
 /// What the spawner says.
@@ -119,7 +129,7 @@ pub(super) enum Reply {
     Joined {
         companion: CompanionId,
     },
-    /// With an unconnected TCP socket of the sandbox's network.
+    /// With the socket.
     Socket,
     Done,
     Usage(Usage),

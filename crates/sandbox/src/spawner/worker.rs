@@ -12,7 +12,7 @@ use super::{
     companions::{COMPANIONS_MAX, Companions},
     launch::{self, Launcher},
     plan::{CodeTrees, Exit, Limits, Plan, Program, SlotId, ZygotePlan},
-    protocol::{self, Asked, MESSAGE_MAX, Refusal, Reply, Request, Said},
+    protocol::{self, Asked, MESSAGE_MAX, Refusal, Reply, Request, Said, SocketKind},
     slot::{self, Kit, Slot},
     zygote::{Birth, News, Zygote},
 };
@@ -233,7 +233,7 @@ impl Worker {
                 self.companions.kill(id, companion);
                 Ok(Reply::Done)
             }
-            Request::Socket { id } => match self.socket(ticket, id) {
+            Request::Socket { id, kind } => match self.socket(ticket, id, kind) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => Err(refusal),
             },
@@ -277,8 +277,13 @@ impl Worker {
     }
 
     /// Makes a socket in a sandbox's network and hands it over.
-    fn socket(&mut self, ticket: u64, id: SlotId) -> Result<(), Refusal> {
-        let socket = self.slot(id)?.network.socket().map_err(Refusal::system("make a socket"))?;
+    fn socket(&mut self, ticket: u64, id: SlotId, kind: SocketKind) -> Result<(), Refusal> {
+        let network = &self.slot(id)?.network;
+        let socket = match kind {
+            SocketKind::Stream => network.socket(),
+            SocketKind::TraceDaemon => network.trace_daemon(),
+        };
+        let socket = socket.map_err(Refusal::system("make a socket"))?;
         let reply = protocol::encode(&Said::Reply { ticket, reply: Ok(Reply::Socket) });
         reply
             .and_then(|said| protocol::send(&self.socket, &said, &[socket.as_fd()]))

@@ -18,7 +18,6 @@ use crate::lambda::invoke::Invocation;
 use crate::lambda::lineage;
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{QualifierText, Target};
-use crate::lambda::operations::new_trace_id;
 use crate::lambda::poller::queue::QueuePoller;
 use crate::lambda::poller::stream::{CHECKPOINTS, StreamPoller};
 use crate::lambda::poller::{Consumer, Count, Filters, Invoked, Mapping};
@@ -261,7 +260,7 @@ impl Lambda {
         let qualifier = target.qualifier.as_ref().map(|qualifier| QualifierText(qualifier.to_string()));
         let resolved = self.resolve(&cx, &target.name, qualifier.as_ref()).await?;
         let request_id = cx.request_id.to_string();
-        let trace_id = lineage::enter(&new_trace_id(), &resolved.lineage_name).trace_id;
+        let trace_id = lineage::enter(&self.trace_header(&resolved, None), &resolved.lineage_name).trace_id;
         let call = Invocation { request_id: request_id.clone(), payload, trace_id, ..Invocation::default() };
         let answer = self.run_invocation(&resolved, call).await?;
         let version = resolved.version.clone();

@@ -190,6 +190,7 @@ impl CreateFunction {
             logging_config: self.logging_config.clone(),
             image_config: self.image_config.clone(),
             snap_start: self.snap_start.clone(),
+            tracing_config: self.tracing_config.clone(),
             dead_letter_config: self.dead_letter_config.clone(),
         })
     }
@@ -217,7 +218,6 @@ impl CreateFunction {
         NotBuilt {
             vpc_config: self.vpc_config.as_ref(),
             kms_key_arn: self.kms_key_arn.as_deref(),
-            tracing_config: self.tracing_config.as_ref(),
             file_system_configs: self.file_system_configs.as_deref(),
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),

@@ -120,7 +120,7 @@ impl Operation<Lambda> for Invoke {
             request_id: cx.request_id.to_string(),
             payload,
             client_context: self.client_context.as_deref().map(client_context).transpose()?,
-            trace_id: cx.origin.trace_id.clone().unwrap_or_else(new_trace_id),
+            trace_id: lambda.trace_header(&resolved, cx.origin.trace_id.as_deref()),
             wants_tail: self.log_type == Some(LogType::Tail),
         };
         match kind {
@@ -177,11 +177,4 @@ pub(super) fn client_context(base64: &str) -> Result<String, Error> {
 
 fn invalid_content(message: String) -> Error {
     Error::new(400, "InvalidRequestContentException", message).with("Type", "User")
-}
-
-/// `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=…`, not sampled, since nothing
-/// asked for it.
-pub(crate) fn new_trace_id() -> String {
-    let now = base::Clock::system().now().secs();
-    format!("Root=1-{now:08x}-{};Parent={};Sampled=0", base::id::lower_hex(24), base::id::lower_hex(16))
 }

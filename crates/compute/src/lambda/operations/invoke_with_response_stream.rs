@@ -13,7 +13,7 @@ use crate::lambda::invoke::{Answer, Invocation};
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 use crate::lambda::response_stream::{Next, ResponseStream};
 
-use super::invoke::{InvocationType, LogType, check_payload, client_context, new_trace_id};
+use super::invoke::{InvocationType, LogType, check_payload, client_context};
 
 /// Calls a function and hands on its answer while it is written. The answer of a handler that does not stream is one chunk.
 #[derive(Shape)]
@@ -119,7 +119,7 @@ impl Operation<Lambda> for InvokeWithResponseStream {
         let resolved = lambda.resolve(cx, &self.function_name, self.qualifier.as_ref()).await?;
         let payload = self.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
         check_payload(&payload, InvocationType::RequestResponse)?;
-        let trace_id = cx.origin.trace_id.clone().unwrap_or_else(new_trace_id);
+        let trace_id = lambda.trace_header(&resolved, cx.origin.trace_id.as_deref());
         let trace_id = lambda.enter(&resolved, &trace_id)?;
         let call = Invocation {
             request_id: cx.request_id.to_string(),

@@ -23,9 +23,9 @@ use crate::lambda::Lambda;
 use crate::lambda::invoke::{self, Invocation};
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{Qualifier, QualifierText, Target};
-use crate::lambda::operations::new_trace_id;
 use crate::lambda::resolve::Resolved;
 use crate::lambda::response_stream::{Next, ResponseStream};
+use crate::lambda::trace;
 
 /// The largest request, in bytes: of the event that is made of it, and so of its body.
 const REQUEST_BYTES_MAX: usize = 6_291_556;
@@ -56,7 +56,7 @@ impl Lambda {
             Err(failure) => return refusal(&failure.into(), &base::id::uuid()),
         };
         let Some(url) = url else { return unknown() };
-        let trace_id = origin.trace_id.clone().unwrap_or_else(new_trace_id);
+        let trace_id = origin.trace_id.clone().unwrap_or_else(|| trace::undecided(self.clock.now()));
         let cx = Cx {
             request_id: base::id::uuid().into(),
             account: url.target.account,
@@ -111,6 +111,7 @@ impl Lambda {
             Err(error) if error.status == 404 => return forbidden(),
             Err(error) => return refusal(&error, &visit.cx.request_id),
         };
+        visit.trace_id = self.trace_header(&resolved, Some(&visit.trace_id));
         let run = self.run_url(&resolved, visit, event.into()).await;
         run.unwrap_or_else(|error| refusal(&error, &visit.cx.request_id))
     }
