@@ -343,6 +343,22 @@ def test_snapshots_are_made_anew_after_a_restart(another_server, runtimes):
     server.stop()
 
 
+def test_a_stop_in_the_middle_of_a_publication_leaves_it_to_the_next_start(another_server, runtimes):
+    server = another_server()
+    server.start()
+    code = "import time\ntime.sleep(8)\ndef handler(event, context):\n    return 1\n"
+    function = Factory(server.client("lambda"), runtimes).python(code)
+    function.configure(SnapStart=ON)
+    version = function.client.publish_version(FunctionName=function.name)["Version"]
+    server.stop()
+    server.start()
+    function = Function(server.client("lambda"), function.name)
+    assert configuration(function, version)["State"] == "Pending"
+    wait_for(function, version)
+    assert function.invoke(Qualifier=version).ok() == 1
+    server.stop()
+
+
 JAVA = {
     "shop/Snapped.java": """
 package shop;

@@ -45,7 +45,7 @@ impl Lambda {
             "The function's code could not be unpacked.".to_owned()
         });
         if failure.is_none() {
-            failure = self.first_snapshot(target, version).await.err();
+            failure = self.first_snapshot(target, version).await?;
         }
         let (function, revision_id) = (target.clone(), base::id::uuid());
         let settled = self

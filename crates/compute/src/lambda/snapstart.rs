@@ -15,7 +15,7 @@ use base::{AccountId, Arn, Clock, Error, Region};
 use sandbox::{Failure as SandboxFailure, InitFailure, LaunchError, MemoryImage};
 use serde::Serialize;
 use store::Scan;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::environment::{self, Environment, Initialization};
 use super::error::{Failure, invalid};
@@ -49,6 +49,10 @@ const BAD_IMAGES_MAX: usize = 2;
 /// How long a function's credentials are good; it asks for them whenever it needs some.
 const CREDENTIALS_SECS: u32 = 12 * 3600;
 
+/// How often a publication tries to get a place for its snapshot, and how long it waits in between.
+const PUBLISH_ATTEMPTS_MAX: usize = 60;
+const PUBLISH_PAUSE: Duration = Duration::from_secs(1);
+
 /// AWS's reason for a version whose init failed.
 pub(crate) const INIT_FAILED: &str = "An error occurred during function initialization.";
 
@@ -63,6 +67,8 @@ pub(crate) struct Snapshots {
     versions: Mutex<HashMap<String, Version>>,
     making: Semaphore,
     closed: AtomicBool,
+    /// Inits under way are given up at a stop.
+    closing: Notify,
 }
 
 /// Those of one deployment of a version.
@@ -104,7 +110,15 @@ pub(crate) enum Unmade {
 impl Snapshots {
     pub(crate) fn new(ports: Ports, clock: Clock, config: Config) -> Arc<Snapshots> {
         let (versions, making) = (Mutex::default(), Semaphore::new(MAKING_AT_A_TIME));
-        Arc::new(Snapshots { ports, clock, config, versions, making, closed: AtomicBool::new(false) })
+        Arc::new(Snapshots {
+            ports,
+            clock,
+            config,
+            versions,
+            making,
+            closed: AtomicBool::new(false),
+            closing: Notify::new(),
+        })
     }
 
     /// Makes the first snapshot of a version, and sees to the others.
@@ -163,6 +177,7 @@ impl Snapshots {
     /// Gives up all snapshots, and makes no more.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.closing.notify_waiters();
         self.lock().clear();
     }
 
@@ -221,8 +236,19 @@ impl Snapshots {
         }
     }
 
-    /// By the image, if there is one; else by an init, and an image of that, if there can be one.
     async fn make(&self, resolved: &Arc<Resolved>) -> Result<Environment, Unmade> {
+        let closing = self.closing.notified();
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(LaunchError::Stopping.into());
+        }
+        tokio::select! {
+            made = self.make_somehow(resolved) => made,
+            () = closing => Err(LaunchError::Stopping.into()),
+        }
+    }
+
+    /// By the image, if there is one; else by an init, and an image of that, if there can be one.
+    async fn make_somehow(&self, resolved: &Arc<Resolved>) -> Result<Environment, Unmade> {
         let Ok(_turn) = self.making.acquire().await else { return Err(LaunchError::Stopping.into()) };
         if let Some(copy) = self.copy_of_image(resolved).await? {
             return Ok(copy);
@@ -452,17 +478,37 @@ pub(crate) fn credentials(resolved: &Resolved, ports: &Ports, clock: &Clock) -> 
 }
 
 impl Lambda {
-    /// The first snapshot of a version that is being published; why it failed, if it did.
-    pub(crate) async fn first_snapshot(&self, target: &Target, version: VersionRecord) -> Result<(), String> {
+    /// The first snapshot of a version that is being published: nothing, or the function's own reason why there is none.
+    /// The error is for what is not its fault: the version stays Pending, and the next start tries again.
+    pub(crate) async fn first_snapshot(
+        &self,
+        target: &Target,
+        version: VersionRecord,
+    ) -> Result<Option<String>, Failure> {
         if !version.snap_starts() || version.state != State::Pending {
-            return Ok(());
+            return Ok(None);
         }
         let target = Target { qualifier: Some(Qualifier::Version(version.number)), ..target.clone() };
-        let resolved = self.ready(&target, version).await.map_err(|error| error.to_string())?;
-        self.fleet.snapshots.publish(&resolved).await.map_err(|error| {
+        let resolved = self.ready(&target, version).await?;
+        let mut attempt = 1;
+        loop {
+            let error = match self.fleet.snapshots.publish(&resolved).await {
+                Ok(()) => return Ok(None),
+                Err(error) => error,
+            };
             tracing::info!(%error, function = %resolved.function_arn, version = resolved.version, "no snapshot");
-            INIT_FAILED.to_owned()
-        })
+            match error {
+                Unmade::Init(_) => return Ok(Some(INIT_FAILED.to_owned())),
+                Unmade::Launch(error @ (LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_))) => {
+                    return Ok(Some(error.to_string()));
+                }
+                Unmade::Launch(LaunchError::Capacity(_)) if attempt < PUBLISH_ATTEMPTS_MAX => {
+                    attempt += 1;
+                    tokio::time::sleep(PUBLISH_PAUSE).await;
+                }
+                error => return Err(Error::new(503, "ServiceUnavailableException", error.to_string()).into()),
+            }
+        }
     }
 
     /// Makes the snapshots that were lost with an earlier process, in the background.
