@@ -61,7 +61,8 @@ def test_the_log_tells_of_an_extension_from_its_start_to_its_end(lambda_, logs, 
     lines = until(logs, function, "[watcher] SHUTDOWN spindown")
     state = next(line for line in lines if line.startswith("EXTENSION"))
     assert state == "EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE, SHUTDOWN]\n"
-    order = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in ("INIT_START", "EXTENSION", "START", "REPORT")]
+    starts = ("INIT_START", "EXTENSION", "START", "REPORT")
+    order = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in starts]
     assert order == sorted(order), lines
     assert sum(line.startswith("[watcher] INVOKE") for line in lines) >= 2
     assert sum(line.startswith("REPORT") for line in lines) >= 2
@@ -158,7 +159,10 @@ def telemetry(logs, function, name="collector"):
 
 
 def test_the_telemetry_api_tells_of_everything(logs, with_extensions):
-    source = "import json\nprint('loading')\ndef handler(event, context):\n    print(json.dumps({'a': 1}))\n    print('plain')\n    return 'x' * 10\n"
+    source = (
+        "import json\nprint('loading')\ndef handler(event, context):\n"
+        "    print(json.dumps({'a': 1}))\n    print('plain')\n    return 'x' * 10\n"
+    )
     function = with_extensions(source, {"collector": extension(TELL % "")})
     answer = function.tail({})
     lines, told, events = telemetry(logs, function)
@@ -188,7 +192,8 @@ def test_the_telemetry_api_tells_of_everything(logs, with_extensions):
     assert [span["name"] for span in done["spans"]] == ["responseLatency", "responseDuration", "runtimeOverhead"]
     report = records["platform.report"]
     assert report["requestId"] == answer.request_id and report["status"] == "success"
-    assert {"durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs"} == set(report["metrics"])
+    metrics = {"durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs"}
+    assert set(report["metrics"]) == metrics
     written = [record for kind, record in told if kind == "function"]
     assert "loading" in written and "plain" in written and {"a": 1} in written
     assert all(event["time"].endswith("Z") for event in events)
@@ -201,13 +206,15 @@ def test_the_logs_api_tells_in_its_own_words(logs, with_extensions):
     lines, told, _ = telemetry(logs, function)
     assert "LOGS\tName: collector\tState: Subscribed\tTypes: [Platform, Function]\n" in lines
     kinds = {kind for kind, _ in told}
-    assert {"platform.logsSubscription", "platform.start", "platform.end", "platform.report", "platform.runtimeDone"} <= kinds
+    for kind in ("logsSubscription", "start", "end", "report", "runtimeDone"):
+        assert f"platform.{kind}" in kinds, kinds
     assert "platform.initStart" not in kinds and "extension" not in kinds
     assert ("function", '{"a": 1}') in told, "in the old schema a line is a line"
 
 
 def test_a_timeout_and_an_error_are_told_as_such(logs, with_extensions):
-    function = with_extensions("import time\ndef handler(*_): time.sleep(60)\n", {"collector": extension(TELL % "")}, Timeout=1)
+    source = "import time\ndef handler(*_): time.sleep(60)\n"
+    function = with_extensions(source, {"collector": extension(TELL % "")}, Timeout=1)
     function.invoke({})
     lines = until(logs, function, "[collector] told all")
     told = [json.loads(line.split("] got ", 1)[1]) for line in lines if line.startswith("[collector] got ")]
@@ -256,7 +263,8 @@ next()
     ]
     assert any("anonymous (403," in line and "MissingExtensionIdentifier" in line for line in lines)
     (late,) = [line for line in lines if "] late " in line]
-    assert "403" in late and "Telemetry.SubscriptionClosed" in late and "Telemetry API subscription is closed already" in late
+    assert "403" in late and "Telemetry.SubscriptionClosed" in late
+    assert "Telemetry API subscription is closed already" in late
 
 
 def test_tcp_gets_a_line_for_each_event(logs, with_extensions):
@@ -275,7 +283,8 @@ say("told all")
     function = with_extensions(extensions={"collector": extension(tcp)})
     function.tail({})
     _, told, _ = telemetry(logs, function)
-    assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= {kind for kind, _ in told}
+    kinds = {kind for kind, _ in told}
+    assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= kinds
 
 
 def test_one_that_takes_nothing_is_told_what_it_has_missed(logs, with_extensions):
@@ -289,19 +298,21 @@ server = http.server.ThreadingHTTPServer(("sandbox.localdomain", 4243), Deaf)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 subscribe(types=["function"], buffering={"maxItems": 1000, "maxBytes": 262144, "timeoutMs": 25})
 subscribed = subscribe(types=["platform", "function"], destination={"protocol": "HTTP", "URI": "http://sandbox:4243/again"})
-while next()["eventType"] != "SHUTDOWN": pass
+next()  # hears nothing during the first request
+next()
 GATE.set()
-time.sleep(0.8)
+while not any(event["type"] == "platform.logsDropped" for event in RECEIVED): time.sleep(0.02)
 for event in RECEIVED:
     if event["type"] == "platform.logsDropped": say("missed", json.dumps(event["record"]))
 say("told all")
+while next()["eventType"] != "SHUTDOWN": pass
 """
-    source = "def handler(event, context):\n    for n in range(20000): print('x' * 100)\n    return 'done'\n"
+    source = "def handler(event, context):\n    for n in range(event['lines']): print('x' * 100)\n    return 'done'\n"
     function = with_extensions(source, {"collector": extension(deaf)}, Timeout=30)
-    assert function.tail({}).ok() == "done", "the function does not wait"
-    replace(function)
+    assert function.tail({"lines": 20000}).ok() == "done", "the function does not wait"
+    assert function.tail({"lines": 1}).ok() == "done"
     lines = until(logs, function, "] told all", pattern='"[collector]"')
     missed = [json.loads(line.split("missed ", 1)[1]) for line in lines if "] missed " in line]
     assert missed, lines
-    assert missed[0]["droppedRecords"] > 1000 and missed[0]["droppedBytes"] > 100_000
+    assert missed[0]["droppedRecords"] > 100 and missed[0]["droppedBytes"] > 100 * missed[0]["droppedRecords"]
     assert missed[0]["reason"].startswith("Consumer seems to have fallen behind")
