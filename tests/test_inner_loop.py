@@ -504,3 +504,10 @@ def test_no_event_is_kept_unasked_or_for_others_to_see(create, run, keeping):
     for wrong in ["0", "many", "1TB"]:
         done = run("serve", "--keep-events", wrong)
         assert done.returncode == 2 and "use a number of events such as 1000" in done.stderr
+
+
+def test_completions_know_the_commands(run):
+    script = run("completions", "bash").stdout
+    for words in ["dev", "invoke", "logs", "events", "replay", "--qualifier", "--follow", "--debug-wait"]:
+        assert words in script
+    assert "secret" not in script, "credentials come from the environment alone"

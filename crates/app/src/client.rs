@@ -27,20 +27,16 @@ pub(crate) struct Server {
     /// The region [default: AWS_REGION, AWS_DEFAULT_REGION or us-east-1]
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     region: Option<String>,
-    #[arg(long, env = "AWS_DEFAULT_REGION", hide = true)]
-    default_region: Option<String>,
-    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide = true, default_value = "test")]
-    access_key_id: String,
-    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide = true, hide_env_values = true, default_value = "test")]
-    secret_access_key: String,
-    #[arg(long, env = "AWS_SESSION_TOKEN", hide = true, hide_env_values = true)]
-    session_token: Option<String>,
 }
 
 /// A client of one server.
 #[derive(Clone)]
 pub(crate) struct Client {
-    server: Server,
+    endpoint: String,
+    region: String,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
     http: Http<HttpConnector, Full<Bytes>>,
 }
 
@@ -71,24 +67,33 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl Server {
+    /// A client with the credentials of the environment, or the customary ones.
     pub(crate) fn client(&self) -> Client {
-        Client { server: self.clone(), http: Http::builder(TokioExecutor::new()).build_http() }
+        let region = self.region.clone().filter(|region| !region.is_empty());
+        Client {
+            endpoint: self.endpoint.clone(),
+            region: region.or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned()),
+            access_key_id: variable("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".to_owned()),
+            secret_access_key: variable("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".to_owned()),
+            session_token: variable("AWS_SESSION_TOKEN"),
+            http: Http::builder(TokioExecutor::new()).build_http(),
+        }
     }
+}
 
-    fn region(&self) -> &str {
-        let given = [&self.region, &self.default_region];
-        given.into_iter().flatten().find(|region| !region.is_empty()).map_or("us-east-1", String::as_str)
-    }
+#[expect(clippy::disallowed_methods, reason = "the command reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Client {
     /// The same client for another account and region: a twelve-digit access key is that account.
     pub(crate) fn within(&self, account: &str, region: &str) -> Client {
         let mut client = self.clone();
-        client.server.region = Some(region.to_owned());
+        client.region = region.to_owned();
         // Somebody's own credentials stay theirs.
-        if client.server.access_key_id == "test" {
-            client.server.access_key_id = account.to_owned();
+        if client.access_key_id == "test" {
+            client.access_key_id = account.to_owned();
         }
         client
     }
@@ -109,9 +114,9 @@ impl Client {
             request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
         }
         let (mut parts, ()) = request.into_parts();
-        let Server { access_key_id, secret_access_key, session_token, .. } = &self.server;
+        let Client { access_key_id, secret_access_key, session_token, .. } = self;
         let credentials = Credentials { access_key_id, secret_access_key, session_token: session_token.as_deref() };
-        let signer = Signer { credentials, region: self.server.region(), service };
+        let signer = Signer { credentials, region: &self.region, service };
         signer.sign(&mut parts, SignedPayload::Bytes(&body), Clock::system().now())?;
         self.exchange(&self.http, http::Request::from_parts(parts, Full::new(body))).await
     }
@@ -158,10 +163,10 @@ impl Client {
 
     /// Whose functions it sees, as the server's own endpoints want it told.
     pub(crate) fn place(&self) -> String {
-        let key = &self.server.access_key_id;
+        let key = &self.access_key_id;
         let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { format!("&account={key}") } else { String::new() };
-        format!("region={}{account}", encoded(self.server.region()))
+        format!("region={}{account}", encoded(&self.region))
     }
 
     /// Whether an Updraft answers there.
@@ -170,7 +175,7 @@ impl Client {
     }
 
     fn uri(&self, path: &str) -> Result<Uri, Failure> {
-        let endpoint = self.server.endpoint.trim_end_matches('/');
+        let endpoint = self.endpoint.trim_end_matches('/');
         if !endpoint.starts_with("http://") {
             return Err(format!("--endpoint {endpoint}: it must begin with http://").into());
         }
@@ -182,7 +187,7 @@ impl Client {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let endpoint = &self.server.endpoint;
+        let endpoint = &self.endpoint;
         let response = http.request(request).await.map_err(|error| {
             let why = if error.is_connect() { String::new() } else { format!(" ({error})") };
             format!("no server answers at {endpoint}{why}; start one with `updraft serve`, or name it with --endpoint")
