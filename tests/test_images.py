@@ -262,11 +262,28 @@ def test_images_that_are_refused(updraft, command, lambda_, create_image, create
         lambda_.update_function_configuration(FunctionName=zipped.name, ImageConfig={"Command": ["x"]})
 
 
-def test_a_program_that_is_not_there_is_the_functions_failure(command, create_image, program):
+def test_a_program_that_is_not_there_is_the_functions_failure(command, create_image, create, program):
+    layer = images.Layer().file("x", "no program", 0o755).file("start", program, 0o755).file("closed", program).bytes()
     name = f"{REGISTRY}/programless:1"
-    command(images.archive(images.Image([images.Layer().file("x", "x").bytes()], Cmd=["/missing"])), "--name", name)
-    answer = create_image(name).invoke()
-    assert answer.error == "Unhandled" and answer.value["errorType"] == "Runtime.InvalidEntrypoint", answer
+    command(images.archive(images.Image([layer], Cmd=["/missing"])), "--name", name)
+
+    def failure(**overrides):
+        answer = create_image(name, ImageConfig=overrides).invoke()
+        assert answer.error == "Unhandled", answer
+        return answer.value["errorType"], answer.value["errorMessage"].partition(" Error: ")[2]
+
+    kind = "Runtime.InvalidEntrypoint"
+    assert failure() == (kind, "fork/exec /missing: no such file or directory")
+    assert failure(Command=["/closed"]) == (kind, "fork/exec /closed: permission denied")
+    assert failure(Command=["/x"]) == (kind, "fork/exec /x: exec format error")
+    gone = failure(Command=["/start"], WorkingDirectory="/gone")
+    assert gone == ("Runtime.InvalidWorkingDir", "chdir /gone: no such file or directory")
+    # A bootstrap of another instruction set is the same to the kernel; interpreted code does not mind.
+    arm = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01" + bytes(100)
+    answer = create.custom(arm, Architectures=["arm64"]).invoke()
+    assert answer.value["errorType"] == kind
+    assert answer.value["errorMessage"].endswith("fork/exec /var/task/bootstrap: exec format error")
+    assert create.python("def handler(event, context): return 1\n", Architectures=["arm64"]).invoke().ok() == 1
 
 
 def test_images_survive_a_crash_and_leave_nothing(another_server, executable, scratch):

@@ -207,6 +207,15 @@ pub enum LaunchError {
     /// A custom runtime without an executable `bootstrap` in its code or layers (AWS: `Runtime.InvalidEntrypoint`).
     #[error("couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]")]
     InvalidEntrypoint,
+    /// The kernel does not execute the program, or its directory is not there (AWS: `Runtime.InvalidEntrypoint`,
+    /// `Runtime.InvalidWorkingDir`).
+    #[error("{words}")]
+    NotExecutable {
+        /// AWS's error type.
+        error_type: &'static str,
+        /// `fork/exec /var/task/bootstrap: exec format error`.
+        words: String,
+    },
     /// All sandboxes of this host are in use.
     #[error("all {0} sandboxes are in use")]
     Capacity(u32),

@@ -33,6 +33,7 @@ mod template;
 mod worker;
 mod zygote;
 
+pub(crate) use child::orders::Step;
 pub use client::{Error, Spawner};
 pub use plan::{
     CodeTrees, Companion, CompanionId, Config, Ended, Exit, ImageTree, Limits, Plan, Program, SlotId, Spawned, Start,

@@ -55,7 +55,7 @@ impl Lambda {
         let resolved = self.resolve(cx, function, None).await?;
         let mut lease = self.fleet.lease(&resolved).await.map_err(|refusal| match refusal {
             Refusal::Aws(error) => error,
-            Refusal::InvalidEntrypoint => invalid("There is no bootstrap in the function's code."),
+            Refusal::NotExecutable { words, .. } => invalid(words),
         })?;
         // One that was there is initialised already, and says so.
         if let Err(failed) = lease.environment().sandbox.initialise().await {

@@ -97,8 +97,13 @@ impl Drop for Starting {
 pub(crate) enum Refusal {
     /// AWS's error.
     Aws(Error),
-    /// A custom runtime without a bootstrap: AWS answers as if the function had failed.
-    InvalidEntrypoint,
+    /// Its program is not there or cannot be executed: AWS answers as if the function had failed.
+    NotExecutable {
+        /// AWS's error type.
+        error_type: &'static str,
+        /// Why.
+        words: String,
+    },
 }
 
 impl Fleet {
@@ -247,7 +252,11 @@ impl Fleet {
 /// AWS's answer to a request for which no environment could be started.
 fn refusal(error: LaunchError, resolved: &Resolved) -> Refusal {
     match error {
-        LaunchError::InvalidEntrypoint => Refusal::InvalidEntrypoint,
+        LaunchError::InvalidEntrypoint => Refusal::NotExecutable {
+            error_type: "Runtime.InvalidEntrypoint",
+            words: "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned(),
+        },
+        LaunchError::NotExecutable { error_type, words } => Refusal::NotExecutable { error_type, words },
         LaunchError::Capacity(_) => Refusal::Aws(capacity::Throttle::Account.into()),
         LaunchError::MissingRuntime { .. } | LaunchError::UnknownRuntime(_) => {
             Refusal::Aws(Error::new(502, "InvalidRuntimeException", error.to_string()).capital().with("Type", "User"))

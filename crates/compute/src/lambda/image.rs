@@ -356,9 +356,9 @@ impl ImageCode {
         let of_image = self.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
         let search = own_path.or(of_image).map_or(PATH, String::as_str);
         let program = argv.first().and_then(|program| oci::resolve_program(root, program, search, &directory));
-        match program {
-            Some(program) => argv[0] = program,
-            None => argv.clear(),
+        // One that is not there stays as it is written, for the kernel to refuse by its name.
+        if let Some(program) = program {
+            argv[0] = program;
         }
         ImageProcess { argv, env: self.env.clone(), directory }
     }

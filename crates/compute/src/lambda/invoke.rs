@@ -83,10 +83,11 @@ impl Lambda {
                 }
                 Err(error)
             }
-            Err(Refusal::InvalidEntrypoint) => {
+            Err(Refusal::NotExecutable { error_type, words }) => {
                 self.measure(resolved, Duration::ZERO, true);
                 self.bill(resolved, 0);
-                let FunctionError { payload, error_type, .. } = report::invalid_entrypoint(&call.request_id);
+                let FunctionError { payload, error_type, .. } =
+                    report::not_executable(&call.request_id, error_type, &words);
                 let tail = call.wants_tail.then(Vec::new);
                 Ok(Err(Answer { payload, failed: true, error_type: Some(error_type), tail }))
             }

@@ -82,10 +82,9 @@ pub(crate) fn function_error(
     Ok(error)
 }
 
-/// A custom runtime without a bootstrap.
-pub(crate) fn invalid_entrypoint(request_id: &str) -> FunctionError {
-    let words = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
-    own("Runtime.InvalidEntrypoint", &named(request_id, words), None)
+/// A program that is not there, or that the kernel does not execute.
+pub(crate) fn not_executable(request_id: &str, error_type: &str, words: &str) -> FunctionError {
+    own(error_type, &named(request_id, words), None)
 }
 
 fn own(error_type: &str, message: &str, line: Option<String>) -> FunctionError {

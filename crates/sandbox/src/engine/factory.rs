@@ -29,7 +29,7 @@ use super::{
     spec::{LogSink, Spec},
 };
 #[cfg(target_os = "linux")]
-use crate::spawner::{self, CodeTrees, ImageTree, Limits, Plan, Spawner, Start};
+use crate::spawner::{self, CodeTrees, ImageTree, Limits, Plan, Spawner, Start, Step};
 
 /// Longest time for an interpreter to boot and warm itself before it is parked. Generous: pools fill at low priority.
 const PARK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -140,7 +140,7 @@ impl Factory {
         let parts = match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Isolated(spawner) => match self.plan(recipe, spec, path) {
-                Ok(plan) => isolated::spawn(spawner, &plan).await.map_err(launch_error),
+                Ok(plan) => isolated::spawn(spawner, &plan).await.map_err(|error| launch_error(error, &plan)),
                 Err(error) => Err(error),
             },
             Backend::Process if path == LaunchPath::Zygote => Err(LaunchError::System("no zygote".into())),
@@ -230,7 +230,35 @@ pub(crate) fn system(step: &str, error: impl std::fmt::Display) -> LaunchError {
 }
 
 #[cfg(target_os = "linux")]
-fn launch_error(error: spawner::Error) -> LaunchError {
+fn launch_error(error: spawner::Error, plan: &Plan) -> LaunchError {
+    // The function's own fault, as far as the user chose the program: in Go's words, as AWS's supervisor says them.
+    let words = |errno| match errno {
+        libc::ENOENT => Some("no such file or directory"),
+        libc::ENOTDIR => Some("not a directory"),
+        libc::EACCES => Some("permission denied"),
+        libc::ENOEXEC => Some("exec format error"),
+        libc::ELOOP => Some("too many levels of symbolic links"),
+        libc::E2BIG => Some("argument list too long"),
+        _ => None,
+    };
+    let custom = plan.image.is_some() || !plan.channel;
+    if let (spawner::Error::System { step, errno }, true, Start::Exec { argv, .. }) = (&error, custom, &plan.start)
+        && let Some(why) = words(*errno)
+    {
+        let program = argv.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+        if step == Step::words(Step::Execute as u32) {
+            return LaunchError::NotExecutable {
+                error_type: "Runtime.InvalidEntrypoint",
+                words: format!("fork/exec {program}: {why}"),
+            };
+        }
+        if let (true, Some(image)) = (step == Step::words(Step::EnterTask as u32), &plan.image) {
+            return LaunchError::NotExecutable {
+                error_type: "Runtime.InvalidWorkingDir",
+                words: format!("chdir {}: {why}", image.directory),
+            };
+        }
+    }
     match error {
         spawner::Error::Full(slots) => LaunchError::Capacity(slots),
         other => LaunchError::System(other.to_string()),

@@ -104,7 +104,7 @@ impl std::fmt::Debug for Credentials {
 /// How a container image is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageProcess {
-    /// Program (an absolute path in the image) and arguments; empty if the image has no such program.
+    /// Program (an absolute path in the image) and arguments; empty if the image names none.
     pub argv: Vec<String>,
     /// The image's own variables; [`Spec::env`] wins over them.
     pub env: Vec<(String, String)>,
