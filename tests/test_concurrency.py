@@ -1,6 +1,7 @@
 """Concurrency: the account's limit, reservations, and environments that are initialised before anybody calls."""
 
 import concurrent.futures
+import datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -104,18 +105,16 @@ def test_wrong_reservations_are_refused(lambda_, create):
         lambda_.delete_function_concurrency(FunctionName="nowhere")
 
 
-def test_zero_stops_a_function_and_its_events_wait(lambda_, logs, create):
+def test_zero_stops_a_function_and_no_other(lambda_, create):
     function, neighbour = create.python(SLEEPY), create.python(SLEEPY)
     assert function.invoke({"seconds": 0}).ok() == "done"
     lambda_.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=0)
     reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
     throttled(function, {"seconds": 0}, reason)
-    assert function.invoke({"seconds": 0}, InvocationType="Event").status == 202
     assert neighbour.invoke({"seconds": 0}).ok() == "done"
     throttled(function, {"seconds": 0}, reason)
     lambda_.delete_function_concurrency(FunctionName=function.name)
     assert function.invoke({"seconds": 0}).ok() == "done"
-    running(function, logs, 3)
 
 
 def test_above_a_reservation_429_at_once_and_below_it_all_succeed(lambda_, logs, create):
@@ -217,6 +216,36 @@ def test_what_is_more_spills_over_to_on_demand(logs, published):
     assert sorted(answer["how"] for answer in answers) == ["on-demand"] + ["provisioned-concurrency"] * 2
     for _ in range(4):
         assert version.invoke().ok()["how"] == "provisioned-concurrency", "first those that are paid for"
+
+
+def test_concurrency_shows_in_metrics(updraft, published):
+    provision(published, 1)
+    version, cloudwatch = Version(published, "1"), updraft.client("cloudwatch")
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        assert len([one.ok() for one in threads.map(version.invoke, [{"seconds": 8}] * 2)]) == 2
+
+    def highest(name, statistic="Maximum", **dimensions):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        found = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=now - datetime.timedelta(minutes=10),
+            EndTime=now + datetime.timedelta(minutes=2),
+            Period=60,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return sum(point[statistic] for point in found) if statistic == "Sum" else max(
+            (point[statistic] for point in found), default=None
+        )
+
+    named, resource = {"FunctionName": published.name}, {"Resource": f"{published.name}:1"}
+    assert eventually(lambda: highest("ConcurrentExecutions", **named) == 2), highest("ConcurrentExecutions", **named)
+    assert highest("ConcurrentExecutions") >= 2 and highest("UnreservedConcurrentExecutions") >= 1
+    assert highest("ProvisionedConcurrencyInvocations", "Sum", **named, **resource) == 1
+    assert highest("ProvisionedConcurrencySpilloverInvocations", "Sum", **named, **resource) == 1
+    assert highest("ProvisionedConcurrentExecutions", **named, **resource) == 1
+    assert highest("ProvisionedConcurrencyUtilization", **named, **resource) == 1.0
 
 
 def test_an_end_is_made_good(published):

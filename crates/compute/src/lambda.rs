@@ -21,6 +21,7 @@ pub mod event_source_mapping;
 pub(crate) mod extension;
 pub(crate) mod fleet;
 pub(crate) mod function;
+pub(crate) mod gauges;
 pub(crate) mod hot_reload;
 pub mod image;
 pub(crate) mod invoke;
@@ -225,6 +226,7 @@ impl Lambda {
         };
         recovered.await.map_err(|error: Failure| OpenError::Recover(error.to_string()))?;
         lambda.remake_snapshots();
+        lambda.start_gauges();
         lambda.start_async_workers().await?;
         Ok(lambda)
     }

@@ -19,8 +19,8 @@ use base::{AccountId, Clock, Error, Region};
 use sandbox::{LaunchError, LaunchPath};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub(crate) use self::capacity::SetAside;
 use self::capacity::{Capacities, Permit};
+pub(crate) use self::capacity::{Peaks, SetAside};
 use self::provisioned::Keepers;
 pub(crate) use self::provisioned::{Place, Standing, Status};
 use self::version::Version;
@@ -140,6 +140,16 @@ impl Fleet {
     /// What functions of an account have set aside, by name. All others have nothing.
     pub(crate) fn set_aside(&self, account: AccountId, region: &Region, set_aside: &HashMap<String, SetAside>) {
         self.capacities.set(account, region, set_aside);
+    }
+
+    /// The most requests that ran at a time, since somebody last asked.
+    pub(crate) fn peaks(&self) -> Vec<Peaks> {
+        self.capacities.peaks()
+    }
+
+    /// Provisioned environments with a request, by the qualified ARN they were asked for, and as a share of all.
+    pub(crate) fn provisioned_used(&self) -> Vec<(String, usize, f64)> {
+        self.keepers.used()
     }
 
     /// How the provisioned concurrency of a qualified ARN stands.
@@ -359,6 +369,14 @@ impl Lease {
     /// Whether extensions may keep the environment after a request's answer is there.
     pub(crate) fn lingers(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.sandbox.lingers())
+    }
+
+    /// Whether the request has a provisioned environment; none if its version has no provisioned concurrency.
+    pub(crate) fn is_provisioned(&self) -> Option<bool> {
+        match self.environment.as_ref().is_some_and(|environment| environment.provisioned.is_some()) {
+            true => Some(true),
+            false => (self.version.keepers.load(Ordering::SeqCst) > 0).then_some(false),
+        }
     }
 
     /// Gives the environment back for the next request.

@@ -73,7 +73,14 @@ impl Lambda {
         call: &Invocation,
     ) -> Result<Result<Lease, Answer>, Error> {
         match self.fleet.lease(resolved).await {
-            Ok(lease) => Ok(Ok(lease)),
+            Ok(lease) => {
+                match lease.is_provisioned() {
+                    None => {}
+                    Some(true) => self.record(resolved, Metric::ProvisionedConcurrencyInvocations, 1.0),
+                    Some(false) => self.record(resolved, Metric::ProvisionedConcurrencySpilloverInvocations, 1.0),
+                }
+                Ok(Ok(lease))
+            }
             Err(Refusal::Aws(error)) => {
                 if error.status == 429 {
                     self.record(resolved, Metric::Throttles, 1.0);

@@ -18,7 +18,7 @@ const NAMESPACE: &str = "AWS/Lambda";
 
 /// A metric of AWS Lambda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "asynchronous events, mappings and provisioned concurrency record theirs as they land")]
+#[expect(dead_code, reason = "asynchronous events and mappings record theirs as they land")]
 pub(crate) enum Metric {
     AsyncEventAge,
     AsyncEventsDropped,
@@ -156,8 +156,19 @@ impl Lambda {
         self.metrics.series(&Arc::new(scope), metric.name()).record(self.clock.now(), value);
     }
 
+    /// Records a value that is a function's alone: no part of the account's.
+    pub(crate) fn record_of_function(&self, target: &Target, metric: Metric, value: f64) {
+        let named = ("FunctionName", target.name.clone());
+        let dimensions = match &target.qualifier {
+            None => vec![named],
+            Some(qualifier) => vec![named, ("Resource", format!("{}:{qualifier}", target.name))],
+        };
+        let (account, region) = (target.account, target.region.clone());
+        let scope = Scope { account, region, namespace: NAMESPACE, dimension_sets: vec![dimensions] };
+        self.metrics.series(&Arc::new(scope), metric.name()).record(self.clock.now(), value);
+    }
+
     /// Records a value of an account as a whole.
-    #[expect(dead_code, reason = "the account's concurrency records it")]
     pub(crate) fn record_account(&self, account: AccountId, region: &Region, metric: Metric, value: f64) {
         let scope = Scope { account, region: region.clone(), namespace: NAMESPACE, dimension_sets: vec![Vec::new()] };
         self.metrics.series(&Arc::new(scope), metric.name()).record(self.clock.now(), value);

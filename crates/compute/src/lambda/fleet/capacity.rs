@@ -38,6 +38,22 @@ struct Known {
 struct Account {
     unreserved_max: AtomicUsize,
     unreserved_running: AtomicUsize,
+    unreserved_peak: AtomicUsize,
+    running: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// The most requests that ran at a time, since somebody last asked.
+#[derive(Debug)]
+pub(crate) struct Peaks {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    /// In all.
+    pub(crate) running: usize,
+    /// Outside of reservations and provisioned environments.
+    pub(crate) unreserved: usize,
+    /// Of each function by name, where there were any.
+    pub(crate) functions: Vec<(String, usize)>,
 }
 
 /// What a function has.
@@ -47,6 +63,7 @@ pub(crate) struct Function {
     on_demand_max: AtomicUsize,
     on_demand_running: AtomicUsize,
     provisioned_running: AtomicUsize,
+    peak: AtomicUsize,
     growth: Mutex<Growth>,
 }
 
@@ -129,6 +146,20 @@ impl Capacities {
         known.functions.values().flat_map(HashMap::values).map(|function| function.running()).sum()
     }
 
+    /// The peaks of all accounts in whose functions anything ran.
+    pub(crate) fn peaks(&self) -> Vec<Peaks> {
+        let known = lock(&self.known);
+        let of_account = known.accounts.iter().filter_map(|((account, region), counts)| {
+            let running = lower(&counts.peak, counts.running.load(Ordering::SeqCst));
+            let unreserved = lower(&counts.unreserved_peak, counts.unreserved_running.load(Ordering::SeqCst));
+            let functions = known.functions.get(&(*account, region.clone()))?.iter();
+            let functions = functions.map(|(name, function)| (name, lower(&function.peak, function.running())));
+            let functions = functions.filter(|(_, peak)| *peak > 0).map(|(name, peak)| (name.clone(), peak)).collect();
+            (running > 0).then(|| Peaks { account: *account, region: region.clone(), running, unreserved, functions })
+        });
+        of_account.collect()
+    }
+
     /// Forgets functions that nobody asks about and that have nothing set aside.
     pub(crate) fn forget_idle(&self) {
         for functions in lock(&self.known).functions.values_mut() {
@@ -139,8 +170,15 @@ impl Capacities {
 
 impl Known {
     fn account(&mut self, place: &(AccountId, Region), limit: usize) -> Arc<Account> {
-        let new =
-            || Arc::new(Account { unreserved_max: AtomicUsize::new(limit), unreserved_running: AtomicUsize::new(0) });
+        let new = || {
+            Arc::new(Account {
+                unreserved_max: AtomicUsize::new(limit),
+                unreserved_running: AtomicUsize::new(0),
+                unreserved_peak: AtomicUsize::new(0),
+                running: AtomicUsize::new(0),
+                peak: AtomicUsize::new(0),
+            })
+        };
         self.accounts.entry(place.clone()).or_insert_with(new).clone()
     }
 
@@ -154,6 +192,7 @@ impl Known {
             on_demand_max: AtomicUsize::new(UNRESERVED),
             on_demand_running: AtomicUsize::new(0),
             provisioned_running: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
             growth: Mutex::new(Growth { left: f64::from(GROWTH_MAX), at: Instant::now() }),
         });
         functions.insert(name.to_owned(), function.clone());
@@ -171,17 +210,25 @@ impl Function {
                 let account = &self.account;
                 let limit = account.unreserved_max.load(Ordering::SeqCst);
                 take(&account.unreserved_running, limit).ok_or(Throttle::Account)?;
+                raise(&account.unreserved_peak, &account.unreserved_running);
                 self.on_demand_running.fetch_add(1, Ordering::SeqCst);
             }
             _ => take(&self.on_demand_running, max).ok_or(Throttle::Reservation)?,
         }
-        Ok(Permit { function: self.clone(), share })
+        Ok(self.permit(share))
     }
 
     /// Lets one request in that has a provisioned environment: that is its permission.
     pub(crate) fn admit_provisioned(self: &Arc<Self>) -> Permit {
         self.provisioned_running.fetch_add(1, Ordering::SeqCst);
-        Permit { function: self.clone(), share: Share::Provisioned }
+        self.permit(Share::Provisioned)
+    }
+
+    fn permit(self: &Arc<Self>, share: Share) -> Permit {
+        self.account.running.fetch_add(1, Ordering::SeqCst);
+        raise(&self.account.peak, &self.account.running);
+        self.peak.fetch_max(self.running(), Ordering::SeqCst);
+        Permit { function: self.clone(), share }
     }
 
     /// Requests that run, in environments of either kind.
@@ -210,6 +257,16 @@ fn take(running: &AtomicUsize, max: usize) -> Option<()> {
     running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok().map(|_| ())
 }
 
+/// The peak is at least what there is.
+fn raise(peak: &AtomicUsize, running: &AtomicUsize) {
+    peak.fetch_max(running.load(Ordering::SeqCst), Ordering::SeqCst);
+}
+
+/// The peak so far; the next begins with what there is.
+fn lower(peak: &AtomicUsize, running: usize) -> usize {
+    peak.swap(running, Ordering::SeqCst).max(running)
+}
+
 /// Permission for one request; dropping it ends it.
 pub(crate) struct Permit {
     function: Arc<Function>,
@@ -226,6 +283,7 @@ enum Share {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.function.account.running.fetch_sub(1, Ordering::SeqCst);
         match self.share {
             Share::Provisioned => self.function.provisioned_running.fetch_sub(1, Ordering::SeqCst),
             Share::Reservation => self.function.on_demand_running.fetch_sub(1, Ordering::SeqCst),
@@ -357,6 +415,24 @@ mod tests {
         assert_eq!(grow(Duration::from_secs(60)), 1_000, "no more than that is saved up");
         let wait = growth.take(start + Duration::from_secs(60)).unwrap_err();
         assert!(wait <= Duration::from_millis(10), "{wait:?}");
+    }
+
+    #[test]
+    fn peaks_are_told_once() {
+        let capacities = capacities(100, &[("reserved", Some(5), 0)]);
+        let (f, reserved) = (function(&capacities, "f"), function(&capacities, "reserved"));
+        assert!(capacities.peaks().is_empty(), "nothing has run");
+        let held = f.admit().unwrap();
+        drop((f.admit().unwrap(), reserved.admit().unwrap(), f.admit_provisioned()));
+        let Peaks { running, unreserved, mut functions, .. } = capacities.peaks().remove(0);
+        functions.sort();
+        assert_eq!((running, unreserved), (4, 2));
+        assert_eq!(functions, [("f".to_owned(), 3), ("reserved".to_owned(), 1)]);
+        let Peaks { running, unreserved, functions, .. } = capacities.peaks().remove(0);
+        assert_eq!((running, unreserved, functions), (1, 1, vec![("f".to_owned(), 1)]), "what runs still");
+        drop(held);
+        assert_eq!(capacities.peaks().len(), 1, "it ran until now");
+        assert!(capacities.peaks().is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! it: when an environment ends, wherever that happens, its place is free and the keeper fills it again.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.task.abort();
         lock(&self.wanted.counts).requested = 0;
+        self.version.keepers.fetch_sub(1, Ordering::SeqCst);
         self.version.sift_provisioned();
     }
 }
@@ -141,6 +143,19 @@ impl Keepers {
         // After a failure a place is kept while nothing is in it.
         let allocated = if counts.failures > 0 { counts.available } else { counts.allocated };
         Some(Standing { allocated, available: counts.available, status })
+    }
+
+    /// How much of each configuration is used, by qualified ARN: environments with a request, and as a share of those
+    /// that are initialised.
+    pub(super) fn used(&self) -> Vec<(String, usize, f64)> {
+        let keepers = lock(&self.0);
+        let used = keepers.iter().filter_map(|(arn, keeper)| {
+            let idle = keeper.version.provisioned_idle();
+            let available = lock(&keeper.wanted.counts).available;
+            let busy = available.saturating_sub(idle);
+            (available > 0).then(|| (arn.clone(), busy, busy as f64 / available as f64))
+        });
+        used.collect()
     }
 
     /// Ends the configurations of a function that are not among these.
@@ -177,6 +192,7 @@ impl Fleet {
                 let counts = Mutex::new(Counts { requested, ..Counts::default() });
                 let wanted = Arc::new(Wanted { counts, changed: Notify::new() });
                 let version = self.version(resolved);
+                version.keepers.fetch_add(1, Ordering::SeqCst);
                 let keeping = keep(Arc::downgrade(self), version.clone(), resolved.clone(), wanted.clone());
                 let task = tokio::spawn(keeping).abort_handle();
                 let deployment_id = resolved.deployment_id.clone();

@@ -1,6 +1,7 @@
 //! The environments of one deployment of a version: who is idle, who waits for one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub(crate) struct Version {
     pub(super) name: String,
     /// How many requests may run.
     pub(super) capacity: Arc<Function>,
+    /// Configurations of provisioned concurrency that it has.
+    pub(super) keepers: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -38,7 +41,7 @@ struct Idle {
 
 impl Version {
     pub(super) fn new(name: String, capacity: Arc<Function>) -> Version {
-        Version { name, capacity, state: Mutex::default() }
+        Version { name, capacity, keepers: AtomicUsize::new(0), state: Mutex::default() }
     }
 
     /// Ends what is idle, and what is in use once it is given back.
@@ -89,6 +92,11 @@ impl Version {
             Some(_) => state.provisioned.push(environment),
             None => state.idle.push(Idle { environment, since: Instant::now() }),
         }
+    }
+
+    /// Provisioned environments that are idle.
+    pub(super) fn provisioned_idle(&self) -> usize {
+        lock(&self.state).provisioned.len()
     }
 
     /// Ends provisioned environments that nobody wants any more, that died or that are too old.
