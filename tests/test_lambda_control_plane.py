@@ -208,9 +208,11 @@ def test_runtime_and_handler_belong_to_zips(lambda_, settings):
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"PackageType": "Image"}, "PackageType=Image"),
         ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
-        ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}, "Layers"),
+        ({"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k"}, "KMSKeyArn"),
+        ({"AcceleratorConfig": {"AcceleratorMemorySize": 8}}, "AcceleratorConfig"),
+        ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig"),
+        ({"Code": {"S3Bucket": "bucket", "S3Key": "key", "S3ObjectStorageMode": "REFERENCE"}}, "S3ObjectStorageMode"),
         ({"Runtime": "ruby3.4"}, "ruby3.4"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -222,7 +224,7 @@ def test_what_is_not_built_says_so(lambda_, settings, change, name):
 
 def test_an_operation_that_is_not_built_says_so(lambda_):
     with refused(501, "NotImplemented", "not implemented by Updraft yet"):
-        lambda_.list_event_source_mappings()
+        lambda_.list_capacity_providers()
 
 
 # ---- bad packages

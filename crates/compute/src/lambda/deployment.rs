@@ -16,6 +16,7 @@ use super::code_uses::mark_loose;
 use super::configuration::Architecture;
 use super::error::{Failure, invalid, request_too_large};
 use super::image::Arrival;
+use super::operations::S3ObjectStorageMode;
 use super::records::{CODE_LOOSE, CODE_USES, Code, code_key};
 
 /// Buckets whose objects are directories of the host, to be used in place: LocalStack's convention and its older form.
@@ -28,6 +29,7 @@ pub(crate) struct Source<'a> {
     pub(crate) s3_bucket: Option<&'a str>,
     pub(crate) s3_key: Option<&'a str>,
     pub(crate) s3_object_version: Option<&'a str>,
+    pub(crate) s3_object_storage_mode: Option<S3ObjectStorageMode>,
     pub(crate) image_uri: Option<&'a str>,
     pub(crate) source_kms_key_arn: Option<&'a str>,
     /// For which an image is chosen.
@@ -66,8 +68,15 @@ impl<'a> Source<'a> {
         if self.source_kms_key_arn.is_some_and(|arn| !arn.is_empty()) {
             return Err(Error::not_implemented("lambda's setting Code.SourceKMSKeyArn"));
         }
+        if self.s3_object_storage_mode.is_some() && self.zip_file.is_none() {
+            return Err(Error::not_implemented("lambda's setting Code.S3ObjectStorageMode"));
+        }
         match (self.zip_file, self.s3_bucket) {
-            (Some(_), None) if self.s3_key.is_some() || self.s3_object_version.is_some() => {
+            (Some(_), None)
+                if self.s3_key.is_some()
+                    || self.s3_object_version.is_some()
+                    || self.s3_object_storage_mode.is_some() =>
+            {
                 Err(invalid("Please do not provide other FunctionCode parameters when providing a ZipFile."))
             }
             (Some(_), Some(_)) => {

@@ -59,7 +59,7 @@ pub struct CreateFunction {
     pub vpc_config: Option<VpcConfig>,
     /// Zip by default.
     pub package_type: Option<PackageType>,
-    /// Not built yet.
+    /// Where asynchronous events go that failed.
     pub dead_letter_config: Option<DeadLetterConfig>,
     /// Variables for the function.
     pub environment: Option<Environment>,
@@ -96,6 +96,10 @@ pub struct CreateFunction {
     pub durable_config: Option<serde_json::Value>,
     /// Not built yet; refused whole.
     pub tenancy_config: Option<serde_json::Value>,
+    /// Not built yet; refused whole.
+    pub accelerator_config: Option<serde_json::Value>,
+    /// Not built yet; refused whole.
+    pub runtime_config: Option<serde_json::Value>,
 }
 
 /// The code of a new function.
@@ -113,11 +117,24 @@ pub struct FunctionCode {
     /// A version of it.
     #[shape(length(1..=1024))]
     pub s3_object_version: Option<String>,
+    /// Whether the package stays where it is; not built yet, since code from S3 is not.
+    pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
     /// The name of a container image that was loaded into this node.
     pub image_uri: Option<String>,
     /// Not built yet.
     #[shape(name = "SourceKMSKeyArn")]
     pub source_kms_key_arn: Option<String>,
+}
+
+/// Where a package that came from S3 is kept.
+#[derive(Shape, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum S3ObjectStorageMode {
+    /// With Lambda.
+    #[shape(value = "COPY")]
+    Copy,
+    /// In its bucket.
+    #[shape(value = "REFERENCE")]
+    Reference,
 }
 
 impl Operation<Lambda> for CreateFunction {
@@ -224,6 +241,8 @@ impl CreateFunction {
                 ("PublishTo", self.publish_to.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),
                 ("TenancyConfig", self.tenancy_config.is_some()),
+                ("AcceleratorConfig", self.accelerator_config.is_some()),
+                ("RuntimeConfig", self.runtime_config.is_some()),
             ],
         }
         .refuse()
@@ -237,6 +256,7 @@ impl CreateFunction {
             s3_bucket: self.code.s3_bucket.as_deref(),
             s3_key: self.code.s3_key.as_deref(),
             s3_object_version: self.code.s3_object_version.as_deref(),
+            s3_object_storage_mode: self.code.s3_object_storage_mode,
             image_uri: self.code.image_uri.as_deref(),
             source_kms_key_arn: self.code.source_kms_key_arn.as_deref(),
             architecture: self.architectures.as_ref().and_then(|list| list.first().copied()),

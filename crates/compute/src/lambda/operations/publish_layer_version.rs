@@ -17,6 +17,7 @@ use crate::lambda::policy::Policy;
 use crate::lambda::records::{LAYER_VERSIONS, LAYERS, LayerRecord, LayerVersionRecord};
 use crate::lambda::runtime;
 
+use super::create_function::S3ObjectStorageMode;
 use super::get_layer_version::GetLayerVersionResponse;
 
 /// Makes the next version of a layer, and the layer itself if it is the first.
@@ -54,6 +55,8 @@ pub struct LayerVersionContentInput {
     /// A version of it.
     #[shape(length(1..=1024))]
     pub s3_object_version: Option<String>,
+    /// Whether the package stays where it is; not built yet, since code from S3 is not.
+    pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
     /// A zip of at most 50 MB.
     #[shape(sensitive)]
     pub zip_file: Option<Bytes>,
@@ -80,6 +83,7 @@ impl Operation<Lambda> for PublishLayerVersion {
             zip_file: self.content.zip_file.as_ref(),
             s3_key: self.content.s3_key.as_deref(),
             s3_object_version: self.content.s3_object_version.as_deref(),
+            s3_object_storage_mode: self.content.s3_object_storage_mode,
             ..Source::default()
         };
         let staged = lambda.stage(cx, &source, "PublishLayerVersion").await;

@@ -16,6 +16,8 @@ use crate::lambda::layer;
 use crate::lambda::name::{FunctionName, Qualifier, Target};
 use crate::lambda::records::{Code, FUNCTIONS, FunctionRecord, VersionRecord};
 
+use super::create_function::S3ObjectStorageMode;
+
 /// Gives `$LATEST` new code.
 #[derive(Shape, Default)]
 #[shape(name = "UpdateFunctionCodeRequest")]
@@ -35,6 +37,8 @@ pub struct UpdateFunctionCode {
     /// A version of it.
     #[shape(length(1..=1024))]
     pub s3_object_version: Option<String>,
+    /// Whether the package stays where it is; not built yet, since code from S3 is not.
+    pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
     /// The name of a container image that was loaded into this node.
     pub image_uri: Option<String>,
     /// Publishes a version as well.
@@ -122,6 +126,7 @@ impl UpdateFunctionCode {
             s3_bucket: self.s3_bucket.as_deref(),
             s3_key: self.s3_key.as_deref(),
             s3_object_version: self.s3_object_version.as_deref(),
+            s3_object_storage_mode: self.s3_object_storage_mode,
             image_uri: self.image_uri.as_deref(),
             source_kms_key_arn: self.source_kms_key_arn.as_deref(),
             architecture: self.architecture().or(Some(present.settings.architecture)),

@@ -73,6 +73,10 @@ pub struct UpdateFunctionConfiguration {
     pub capacity_provider_config: Option<serde_json::Value>,
     /// Not built yet; refused whole.
     pub durable_config: Option<serde_json::Value>,
+    /// Not built yet; refused whole.
+    pub accelerator_config: Option<serde_json::Value>,
+    /// Not built yet; refused whole.
+    pub runtime_config: Option<serde_json::Value>,
 }
 
 impl Operation<Lambda> for UpdateFunctionConfiguration {
@@ -163,6 +167,8 @@ impl UpdateFunctionConfiguration {
             others: &[
                 ("CapacityProviderConfig", self.capacity_provider_config.is_some()),
                 ("DurableConfig", self.durable_config.is_some()),
+                ("AcceleratorConfig", self.accelerator_config.is_some()),
+                ("RuntimeConfig", self.runtime_config.is_some()),
             ],
         }
         .refuse()
