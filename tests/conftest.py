@@ -1,8 +1,11 @@
 """Fixtures: one server for the whole session, functions that clean up after themselves, servers of a test's own."""
 
+import subprocess
+
 import pytest
 
-from support import functions, server
+from support import functions, images, server
+from support.functions import ROLE, Function
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +70,51 @@ def shared(lambda_, runtimes):
     factory = functions.Factory(lambda_, runtimes)
     yield factory
     factory.remove_all()
+
+
+@pytest.fixture(scope="session")
+def load_image(updraft, executable):
+    """`updraft image load` with an archive from standard input."""
+
+    def load(archive, *arguments, ok=True):
+        done = subprocess.run(
+            [executable, "image", "load", "-", *arguments],
+            input=archive,
+            env=updraft.client_environment(),
+            capture_output=True,
+            timeout=300,
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return (done.stdout if ok else done.stderr).decode()
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    return images.static_runtime(tmp_path_factory.mktemp("static"))
+
+
+@pytest.fixture(scope="session")
+def scratch(program):
+    """An image from scratch: one file, three layers."""
+    base = images.Layer().file("bin/runtime", program, 0o755).file("etc/gone", "x").file("etc/kept", "below").bytes()
+    middle = images.Layer().whiteout("etc/gone").file("work/place", "x").file("old/x", "x").bytes()
+    top = images.Layer().opaque("old").file("old/y", "y").link("usr/bin/alias", "/bin/runtime").bytes()
+    config = {"Entrypoint": ["/bin/runtime"], "Cmd": ["from", "image"], "WorkingDir": "/work", "Env": ["GREETING=hello"]}
+    return images.Image([base, middle, top], **config, User="nobody")
+
+
+@pytest.fixture
+def create_image(lambda_, create):
+    """Makes functions of images."""
+
+    def make(uri, wait=True, **settings):
+        name = create.name("image")
+        defaults = {"Role": ROLE, "Timeout": 20, "PackageType": "Image", "MemorySize": 256}
+        lambda_.create_function(FunctionName=name, Code={"ImageUri": uri}, **(defaults | settings))
+        create.made.append(name)
+        function = Function(lambda_, name)
+        return function.wait() if wait else function
+
+    return make

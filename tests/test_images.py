@@ -43,40 +43,7 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def command(updraft, executable):
-    """`updraft image load` with an archive from standard input."""
-
-    def load(archive, *arguments, ok=True):
-        done = subprocess.run(
-            [executable, "image", "load", "-", *arguments],
-            input=archive,
-            env=updraft.client_environment(),
-            capture_output=True,
-            timeout=300,
-        )
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        return (done.stdout if ok else done.stderr).decode()
-
-    return load
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return images.static_runtime(tmp_path_factory.mktemp("static"))
-
-
-@pytest.fixture(scope="module")
-def scratch(program):
-    """An image from scratch: one file, three layers."""
-    base = images.Layer().file("bin/runtime", program, 0o755).file("etc/gone", "x").file("etc/kept", "below").bytes()
-    middle = images.Layer().whiteout("etc/gone").file("work/place", "x").file("old/x", "x").bytes()
-    top = images.Layer().opaque("old").file("old/y", "y").link("usr/bin/alias", "/bin/runtime").bytes()
-    config = {"Entrypoint": ["/bin/runtime"], "Cmd": ["from", "image"], "WorkingDir": "/work", "Env": ["GREETING=hello"]}
-    return images.Image([base, middle, top], **config, User="nobody")
-
-
-@pytest.fixture(scope="module")
-def python(command):
+def python(load_image):
     """Amazon's own client on a minimal root; `app.handler` is the command."""
     base, program = images.python_layer()
     app = images.Layer().file("var/task/app.py", APP).file("secret", "x", 0o600).file("etc/resolv.conf", "nameserver 6.6.6.6")
@@ -88,28 +55,13 @@ def python(command):
         "Env": ["FROM_IMAGE=1", "OVERRIDDEN=image", "LAMBDA_TASK_ROOT=/var/task"],
     }
     name = f"{REGISTRY}/python:1"
-    command(images.archive(images.Image([base, app.bytes()], **config)), "--name", name)
+    load_image(images.archive(images.Image([base, app.bytes()], **config)), "--name", name)
     return name
 
 
-@pytest.fixture
-def create_image(lambda_, create):
-    """Makes functions of images."""
-
-    def make(uri, wait=True, **settings):
-        name = create.name("image")
-        defaults = {"Role": ROLE, "Timeout": 20, "PackageType": "Image", "MemorySize": 256}
-        lambda_.create_function(FunctionName=name, Code={"ImageUri": uri}, **(defaults | settings))
-        create.made.append(name)
-        function = Function(lambda_, name)
-        return function.wait() if wait else function
-
-    return make
-
-
-def test_an_image_from_scratch_answers(lambda_, command, create_image, scratch):
+def test_an_image_from_scratch_answers(lambda_, load_image, create_image, scratch):
     name = f"{REGISTRY}/scratch:1"
-    assert command(images.archive(scratch), "--name", name) == f"{name}\t{scratch.digest}\n"
+    assert load_image(images.archive(scratch), "--name", name) == f"{name}\t{scratch.digest}\n"
     function = create_image(name)
     answer = function.tail({"n": 1})
     assert answer.ok() == {
@@ -129,9 +81,9 @@ def test_an_image_from_scratch_answers(lambda_, command, create_image, scratch):
         assert absent not in configuration, absent
 
 
-def test_what_an_image_does_is_overridden(lambda_, command, create_image, scratch):
+def test_what_an_image_does_is_overridden(lambda_, load_image, create_image, scratch):
     name = f"{REGISTRY}/overridden:1"
-    command(images.archive(scratch), "--name", name)
+    load_image(images.archive(scratch), "--name", name)
     overrides = {"EntryPoint": ["alias", "--flag"], "Command": ["other"], "WorkingDirectory": "/old"}
     function = create_image(
         name, ImageConfig=overrides, Environment={"Variables": {"GREETING": "mine", "PATH": "/nowhere:/usr/bin"}}
@@ -149,13 +101,13 @@ def test_what_an_image_does_is_overridden(lambda_, command, create_image, scratc
     assert "ImageConfigResponse" not in lambda_.get_function_configuration(FunctionName=function.name)
 
 
-def test_new_code_versions_and_a_deleted_image(lambda_, command, create_image, scratch, program):
+def test_new_code_versions_and_a_deleted_image(lambda_, load_image, create_image, scratch, program):
     other = images.Image([images.Layer().file("start", program, 0o755).bytes()], Cmd=["/start", "second"])
     name = f"{REGISTRY}/moving:tag"
-    command(images.archive(scratch), "--name", name)
+    load_image(images.archive(scratch), "--name", name)
     function = create_image(name, Publish=True)
     lambda_.get_waiter("published_version_active").wait(FunctionName=function.name, Qualifier="1")
-    command(images.archive(other), "--name", name)
+    load_image(images.archive(other), "--name", name)
     assert function.invoke().ok()["arguments"][1:] == ["from", "image"], "a moved tag moves no function"
     updated = lambda_.update_function_code(FunctionName=function.name, ImageUri=name)
     assert updated["CodeSha256"] == other.digest.removeprefix("sha256:")
@@ -203,35 +155,35 @@ def test_amazons_client_runs_and_is_confined_as_every_function(create, create_im
         assert function.invoke({"read": path}).ok() in ("ENOENT", "EACCES", "EPERM", ""), path
 
 
-def test_an_index_is_searched_by_architecture(command, lambda_, create_image, scratch, program):
+def test_an_index_is_searched_by_architecture(load_image, lambda_, create_image, scratch, program):
     arm = images.Image([images.Layer().file("start", program, 0o755).bytes()], architecture="arm64", Cmd=["/start", "arm"])
     name = f"{REGISTRY}/both:1"
-    command(images.archive(arm, scratch, index=True), "--name", name)
+    load_image(images.archive(arm, scratch, index=True), "--name", name)
     function = create_image(name)
     assert function.invoke().ok()["arguments"][1:] == ["from", "image"]
     other = create_image(name, Architectures=["arm64"])
     shown = lambda_.get_function_configuration(FunctionName=other.name)
     assert shown["CodeSha256"] == arm.digest.removeprefix("sha256:") and shown["Architectures"] == ["arm64"]
-    command(images.archive(arm), "--name", f"{REGISTRY}/arm:1")
+    load_image(images.archive(arm), "--name", f"{REGISTRY}/arm:1")
     with refused(400, INVALID, "Provide a valid source image."):
         create_image(f"{REGISTRY}/arm:1")
 
 
-def test_what_docker_saved_is_loaded_by_its_own_name(command, create_image, scratch):
-    assert command(images.docker_save(scratch, "saved:1")).startswith("saved:1\tsha256:")
+def test_what_docker_saved_is_loaded_by_its_own_name(load_image, create_image, scratch):
+    assert load_image(images.docker_save(scratch, "saved:1")).startswith("saved:1\tsha256:")
     assert create_image("saved:1").invoke().ok()["greeting"] == "hello"
-    assert command(images.archive(scratch, name="localhost:5000/hello:2")).startswith("localhost:5000/hello:2\t")
+    assert load_image(images.archive(scratch, name="localhost:5000/hello:2")).startswith("localhost:5000/hello:2\t")
     assert create_image("localhost:5000/hello:2").invoke().ok()["directory"] == "/work"
 
 
-def test_images_that_are_refused(updraft, command, lambda_, create_image, create, scratch, program):
+def test_images_that_are_refused(updraft, load_image, lambda_, create_image, create, scratch, program):
     with refused(400, INVALID, f"Source image {REGISTRY}/none:1 does not exist. Provide a valid source image."):
         create_image(f"{REGISTRY}/none:1")
     with refused(400, INVALID, "Source image not a name is not valid. Provide a valid source image."):
         create_image("not a name")
     broken = images.Layer().file("../../../../tmp/updraft-escaped", "x").bytes()
     name = f"{REGISTRY}/hostile:1"
-    command(images.archive(images.Image([broken], Cmd=["/x"])), "--name", name)
+    load_image(images.archive(images.Image([broken], Cmd=["/x"])), "--name", name)
     with refused(400, INVALID, f"Source image {name} is not valid."):
         create_image(name)
     assert not os.path.exists("/tmp/updraft-escaped")
@@ -240,12 +192,12 @@ def test_images_that_are_refused(updraft, command, lambda_, create_image, create
         (b"no tar", "tar"),
         (images.archive(scratch)[:5000], "cut off"),
     ):
-        assert words in command(archive, ok=False), words
+        assert words in load_image(archive, ok=False), words
     tampered = images.archive(scratch).replace(b"from", b"FROM")
-    assert "the content of sha256:" in command(tampered, "--name", "x:1", ok=False)
+    assert "the content of sha256:" in load_image(tampered, "--name", "x:1", ok=False)
 
     image = f"{REGISTRY}/kinds:1"
-    command(images.archive(scratch), "--name", image)
+    load_image(images.archive(scratch), "--name", image)
     of_zip = "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
     for extra in ({"Runtime": "python3.12"}, {"Handler": "app.handler"}, {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}):
         with refused(400, INVALID, of_zip):
@@ -262,10 +214,10 @@ def test_images_that_are_refused(updraft, command, lambda_, create_image, create
         lambda_.update_function_configuration(FunctionName=zipped.name, ImageConfig={"Command": ["x"]})
 
 
-def test_a_program_that_is_not_there_is_the_functions_failure(command, create_image, create, program):
+def test_a_program_that_is_not_there_is_the_functions_failure(load_image, create_image, create, program):
     layer = images.Layer().file("x", "no program", 0o755).file("start", program, 0o755).file("closed", program).bytes()
     name = f"{REGISTRY}/programless:1"
-    command(images.archive(images.Image([layer], Cmd=["/missing"])), "--name", name)
+    load_image(images.archive(images.Image([layer], Cmd=["/missing"])), "--name", name)
 
     def failure(**overrides):
         answer = create_image(name, ImageConfig=overrides).invoke()

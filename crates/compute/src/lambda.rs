@@ -36,6 +36,7 @@ pub(crate) mod paging;
 pub(crate) mod policy;
 pub(crate) mod poller;
 pub(crate) mod records;
+pub(crate) mod registries;
 pub(crate) mod report;
 pub mod resolve;
 pub(crate) mod response_stream;
@@ -46,6 +47,7 @@ pub(crate) mod snapstart;
 pub(crate) mod trace;
 pub mod url;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -76,6 +78,7 @@ pub use code::CodeTree;
 pub use code::link::PATH as CODE_DOWNLOAD_PATH;
 pub use fleet::Environments;
 pub use kept_events::{Keeping, KeptEvent, KeptWhole};
+pub use oci::registry::Login as RegistryLogin;
 pub use resolve::Resolved;
 
 /// The service. A cheap handle: clones share everything.
@@ -102,6 +105,7 @@ pub struct Shared {
     pub(crate) sampler: trace::Sampler,
     pub(crate) targets: Targets,
     pub(crate) sources: Sources,
+    pub(crate) pulls: registries::Pulls,
     pub(crate) pollers: event_source_mapping::states::Pollers,
     pub(crate) workers: asynchronous::Workers,
     /// Present if events are kept.
@@ -126,8 +130,10 @@ pub struct Config {
     /// Where unpacked code is kept: a cache, made again when it is lost.
     pub code_dir: PathBuf,
     /// Whether the `hot-reload` bucket and debuggers' ports work. They show any directory of the host to functions and open
-    /// ports of it, so they are for loopback only.
+    /// ports of it, so they are for loopback only; and so is asking registries that are not named below.
     pub hot_reload: bool,
+    /// Registries that container images may come from, by host and port, and as whom they are asked.
+    pub registries: BTreeMap<String, RegistryLogin>,
     /// The port of the node's own endpoint, the same inside every sandbox.
     pub endpoint_port: u16,
     /// How long an idle execution environment is kept.
@@ -209,6 +215,7 @@ impl Lambda {
             sampler,
             targets,
             sources,
+            pulls: registries::Pulls::default(),
             pollers,
             workers,
             applying: tokio::sync::Mutex::default(),

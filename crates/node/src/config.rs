@@ -3,10 +3,12 @@
 //! `app` reads flags and environment (clap does both); this module reads the file, fills in defaults and refuses what
 //! cannot be. Names of settings are the same in all three: `--data-dir`, `UPDRAFT_DATA_DIR`, `data_dir = …`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use base::Region;
+use compute::lambda::RegistryLogin;
 use serde::Deserialize;
 
 pub use crate::keep_events::KeepEvents;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub test_credentials: Option<bool>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
     pub prices: Option<observe::usage::Prices>,
+    /// Registries that container images come from, by host and port: tables in the file only, since they have passwords.
+    pub registries: Option<BTreeMap<String, RegistryLogin>>,
 }
 
 /// How many sandboxes to park for each runtime in use.
@@ -132,6 +136,8 @@ pub struct Config {
     pub test_credentials: bool,
     /// What AWS asks for Lambda.
     pub prices: observe::usage::Prices,
+    /// Registries that container images come from.
+    pub registries: BTreeMap<String, RegistryLogin>,
     /// Where to look for interpreters.
     pub search: sandbox::Search,
 }
@@ -193,6 +199,7 @@ impl Settings {
             keep_events: self.keep_events.or(other.keep_events),
             test_credentials: self.test_credentials.or(other.test_credentials),
             prices: self.prices.or(other.prices),
+            registries: self.registries.or(other.registries),
         }
     }
 
@@ -223,6 +230,7 @@ impl Settings {
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
             prices: self.prices.unwrap_or_default(),
+            registries: self.registries.unwrap_or_default(),
             data_dir,
             listen,
             search,

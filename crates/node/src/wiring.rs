@@ -272,6 +272,7 @@ fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
     lambda::Config {
         code_dir: config.data_dir.join("code"),
         hot_reload: config.is_loopback(),
+        registries: config.registries.clone(),
         endpoint_port: port(listeners),
         keep_alive: Duration::from_secs(config.keep_alive_secs),
         async_retry_delay: Duration::from_secs(config.async_retry_delay_secs),

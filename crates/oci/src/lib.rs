@@ -8,12 +8,14 @@
 //! - `tar`: the archive format, read as a stream.
 //! - `manifest`: indexes, manifests and configurations.
 //! - `archive`: an OCI layout or a `docker save` in a tar.
+//! - `registry`: an image asked of a registry.
 //! - `unpack`: layers, with whiteouts, into a directory.
 
 mod archive;
 mod digest;
 mod manifest;
 mod reference;
+pub mod registry;
 mod tar;
 mod unpack;
 
@@ -49,6 +51,9 @@ impl Error {
 pub trait Blobs {
     /// Keeps what the reader has, at most `bytes_max` of it; with `expected` only if that is its digest.
     fn put(&self, content: &mut dyn io::Read, expected: Option<Digest>, bytes_max: u64) -> Result<Digest, Error>;
+
+    /// Whether a part is there; it is kept like one that was put.
+    fn has(&self, digest: Digest) -> Result<bool, Error>;
 
     /// Opens a part.
     fn open(&self, digest: Digest) -> Result<Box<dyn io::Read + Send>, Error>;

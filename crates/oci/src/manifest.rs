@@ -14,7 +14,7 @@ const LAYERS_MAX: usize = 127;
 /// Most manifests of an index.
 const MANIFESTS_MAX: usize = 64;
 /// Indexes within indexes.
-const DEPTH_MAX: usize = 3;
+pub(crate) const DEPTH_MAX: usize = 3;
 
 pub(crate) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
@@ -211,21 +211,26 @@ fn find_manifest(
     depth: usize,
 ) -> Result<(Digest, Document), Error> {
     let document: Document = parse(&document_bytes(blobs, digest)?)?;
-    let Some(manifests) = &document.manifests else { return Ok((digest, document)) };
+    let Some(one) = choose(&document, architecture)? else { return Ok((digest, document)) };
     let next = depth.checked_sub(1).ok_or_else(|| Error::refused("too many indexes within indexes"))?;
+    find_manifest(blobs, one.digest.parse()?, architecture, next)
+}
+
+/// What an index has for an instruction set; none of what is no index.
+pub(crate) fn choose(document: &Document, architecture: Architecture) -> Result<Option<&Descriptor>, Error> {
+    let Some(manifests) = &document.manifests else { return Ok(None) };
     let candidates: Vec<&Descriptor> = manifests.iter().take(MANIFESTS_MAX).filter(|one| is_image(one)).collect();
     let suits = |one: &&Descriptor| {
         one.platform
             .as_ref()
             .is_some_and(|p| p.architecture == architecture.name() && (p.os.is_empty() || p.os == "linux"))
     };
-    let one = match (candidates.iter().copied().find(suits), candidates.as_slice()) {
-        (Some(one), _) => one,
+    match (candidates.iter().copied().find(suits), candidates.as_slice()) {
+        (Some(one), _) => Ok(Some(one)),
         // One that does not say for what it is: its configuration will.
-        (None, [only]) if only.platform.is_none() => only,
-        _ => return Err(Error::refused(format!("the image has nothing for linux/{}", architecture.name()))),
-    };
-    find_manifest(blobs, one.digest.parse()?, architecture, next)
+        (None, [only]) if only.platform.is_none() => Ok(Some(*only)),
+        _ => Err(Error::refused(format!("the image has nothing for linux/{}", architecture.name()))),
+    }
 }
 
 pub(crate) fn document_bytes(blobs: &dyn Blobs, digest: Digest) -> Result<Vec<u8>, Error> {

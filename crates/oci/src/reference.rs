@@ -57,6 +57,12 @@ impl Reference {
         Ok(Reference { repository: repository.to_owned(), tag, digest })
     }
 
+    /// The registry that the name begins with, and the repository's name there; none if it begins with no host.
+    pub fn registry(&self) -> Option<(&str, &str)> {
+        let (host, repository) = self.repository.split_once('/')?;
+        (host == "localhost" || host.contains(['.', ':'])).then_some((host, repository))
+    }
+
     /// The same repository's image of this content.
     pub fn resolved(&self, digest: Digest) -> String {
         format!("{}@{digest}", self.repository)
@@ -86,6 +92,7 @@ mod tests {
             ("1.dkr.ecr.us-east-1.amazonaws.com/a:b", "1.dkr.ecr.us-east-1.amazonaws.com/a", Some("b")),
         ] {
             let read = Reference::parse(text).expect(text);
+            assert_eq!(read.registry().is_some(), text.contains('/'), "{text}");
             assert_eq!((read.repository.as_str(), read.tag.as_deref()), (repository, tag));
         }
         let by_digest = format!("a/b@sha256:{}", "0".repeat(64));

@@ -103,6 +103,7 @@ impl Serve {
             keep_events: self.keep_events,
             test_credentials: self.test_credentials,
             prices: None,
+            registries: None,
         }
     }
 }

@@ -78,6 +78,7 @@ mod tests {
             hot_reload,
             endpoint_port: 4566,
             keep_alive: Duration::ZERO,
+            registries: BTreeMap::default(),
             concurrent_executions_max: 1_000,
             code_storage_bytes_max: crate::lambda::CODE_STORAGE_BYTES_MAX,
             async_retry_delay: Duration::ZERO,

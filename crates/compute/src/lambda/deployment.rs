@@ -4,6 +4,7 @@
 //! loose package is removed by whoever looks next, and on start. So a crash at any point leaves nothing for ever.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use base::{Cx, Error};
 use bytes::Bytes;
@@ -48,7 +49,7 @@ pub(crate) struct Staged {
 #[expect(dead_code, reason = "they are held, and their end is what counts")]
 enum Keep {
     NoCollection(OwnedRwLockReadGuard<()>),
-    Arrival(Arrival),
+    Arrival(Arc<Arrival>),
 }
 
 enum Package<'a> {
@@ -103,7 +104,7 @@ impl Lambda {
         }
         if let Package::Image(uri) = package {
             let architecture = source.architecture.unwrap_or(Architecture::X86_64);
-            let (image, arrival) = self.stage_image(uri, architecture).await?;
+            let (image, arrival) = self.stage_image(cx, uri, architecture).await?;
             return Ok(Staged { code: Code::Image(image), looks_signed: false, _keep: Keep::Arrival(arrival) });
         }
         let no_collection = self.collection.clone().read_owned().await;

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use base::Cx;
 use oci::{Blobs, Digest, Reference};
 use sandbox::ImageProcess;
 use store::{BlobId, Key, Scan, Tx};
@@ -72,7 +73,7 @@ impl Lambda {
         name: Option<String>,
     ) -> Result<Vec<LoadedImage>, LoadError> {
         let arrival = Arrival::begin(self);
-        let parts = Parts { lambda: self.clone(), arrival: arrival.id.clone(), runtime: Handle::current() };
+        let parts = Parts::of(&arrival);
         let read = tokio::task::spawn_blocking(move || {
             let found = oci::read_archive(source, &parts)?;
             let named = names(&found, name)?;
@@ -94,12 +95,13 @@ impl Lambda {
         Ok(loaded)
     }
 
-    /// An image by its name, unpacked; refused in AWS's words. Hold the arrival until a version refers to it.
+    /// An image by its name, unpacked; refused in AWS's words. One that was loaded, or else its registry's. Hold the arrival until a version refers to it.
     pub(crate) async fn stage_image(
         &self,
+        cx: &Cx,
         uri: &str,
         architecture: Architecture,
-    ) -> Result<(ImageCode, Arrival), Failure> {
+    ) -> Result<(ImageCode, Arc<Arrival>), Failure> {
         let not_valid = |reason: &str| {
             tracing::info!(uri, reason, "refused a container image");
             invalid(format!("Source image {uri} is not valid. Provide a valid source image."))
@@ -112,15 +114,15 @@ impl Lambda {
             arrive(tx, &holder, &parts)?;
             Ok::<_, Failure>(Some(root))
         });
-        let Some(root) = found.await? else {
-            return Err(invalid(format!("Source image {uri} does not exist. Provide a valid source image.")).into());
-        };
-        let parts = Parts { lambda: self.clone(), arrival: arrival.id.clone(), runtime: Handle::current() };
         let wanted = match architecture {
             Architecture::X86_64 => oci::Architecture::X86_64,
             Architecture::Arm64 => oci::Architecture::Arm64,
         };
-        let cache = self.code.clone();
+        let root = match found.await? {
+            Some(root) => root,
+            None => self.pull(cx, uri, &reference, wanted, Parts::of(&arrival)).await?,
+        };
+        let (cache, parts) = (self.code.clone(), Parts::of(&arrival));
         let made = tokio::task::spawn_blocking(move || {
             let image = oci::Image::find(&parts, digest(root), wanted).map_err(refused)?;
             let id = blob_id(image.manifest);
@@ -151,7 +153,7 @@ impl Lambda {
         }
         // As with zips: or its parts could be collected meanwhile, and the tree would stay.
         let _no_collection = self.collection.read().await;
-        let parts = Parts { lambda: self.clone(), arrival: String::new(), runtime: Handle::current() };
+        let parts = Parts { lambda: self.clone(), arrival: None, runtime: Handle::current() };
         let (cache, manifest) = (self.code.clone(), image.manifest);
         // A manifest names its own layers, whatever platform was asked for when it was chosen.
         let made = tokio::task::spawn_blocking(move || {
@@ -195,8 +197,8 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    fn begin(lambda: &Lambda) -> Arrival {
-        Arrival { lambda: lambda.clone(), id: base::id::lower_hex(16) }
+    fn begin(lambda: &Lambda) -> Arc<Arrival> {
+        Arc::new(Arrival { lambda: lambda.clone(), id: base::id::lower_hex(16) })
     }
 }
 
@@ -279,11 +281,29 @@ fn names(found: &[oci::Found], name: Option<String>) -> Result<Vec<(Reference, D
 }
 
 /// The parts of images among the store's blobs.
-struct Parts {
+pub(super) struct Parts {
     lambda: Lambda,
-    /// What refers to the parts that come in.
-    arrival: String,
+    /// What refers to the parts that come in. It lasts as long as they may come, whoever has given up meanwhile.
+    arrival: Option<Arc<Arrival>>,
     runtime: Handle,
+}
+
+impl Parts {
+    fn of(arrival: &Arc<Arrival>) -> Parts {
+        Parts { lambda: arrival.lambda.clone(), arrival: Some(arrival.clone()), runtime: Handle::current() }
+    }
+
+    /// Refers to a part, so that nobody collects it, and then does what is to be done with it.
+    fn held<T>(&self, id: BlobId, then: impl Future<Output = Result<T, Failure>>) -> Result<T, oci::Error> {
+        let arrival = self.arrival.as_ref().map(|arrival| arrival.id.clone()).unwrap_or_default();
+        let done = async {
+            // A collection under way may have looked for references already.
+            let _no_collection = self.lambda.collection.read().await;
+            self.lambda.store.transact(move |tx| arrive(tx, &arrival, &[id])).await?;
+            then.await
+        };
+        self.runtime.block_on(done).map_err(|error| oci::Error::Io(io::Error::other(error.to_string())))
+    }
 }
 
 impl Blobs for Parts {
@@ -295,7 +315,8 @@ impl Blobs for Parts {
             match content.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => writer.append(&chunk[..count]).map_err(failed)?,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                // Cut off, or more than was promised: its sender's fault.
+                Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
                     return Err(oci::Error::Refused(error.to_string()));
                 }
                 Err(error) => return Err(error.into()),
@@ -305,13 +326,12 @@ impl Blobs for Parts {
         if let Some(expected) = expected.filter(|expected| blob_id(*expected) != id) {
             return Err(oci::Error::Refused(format!("the content of {expected} is another")));
         }
-        let arrival = self.arrival.clone();
-        let kept = async {
-            self.lambda.store.transact(move |tx| arrive(tx, &arrival, &[id])).await?;
-            Ok::<_, Failure>(writer.finish().await?)
-        };
-        let kept = self.runtime.block_on(kept).map_err(|error| oci::Error::Io(io::Error::other(error.to_string())))?;
-        Ok(digest(kept))
+        Ok(digest(self.held(id, async { Ok(writer.finish().await?) })?))
+    }
+
+    fn has(&self, wanted: Digest) -> Result<bool, oci::Error> {
+        let id = blob_id(wanted);
+        self.held(id, async { Ok(self.lambda.store.blobs().exists(id)?) })
     }
 
     fn open(&self, wanted: Digest) -> Result<Box<dyn Read + Send>, oci::Error> {
@@ -327,7 +347,7 @@ fn refused(error: oci::Error) -> Refused {
     }
 }
 
-fn blob_id(digest: Digest) -> BlobId {
+pub(super) fn blob_id(digest: Digest) -> BlobId {
     BlobId::from(digest.0)
 }
 

@@ -145,6 +145,7 @@ impl World {
             endpoint_port: 4566,
             keep_alive: Duration::from_secs(1),
             async_retry_delay: Duration::ZERO,
+            registries: Default::default(),
             concurrent_executions_max: 1_000,
             keep_events: None,
             code_storage_bytes_max: CODE_STORAGE_BYTES_MAX,

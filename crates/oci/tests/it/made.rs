@@ -30,6 +30,10 @@ impl Blobs for Memory {
         Ok(self.add(&bytes))
     }
 
+    fn has(&self, digest: Digest) -> Result<bool, Error> {
+        Ok(self.0.lock().unwrap().contains_key(&digest))
+    }
+
     fn open(&self, digest: Digest) -> Result<Box<dyn Read + Send>, Error> {
         let bytes = self.0.lock().unwrap().get(&digest).cloned().ok_or(Error::Missing(digest))?;
         Ok(Box::new(Cursor::new(bytes)))

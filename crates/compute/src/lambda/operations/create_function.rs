@@ -119,7 +119,7 @@ pub struct FunctionCode {
     pub s3_object_version: Option<String>,
     /// Whether the package stays where it is; not built yet, since code from S3 is not.
     pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
-    /// The name of a container image that was loaded into this node.
+    /// The name of a container image that was loaded into this node, or that a registry has.
     pub image_uri: Option<String>,
     /// Not built yet.
     #[shape(name = "SourceKMSKeyArn")]
