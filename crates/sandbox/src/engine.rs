@@ -298,6 +298,10 @@ impl Engine {
         if timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
             tracing::warn!("sandboxes were still in use at shutdown; the spawner's end kills them");
         }
+        #[cfg(target_os = "linux")]
+        if let factory::Backend::Isolated(spawner) = &factory.backend {
+            spawner.before_end().await;
+        }
     }
 }
 

@@ -275,6 +275,14 @@ impl Spawner {
         }
     }
 
+    /// Makes sure, before the server ends, that there is a process to sweep behind it: a dead one leaves control groups and
+    /// mounts, which the start of the next sweeps.
+    pub async fn before_end(&self) {
+        if let Err(error) = self.inner.link().await {
+            tracing::warn!(%error, "what the dead spawner left stays until the next start");
+        }
+    }
+
     /// Ends the process and everything it made, and waits for that.
     pub async fn stop(&self) {
         let link = self.inner.current();

@@ -5,6 +5,8 @@
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod companions;
+#[cfg(target_os = "linux")]
+mod confined;
 mod engine;
 mod extensions;
 mod image;
