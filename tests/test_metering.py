@@ -4,12 +4,14 @@ import datetime
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
-from support.functions import Report
+from support.functions import Function, Report
+from support.server import eventually
 
 TODAY = "%Y-%m-%d"
 
@@ -62,6 +64,49 @@ def test_failures_cost_as_well_and_a_larger_tmp_costs_more(updraft, create):
     roomy = create.python("def handler(event, context):\n    pass\n", EphemeralStorage={"Size": 1536})
     report = Report.of(roomy.invoke(LogType="Tail").tail)
     assert used_by(updraft, roomy)["storageGbSeconds"] == pytest.approx(report.billed_ms / 1000, abs=1e-9)
+
+
+def test_provisioned_capacity_costs_while_it_stands_and_makes_what_works_on_it_cheaper(updraft, create, lambda_):
+    function = create.python("import time\ndef handler(event, context):\n    time.sleep(0.02)\n", MemorySize=256)
+    lambda_.publish_version(FunctionName=function.name)
+    named = {"FunctionName": function.name, "Qualifier": "1"}
+
+    def is_ready():
+        return lambda_.get_provisioned_concurrency_config(**named)["Status"] == "READY"
+
+    before = time.monotonic()
+    lambda_.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=2, **named)
+    assert eventually(is_ready, 60)
+    ready = time.monotonic()
+    on_it = Report.of(Function(lambda_, f"{function.name}:1").invoke(LogType="Tail").tail).billed_ms * 256 / 1024 / 1000
+    beside = Report.of(function.invoke(LogType="Tail").tail).billed_ms * 256 / 1024 / 1000
+    assert eventually(lambda: used_by(updraft, function)["provisionedGbSeconds"] > 0, 60), "counted while it stands"
+    end = time.monotonic()
+    lambda_.delete_provisioned_concurrency_config(**named)
+    after = time.monotonic()
+    used = used_by(updraft, function)
+    assert used["requests"] == 2
+    assert used["provisionedUseGbSeconds"] == pytest.approx(on_it, abs=1e-9)
+    assert used["gbSeconds"] == pytest.approx(on_it + beside, abs=1e-9)
+    # Two of 256 MB make half a gigabyte; a millisecond may be left over on either side.
+    stood = used["provisionedGbSeconds"] / 0.5
+    assert end - ready - 0.002 <= stood <= after - before + 0.002
+    prices = 0.0000097222 * on_it + 0.0000166667 * beside + 0.0000041667 * stood * 0.5
+    assert used["cost"] == pytest.approx(2 / 1e6 * 0.20 + prices, abs=1e-12)
+    assert eventually(lambda: time.monotonic() > after + 6, 60), "longer than between two counts"
+    assert used_by(updraft, function) == used, "what has ended costs no more"
+
+
+def test_provisioned_capacity_that_never_stood_costs_nothing(updraft, create, lambda_):
+    function = create.python("raise ValueError('never')\n")
+    lambda_.publish_version(FunctionName=function.name)
+    named = {"FunctionName": function.name, "Qualifier": "1"}
+    lambda_.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=1, **named)
+    failed = lambda: lambda_.get_provisioned_concurrency_config(**named)["Status"] == "FAILED"  # noqa: E731
+    assert eventually(failed, 60)
+    assert used_by(updraft, function) is None
+    lambda_.delete_provisioned_concurrency_config(**named)
+    assert used_by(updraft, function) is None
 
 
 def test_days_and_months(updraft, metered):

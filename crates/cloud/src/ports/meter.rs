@@ -44,7 +44,7 @@ pub struct Used {
     pub on_demand_mb_ms: u64,
     /// Memory during billed time, on provisioned capacity.
     pub provisioned_use_mb_ms: u64,
-    /// Memory of provisioned capacity while it stood ready or worked.
+    /// Memory of provisioned capacity, whether it worked or not.
     pub provisioned_mb_ms: u64,
     /// `/tmp` above the 512 MB that cost nothing, during billed time.
     pub storage_mb_ms: u64,

@@ -92,7 +92,7 @@ impl Lambda {
             }
             Err(Refusal::NotExecutable { error_type, words }) => {
                 self.measure(resolved, Duration::ZERO, true);
-                self.bill(resolved, 0);
+                self.bill(resolved, 0, false);
                 let FunctionError { payload, error_type, .. } =
                     report::not_executable(&call.request_id, error_type, &words);
                 let tail = call.wants_tail.then(Vec::new);
@@ -137,7 +137,11 @@ impl Lambda {
             self.end_trace(trace, resolved, &call.request_id, &outcome);
         }
         let log = environment.log.clone();
+        let (billed_ms, is_provisioned) = (report::billed_ms(&outcome), environment.provisioned.is_some());
         let answer = self.conclude(resolved, &call.request_id, outcome, &log);
+        if answer.is_ok() {
+            self.bill(resolved, billed_ms, is_provisioned);
+        }
         lease.release();
         if let Some(event) = event {
             // A streamed answer is with its caller, and nowhere else.
@@ -169,7 +173,6 @@ impl Lambda {
         let tail = log.end(report::end(resolved, request_id, &outcome, error.as_ref(), now));
         let failed = error.is_some();
         self.measure(resolved, outcome.duration, failed);
-        self.bill(resolved, report::billed_ms(&outcome));
         let (payload, error_type) = match (outcome.result, error) {
             (_, Some(error)) => (error.payload, Some(error.error_type)),
             (Ok(payload), None) => (payload, None),

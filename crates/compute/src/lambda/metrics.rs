@@ -124,20 +124,15 @@ impl Meters {
 const FREE_STORAGE_MB: u32 = 512;
 
 impl Lambda {
-    /// Counts a request for the bill: its billed time with the memory and `/tmp` that it had.
-    pub(crate) fn bill(&self, resolved: &Resolved, billed_ms: u64) {
-        let used = resolved.meters.used.get_or_init(|| {
-            let architecture = if resolved.architecture == Architecture::Arm64 { "arm64" } else { "x86_64" };
-            let (account, region) = (resolved.account, resolved.region.clone());
-            self.meter.counter(&MeteredFunction { account, region, function: resolved.name.clone(), architecture })
-        });
+    /// Counts a request for the bill: its billed time with the memory and `/tmp` that it had, cheaper where the memory is
+    /// provisioned, since that costs for itself.
+    pub(crate) fn bill(&self, resolved: &Resolved, billed_ms: u64, is_provisioned: bool) {
+        let used = resolved.meters.used.get_or_init(|| self.meter.counter(&metered(resolved)));
         let storage_mb = resolved.ephemeral_storage_mb.saturating_sub(FREE_STORAGE_MB);
-        used.add(Used {
-            requests: 1,
-            on_demand_mb_ms: u64::from(resolved.memory_mb) * billed_ms,
-            storage_mb_ms: u64::from(storage_mb) * billed_ms,
-            ..Used::default()
-        });
+        let mb_ms = u64::from(resolved.memory_mb) * billed_ms;
+        let (on_demand_mb_ms, provisioned_use_mb_ms) = if is_provisioned { (0, mb_ms) } else { (mb_ms, 0) };
+        let storage_mb_ms = u64::from(storage_mb) * billed_ms;
+        used.add(Used { requests: 1, on_demand_mb_ms, provisioned_use_mb_ms, storage_mb_ms, ..Used::default() });
     }
 
     /// Records a value of a version, as it was called. Cheap: made for every request.
@@ -173,6 +168,13 @@ impl Lambda {
         let scope = Scope { account, region: region.clone(), namespace: NAMESPACE, dimension_sets: vec![Vec::new()] };
         self.metrics.series(&Arc::new(scope), metric.name()).record(self.clock.now(), value);
     }
+}
+
+/// Whose use it is, for the bill.
+pub(super) fn metered(resolved: &Resolved) -> MeteredFunction {
+    let architecture = if resolved.architecture == Architecture::Arm64 { "arm64" } else { "x86_64" };
+    let (account, region) = (resolved.account, resolved.region.clone());
+    MeteredFunction { account, region, function: resolved.name.clone(), architecture }
 }
 
 fn scope_of_version(resolved: &Resolved) -> Scope {

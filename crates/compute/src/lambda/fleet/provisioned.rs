@@ -1,18 +1,21 @@
 //! Provisioned concurrency: environments that are initialised ahead, and made anew when they end.
 //!
 //! A *keeper* sees to it that one version has as many of them as were asked for. Each holds a [`Place`], whatever becomes of
-//! it: when an environment ends, wherever that happens, its place is free and the keeper fills it again.
+//! it: when an environment ends, wherever that happens, its place is free and the keeper fills it again. What is allocated
+//! costs, used or not, from the first time that all of it stands until its configuration ends.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
 
+use cloud::ports::{Counter, Used};
 use sandbox::LaunchError;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::super::environment::{Environment, Initialization};
+use super::super::metrics;
 use super::super::report;
 use super::super::resolve::Resolved;
 use super::{BOOT_HOLD, Fleet, Version, lock};
@@ -27,7 +30,7 @@ const FAILURES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// How often a keeper looks for environments that ended without anybody's noticing.
+/// How often a keeper looks for environments that ended without anybody's noticing, and counts for the bill.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// AWS's reason for a configuration whose function cannot be initialised.
@@ -67,6 +70,9 @@ struct Keeper {
 struct Wanted {
     counts: Mutex<Counts>,
     changed: Notify,
+    memory_mb: u64,
+    /// For the bill.
+    used: Arc<Counter>,
 }
 
 #[derive(Default)]
@@ -77,6 +83,38 @@ struct Counts {
     was_ready: bool,
     failures: u32,
     reason: Option<String>,
+    /// Up to when it is on the bill; none before all of it stood, and after the end.
+    billed_to: Option<Instant>,
+}
+
+impl Counts {
+    /// Environments that are there. After a failure a place is kept while nothing is in it.
+    fn allocated(&self) -> usize {
+        if self.failures > 0 { self.available } else { self.allocated }
+    }
+
+    /// Notes whether as many as were asked for are there.
+    fn look(&mut self) {
+        self.was_ready |= self.available >= self.requested;
+        if self.was_ready && self.billed_to.is_none() {
+            self.billed_to = Some(Instant::now());
+        }
+    }
+}
+
+impl Wanted {
+    /// The counts, to be changed: what stood until now is put on the bill.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        let mut counts = lock(&self.counts);
+        // Whoever asks for less pays for less, though what is above it may be at work still.
+        let environments = counts.allocated().min(counts.requested) as u64;
+        if let Some(billed_to) = &mut counts.billed_to {
+            let whole_ms = billed_to.elapsed().as_millis() as u64;
+            *billed_to += Duration::from_millis(whole_ms);
+            self.used.add(Used { provisioned_mb_ms: environments * self.memory_mb * whole_ms, ..Used::default() });
+        }
+        counts
+    }
 }
 
 /// The place of one provisioned environment; dropped with it.
@@ -88,7 +126,7 @@ pub(crate) struct Place {
 impl Place {
     /// The next place, if one is free.
     fn next(wanted: &Arc<Wanted>) -> Option<Place> {
-        let mut counts = lock(&wanted.counts);
+        let mut counts = wanted.counts();
         (counts.allocated < counts.requested).then(|| {
             counts.allocated += 1;
             Place { wanted: wanted.clone(), available: false }
@@ -97,11 +135,11 @@ impl Place {
 
     /// Its environment is initialised.
     fn fill(&mut self) {
-        let mut counts = lock(&self.wanted.counts);
+        let mut counts = self.wanted.counts();
         self.available = true;
         counts.available += 1;
         (counts.failures, counts.reason) = (0, None);
-        counts.was_ready |= counts.available >= counts.requested;
+        counts.look();
     }
 
     /// Whether there are more environments than are wanted.
@@ -113,7 +151,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = lock(&self.wanted.counts);
+        let mut counts = self.wanted.counts();
         counts.allocated -= 1;
         counts.available -= usize::from(self.available);
         drop(counts);
@@ -124,7 +162,9 @@ impl Drop for Place {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.task.abort();
-        lock(&self.wanted.counts).requested = 0;
+        let mut counts = self.wanted.counts();
+        (counts.requested, counts.billed_to) = (0, None);
+        drop(counts);
         self.version.keepers.fetch_sub(1, Ordering::SeqCst);
         self.version.sift_provisioned();
     }
@@ -140,9 +180,7 @@ impl Keepers {
             None if counts.was_ready => Status::Ready,
             None => Status::InProgress,
         };
-        // After a failure a place is kept while nothing is in it.
-        let allocated = if counts.failures > 0 { counts.available } else { counts.allocated };
-        Some(Standing { allocated, available: counts.available, status })
+        Some(Standing { allocated: counts.allocated(), available: counts.available, status })
     }
 
     /// How much of each configuration is used, by qualified ARN: environments with a request, and as a share of those
@@ -179,18 +217,20 @@ impl Fleet {
         }
         match keepers.get(&arn) {
             Some(keeper) if keeper.deployment_id == resolved.deployment_id => {
-                let mut counts = lock(&keeper.wanted.counts);
+                let mut counts = keeper.wanted.counts();
                 if counts.requested != requested {
-                    counts.requested = requested;
-                    counts.was_ready = counts.available >= requested;
+                    (counts.requested, counts.was_ready) = (requested, false);
                     (counts.failures, counts.reason) = (0, None);
+                    counts.look();
                 }
                 drop(counts);
                 keeper.wanted.changed.notify_one();
             }
             _ => {
                 let counts = Mutex::new(Counts { requested, ..Counts::default() });
-                let wanted = Arc::new(Wanted { counts, changed: Notify::new() });
+                let used = self.ports.meter.counter(&metrics::metered(resolved));
+                let memory_mb = resolved.memory_mb.into();
+                let wanted = Arc::new(Wanted { counts, changed: Notify::new(), memory_mb, used });
                 let version = self.version(resolved);
                 version.keepers.fetch_add(1, Ordering::SeqCst);
                 let keeping = keep(Arc::downgrade(self), version.clone(), resolved.clone(), wanted.clone());
@@ -227,6 +267,7 @@ async fn keep(fleet: Weak<Fleet>, version: Arc<Version>, resolved: Arc<Resolved>
     let room = Arc::new(Semaphore::new(INITS_AT_A_TIME));
     let mut making = JoinSet::new();
     loop {
+        drop(wanted.counts());
         version.sift_provisioned();
         // A turn first: a place that is taken and given back at once would wake us again, for ever.
         while let Ok(turn) = room.clone().try_acquire_owned() {
@@ -256,7 +297,7 @@ async fn keep(fleet: Weak<Fleet>, version: Arc<Version>, resolved: Arc<Resolved>
 
 /// Notes a failure; how long to wait before the next attempt.
 fn note_failure(wanted: &Wanted, reason: String) -> Duration {
-    let mut counts = lock(&wanted.counts);
+    let mut counts = wanted.counts();
     counts.failures += 1;
     if counts.failures >= FAILURES_MAX {
         counts.reason = Some(reason);
