@@ -67,7 +67,7 @@ pub struct ScalingConfig {
     pub maximum_concurrency: Option<i32>,
 }
 
-/// How many pollers read a queue.
+/// How many pollers read a queue: so many at least stand ready, and ten batches of each at most run at a time.
 #[derive(Shape, Clone, Debug, Default)]
 pub struct ProvisionedPollerConfig {
     /// At least.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloud::ports::{QueueMessage, QueueSource};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::response::{self, Verdict};
@@ -19,6 +20,8 @@ const MESSAGES_AT_A_TIME: usize = 10;
 const CONCURRENCY: u32 = 100;
 /// Batches at a time that a provisioned poller handles on AWS.
 const CONCURRENCY_OF_POLLER: u32 = 10;
+/// Pollers of a mapping in provisioned mode that does not say how many: AWS's default.
+const POLLERS_MIN: u32 = 2;
 
 /// A queue that is read.
 pub(crate) struct QueuePoller {
@@ -30,10 +33,28 @@ pub(crate) struct QueuePoller {
 impl QueuePoller {
     /// Reads on and on; ends by being dropped, and batches under way go on then.
     pub(crate) async fn poll(self: Arc<Self>) {
+        let (pollers, batches) = self.scale();
+        let places = Arc::new(Semaphore::new(batches as usize));
+        let mut polling = JoinSet::new();
+        for _ in 0..pollers {
+            polling.spawn(Arc::clone(&self).poll_alone(places.clone()));
+        }
+        while polling.join_next().await.is_some() {}
+    }
+
+    /// How many pollers stand ready, and how many batches may run at a time. A poller hands its batches on and reads the
+    /// next, so that more than the least number are never needed: the most that are allowed bound the batches.
+    fn scale(&self) -> (u32, u32) {
         let settings = &self.mapping.settings;
         let of_pollers = settings.pollers.and_then(|(_, most)| most).map(|most| most * CONCURRENCY_OF_POLLER);
-        let most = settings.concurrency_max.or(of_pollers).unwrap_or(CONCURRENCY).min(CONCURRENCY * 10);
-        let places = Arc::new(Semaphore::new(most as usize));
+        let batches = settings.concurrency_max.or(of_pollers).unwrap_or(CONCURRENCY).min(CONCURRENCY * 10);
+        let pollers = settings
+            .pollers
+            .map_or(1, |(least, most)| least.unwrap_or_else(|| POLLERS_MIN.min(most.unwrap_or(POLLERS_MIN))));
+        (pollers, batches.max(pollers))
+    }
+
+    async fn poll_alone(self: Arc<Self>, places: Arc<Semaphore>) {
         let mut carried = Vec::new();
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { return };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::sources::{HIDDEN, MemoryQueue};
@@ -14,9 +15,9 @@ use crate::lambda::poller::queue::QueuePoller;
 
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:queue";
 
-fn poll(queue: &Arc<MemoryQueue>, function: &Arc<Function>, change: impl FnOnce(&mut MappingSettings)) {
+fn poll(queue: &Arc<MemoryQueue>, function: &Arc<Function>, change: impl FnOnce(&mut MappingSettings)) -> AbortHandle {
     let poller = QueuePoller { queue: queue.clone(), mapping: mapping(ARN, change), consumer: function.clone() };
-    tokio::spawn(Arc::new(poller).poll());
+    tokio::spawn(Arc::new(poller).poll()).abort_handle()
 }
 
 fn bodies(event: &Value) -> Vec<String> {
@@ -144,6 +145,35 @@ async fn no_more_batches_run_at_a_time_than_are_allowed() {
     poll(&queue, &function, |settings| (settings.batch_size, settings.concurrency_max) = (1, Some(2)));
     function.called(10).await;
     assert_eq!(function.running.lock().unwrap().1, 2);
+    until_left(&queue, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_pollers_stand_ready_as_are_provisioned() {
+    for (pollers, ready) in
+        [(None, 1), (Some((Some(3), None)), 3), (Some((None, Some(5))), 2), (Some((None, Some(1))), 1)]
+    {
+        let (queue, function) = (MemoryQueue::with([]), Function::good());
+        let polling = poll(&queue, &function, |settings| settings.pollers = pollers);
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        assert_eq!(queue.receiving(), (ready, ready), "{pollers:?}");
+        numbered(20).for_each(|body| queue.send(body));
+        until_left(&queue, 0).await;
+        assert_eq!(queue.receiving().1, ready, "{pollers:?}: work does not make them more");
+        polling.abort();
+        while queue.receiving().0 > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn provisioned_pollers_together_run_no_more_batches_than_their_most() {
+    let queue = MemoryQueue::with(numbered(60));
+    let function = Function::slow(Duration::from_secs(5), |_, _| Reaction::Answer(Value::Null));
+    poll(&queue, &function, |settings| (settings.batch_size, settings.pollers) = (1, Some((Some(2), Some(2)))));
+    function.called(60).await;
+    assert_eq!(function.running.lock().unwrap().1, 20, "ten for each");
     until_left(&queue, 0).await;
 }
 

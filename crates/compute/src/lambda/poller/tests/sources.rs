@@ -19,6 +19,8 @@ pub(super) const HIDDEN: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct MemoryQueue {
     messages: Mutex<Vec<(Instant, u32, QueueMessage)>>,
+    /// Who is receiving: now, and at most.
+    receiving: Mutex<(usize, usize)>,
 }
 
 impl MemoryQueue {
@@ -40,6 +42,11 @@ impl MemoryQueue {
         messages.iter().filter(|(_, _, m)| !m.body.is_empty()).map(|(_, _, m)| m.body.clone()).collect()
     }
 
+    /// How many receive: now, and the most so far.
+    pub(super) fn receiving(&self) -> (usize, usize) {
+        *self.receiving.lock().unwrap()
+    }
+
     fn take(&self, most: usize) -> Vec<QueueMessage> {
         let now = Instant::now();
         let mut messages = self.messages.lock().unwrap();
@@ -56,6 +63,24 @@ impl MemoryQueue {
     }
 }
 
+/// A receive under way; over when it is dropped.
+struct Receiving<'a>(&'a Mutex<(usize, usize)>);
+
+impl<'a> Receiving<'a> {
+    fn begin(counts: &'a Mutex<(usize, usize)>) -> Receiving<'a> {
+        let mut counted = counts.lock().unwrap();
+        counted.0 += 1;
+        counted.1 = counted.1.max(counted.0);
+        Receiving(counts)
+    }
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
+    }
+}
+
 impl QueueSource for MemoryQueue {
     fn describe<'a>(&'a self, _queue: &'a Arn) -> Answer<'a, QueueDescription> {
         Box::pin(async { Ok(QueueDescription { visibility_timeout_secs: HIDDEN.as_secs() as u32 }) })
@@ -64,6 +89,7 @@ impl QueueSource for MemoryQueue {
     fn receive<'a>(&'a self, _queue: &'a Arn, messages_max: usize, wait: Duration) -> Answer<'a, Vec<QueueMessage>> {
         Box::pin(async move {
             assert!(messages_max <= 10, "SQS gives ten at a time");
+            let _one = Receiving::begin(&self.receiving);
             let end = Instant::now() + wait;
             loop {
                 let taken = self.take(messages_max);
