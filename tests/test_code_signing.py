@@ -93,6 +93,9 @@ def test_enforced_signing_keeps_unsigned_code_out(lambda_, config, create):
     before = lambda_.get_function_configuration(FunctionName=function.name)
     with refused(400, "CodeVerificationFailedException", f"Check the provided signature for {function.name}."):
         function.update("def handler(event, context):\n    return 2\n")
+    dry = {"FunctionName": function.name, "ZipFile": zip_of(APP), "DryRun": True}
+    with refused(400, "CodeVerificationFailedException", f"Check the provided signature for {function.name}."):
+        lambda_.update_function_code(**dry)
     layer = lambda_.publish_layer_version(LayerName="unsigned", Content={"ZipFile": zip_of({"x": "y"})})
     with refused(400, "CodeVerificationFailedException", UNTRUSTED):
         function.configure(Layers=[layer["LayerVersionArn"]])
@@ -105,6 +108,7 @@ def test_enforced_signing_keeps_unsigned_code_out(lambda_, config, create):
     with refused(409, "ResourceConflictException"):
         lambda_.delete_code_signing_config(CodeSigningConfigArn=arn)
     lambda_.delete_function_code_signing_config(FunctionName=function.name)
+    assert lambda_.update_function_code(**dry)["FunctionName"] == function.name
     function.update("def handler(event, context):\n    return 2\n")
     assert function.invoke().ok() == 2
 

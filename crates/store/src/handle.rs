@@ -99,11 +99,30 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.run(durability, work, true).await
+    }
+
+    /// As [`Store::transact`], but nothing is changed even if `work` succeeds: to know whether it would.
+    pub async fn rehearse<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run(Durability::Buffered, work, false).await
+    }
+
+    async fn run<T, E, F>(&self, durability: Durability, work: F, keeps: bool) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let answer = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&answer);
         let work: Work = Box::new(move |tx| {
             let result = work(tx);
-            let commits = result.is_ok();
+            let commits = keeps && result.is_ok();
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             commits
         });

@@ -237,6 +237,6 @@ pub(crate) fn admit(
         return Err(Error::new(400, "CodeVerificationFailedException", message).capital().with("Type", "User").into());
     }
     let (function, config) = (target.function_arn(), config.arn());
-    tracing::warn!(%function, %config, "deployed a package that none of the allowed publishers signed");
+    tracing::warn!(%function, %config, "admitted a package that none of the allowed publishers signed");
     Ok(())
 }

@@ -143,10 +143,17 @@ async fn code_and_layers_have_one_limit() {
     world.settled("f").await;
     let update = compute::lambda::operations::UpdateFunctionCode {
         function_name: "f".into(),
-        zip_file: Some(half),
+        zip_file: Some(half.clone()),
         ..Default::default()
     };
     refused(world.call(update).await, 400, INVALID, &words);
+    let dry = compute::lambda::operations::UpdateFunctionCode {
+        function_name: "f".into(),
+        zip_file: Some(half),
+        dry_run: Some(true),
+        ..Default::default()
+    };
+    refused(world.call(dry).await, 400, INVALID, &words);
 }
 
 #[tokio::test]

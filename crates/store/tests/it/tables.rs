@@ -13,6 +13,7 @@ crate::on_every_driver!(
     reads_what_was_written,
     a_transaction_sees_its_own_writes,
     an_error_changes_nothing,
+    a_rehearsal_changes_nothing_and_says_what_would_be,
     a_panic_changes_nothing_and_hurts_nobody,
     scans_ranges,
     scans_through_own_writes_in_both_directions,
@@ -39,6 +40,22 @@ async fn reads_what_was_written(fixture: &Fixture) {
     assert_eq!(store.get(THINGS, &key("a")).await.unwrap(), Some(thing(2)));
     store.transact(|tx| tx.delete(THINGS, &key("a"))).await.unwrap();
     assert_eq!(store.get(THINGS, &key("a")).await.unwrap(), None);
+}
+
+async fn a_rehearsal_changes_nothing_and_says_what_would_be(fixture: &Fixture) {
+    let store = fixture.open();
+    store.transact(|tx| tx.put(THINGS, &key("old"), &thing(1))).await.unwrap();
+    let work = |tx: &mut store::Tx<'_>| {
+        tx.delete(THINGS, &key("old"))?;
+        tx.insert(THINGS, &key("new"), &thing(2))?;
+        tx.get(THINGS, &key("new"))
+    };
+    assert_eq!(store.rehearse(work).await.unwrap(), Some(thing(2)), "it sees its own writes");
+    assert_eq!(store.get(THINGS, &key("old")).await.unwrap(), Some(thing(1)));
+    assert_eq!(store.get(THINGS, &key("new")).await.unwrap(), None);
+    store.transact(work).await.unwrap();
+    let again = store.rehearse(work).await;
+    assert_eq!(again, Err(Error::Exists("test.things".into())), "what would fail fails");
 }
 
 async fn a_transaction_sees_its_own_writes(fixture: &Fixture) {

@@ -87,9 +87,12 @@ impl Operation<Lambda> for UpdateFunctionCode {
             stamp: Stamp::new(cx),
         };
         if self.dry_run == Some(true) {
+            let shown = update.applied(present);
+            let rehearsed = lambda.store.rehearse(move |tx| update.write(tx)).await;
             drop(staged);
             lambda.collect_later();
-            return Ok(FunctionConfiguration::of(&target, None, &update.applied(present)));
+            rehearsed?;
+            return Ok(FunctionConfiguration::of(&target, None, &shown));
         }
         let updated = lambda.store.transact(move |tx| update.write(tx)).await;
         drop(staged);
