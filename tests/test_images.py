@@ -238,6 +238,38 @@ def test_a_program_that_is_not_there_is_the_functions_failure(load_image, create
     assert create.python("def handler(event, context): return 1\n", Architectures=["arm64"]).invoke().ok() == 1
 
 
+def test_loaded_images_are_listed_and_deleted(updraft, executable, load_image, create_image, scratch):
+    def command(*arguments, ok=True):
+        done = subprocess.run(
+            [executable, "image", *arguments], env=updraft.client_environment(), capture_output=True, text=True
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout if ok else done.stderr
+
+    name = f"{REGISTRY}/listed:1"
+    load_image(images.archive(scratch), "--name", name)
+    line = f"{name}\t{scratch.digest}"
+    assert line in command("list").splitlines()
+    function = create_image(name)
+    assert f"is in use by the function {function.name}" in command("delete", name, ok=False)
+    function.client.publish_version(FunctionName=function.name)
+    other = f"{REGISTRY}/elsewhere:1"
+    load_image(images.archive(scratch), "--name", other)
+    command("delete", other)
+    assert line in command("list").splitlines(), "the same content under another name"
+    load_image(images.archive(scratch), "--name", other)
+    function.client.update_function_code(FunctionName=function.name, ImageUri=other)
+    function.wait()
+    assert f"is in use by the function {function.name}:1" in command("delete", name, ok=False)
+    assert "there is no such image" in command("delete", f"{REGISTRY}/listed:2", ok=False)
+    assert "known by tags" in command("delete", f"{REGISTRY}/listed@{scratch.digest}", ok=False)
+    function.client.delete_function(FunctionName=function.name)
+    command("delete", name)
+    assert line not in command("list").splitlines()
+    with refused(400, INVALID, f"Source image {name} does not exist."):
+        create_image(name)
+
+
 def test_images_survive_a_crash_and_leave_nothing(another_server, executable, scratch):
     server = another_server().start()
 

@@ -125,6 +125,11 @@ impl House {
             (&Method::POST, "/_updraft/lambda/start") if may_administrate(peer) => self.start_ahead(query).await,
             (&Method::GET, "/_updraft/lambda/events") if may_administrate(peer) => self.kept_events(query).await,
             (&Method::GET, "/_updraft/lambda/event") if may_administrate(peer) => self.kept_event(query).await,
+            (&Method::GET, IMAGES_PATH) if may_administrate(peer) => image_answer(self.lambda.images().await),
+            (&Method::DELETE, IMAGES_PATH) if may_administrate(peer) => {
+                let name = percent::find(query, "name").unwrap_or_default();
+                image_answer(self.lambda.forget_image(&name).await)
+            }
             (_, path) if path.starts_with("/_updraft/") || path.starts_with("/_localstack/") => refusal(
                 StatusCode::NOT_FOUND,
                 "no such endpoint; see /_updraft/health, /_updraft/status, /_updraft/metrics, /_updraft/usage, /_updraft/images, \
@@ -145,14 +150,7 @@ impl House {
         }
         let name = percent::find(request.uri().query().unwrap_or_default(), "name");
         let name = name.map(|name| name.to_string());
-        match images::load(&self.lambda, request.into_body(), name).await {
-            Ok(loaded) => json(StatusCode::OK, &loaded),
-            Err(LoadError::Refused(reason)) => refusal(StatusCode::BAD_REQUEST, &reason),
-            Err(error) => {
-                tracing::error!(%error, "cannot load an image");
-                refusal(StatusCode::INTERNAL_SERVER_ERROR, "the image could not be stored; the log says why")
-            }
-        }
+        image_answer(images::load(&self.lambda, request.into_body(), name).await)
     }
 
     async fn download(&self, path: &str, query: &str) -> Answer {
@@ -301,6 +299,18 @@ fn is_this_machine(host: &str) -> bool {
 /// Administration is for processes of this machine, not for functions and not for the network.
 fn may_administrate(peer: Peer) -> bool {
     !peer.from_sandbox && peer.address.is_some_and(|a| a.to_canonical().is_loopback())
+}
+
+/// What became of images.
+fn image_answer(done: Result<impl Serialize, LoadError>) -> Answer {
+    match done {
+        Ok(done) => json(StatusCode::OK, &done),
+        Err(LoadError::Refused(reason)) => refusal(StatusCode::BAD_REQUEST, &reason),
+        Err(error) => {
+            tracing::error!(%error, "cannot keep or forget an image");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "the images could not be stored; the log says why")
+        }
+    }
 }
 
 fn json(status: StatusCode, document: &impl Serialize) -> Answer {

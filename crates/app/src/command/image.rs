@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
+use http::Method;
 use http_body::Frame;
 use tokio::sync::mpsc;
 
 use super::{Failure, tokio_runtime};
-use crate::client::{Server, encoded};
+use crate::client::{Answer, Server, encoded};
 
 /// Pieces of a file that are read ahead, and their size.
 const PIECES_MAX: usize = 8;
@@ -42,6 +43,19 @@ enum Command {
         #[command(flatten)]
         server: Server,
     },
+    /// Lists the images that were loaded.
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Forgets an image, unless a function uses it.
+    Delete {
+        /// The image's name
+        #[arg(value_name = "NAME:TAG")]
+        name: String,
+        #[command(flatten)]
+        server: Server,
+    },
 }
 
 #[derive(serde::Deserialize)]
@@ -52,22 +66,39 @@ struct Loaded {
 
 impl Image {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Command::Load { file, name, server } = self.command;
-        let source: Box<dyn std::io::Read + Send> = match file.to_str() {
-            Some("-") => Box::new(std::io::stdin()),
-            _ => Box::new(File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?),
-        };
-        let path = match &name {
-            Some(name) => format!("/_updraft/images?name={}", encoded(name)),
-            None => "/_updraft/images".to_owned(),
-        };
-        let answer = tokio_runtime(1)?.block_on(server.client().upload(&path, Pieces::of(source)))?;
-        let loaded: Vec<Loaded> = answer.json()?;
-        for Loaded { name, digest } in loaded {
-            println!("{name}\t{digest}");
+        match self.command {
+            Command::Load { file, name, server } => load(&file, name.as_deref(), &server),
+            Command::List { server } => {
+                show(tokio_runtime(1)?.block_on(server.client().own(Method::GET, "/_updraft/images"))?)
+            }
+            Command::Delete { name, server } => {
+                let path = format!("/_updraft/images?name={}", encoded(&name));
+                tokio_runtime(1)?.block_on(server.client().own(Method::DELETE, &path))?.accepted()?;
+                Ok(())
+            }
         }
-        Ok(())
     }
+}
+
+fn load(file: &Path, name: Option<&str>, server: &Server) -> Result<(), Failure> {
+    let source: Box<dyn std::io::Read + Send> = match file.to_str() {
+        Some("-") => Box::new(std::io::stdin()),
+        _ => Box::new(File::open(file).map_err(|error| format!("{}: {error}", file.display()))?),
+    };
+    let path = match name {
+        Some(name) => format!("/_updraft/images?name={}", encoded(name)),
+        None => "/_updraft/images".to_owned(),
+    };
+    let answer = tokio_runtime(1)?.block_on(server.client().upload(&path, Pieces::of(source)))?;
+    show(answer)
+}
+
+fn show(answer: Answer) -> Result<(), Failure> {
+    let loaded: Vec<Loaded> = answer.json()?;
+    for Loaded { name, digest } in loaded {
+        println!("{name}\t{digest}");
+    }
+    Ok(())
 }
 
 /// What is read from a file, as the body of a request.

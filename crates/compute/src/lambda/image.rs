@@ -20,7 +20,9 @@ use super::code::{CodeTree, Refused};
 use super::code_uses::{Holder, hold};
 use super::configuration::{Architecture, ImageConfig};
 use super::error::{Failure, invalid};
-use super::records::{ARRIVALS, IMAGES, ImageCode, ImageOverrides, ImageRecord, Mark};
+use super::records::{
+    ARRIVALS, Code, FUNCTIONS, IMAGES, ImageCode, ImageOverrides, ImageRecord, Mark, VERSIONS, VersionRecord,
+};
 
 /// What Lambda puts on the path of an image that says nothing.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
@@ -167,6 +169,45 @@ impl Lambda {
         Ok(made.map_err(|error| Refused::Write(io::Error::other(error)))?)
     }
 
+    /// The images that were loaded, by name.
+    pub async fn images(&self) -> Result<Vec<LoadedImage>, LoadError> {
+        let images = self.store.scan(IMAGES, Scan::all()).await.map_err(Failure::from)?;
+        let named = images.into_iter().filter_map(|(key, image)| {
+            let (repository, tag) = key.parts::<(String, String)>()?;
+            Some(LoadedImage { name: format!("{repository}:{tag}"), digest: digest(image.root).to_string() })
+        });
+        Ok(named.collect())
+    }
+
+    /// Forgets the name of an image, unless a function has its content from that repository.
+    ///
+    /// # Errors
+    /// [`LoadError::Refused`] if there is none, or it is in use.
+    pub async fn forget_image(&self, name: &str) -> Result<(), LoadError> {
+        let parsed = Reference::parse(name)?;
+        let (Some(tag), None) = (parsed.tag, parsed.digest) else {
+            return Err(LoadError::Refused(format!("{name}: images are known by tags")));
+        };
+        let (repository, shown) = (parsed.repository, format!("{name} is in use by the function"));
+        let forgotten = self.store.transact(move |tx| {
+            let key = Key::of((repository.as_str(), tag.as_str()));
+            let Some(image) = tx.get(IMAGES, &key)? else { return Ok(Some("there is no such image".to_owned())) };
+            if let Some(function) = user(tx, &repository, &image)? {
+                return Ok(Some(format!("{shown} {function}")));
+            }
+            tx.delete(IMAGES, &key)?;
+            hold(tx, Holder::Image(&format!("{repository}:{tag}")), &image.parts, &[])?;
+            Ok::<_, Failure>(None)
+        });
+        match forgotten.await? {
+            Some(reason) => Err(LoadError::Refused(reason)),
+            None => {
+                self.collect_later();
+                Ok(())
+            }
+        }
+    }
+
     /// Forgets all names of images.
     pub(crate) async fn reset_images(&self) -> Result<(), Failure> {
         for (key, image) in self.store.scan(IMAGES, Scan::all()).await? {
@@ -252,6 +293,25 @@ fn find(tx: &Tx<'_>, name: &Reference) -> Result<Option<(BlobId, Vec<BlobId>)>, 
     let tag = name.tag.as_deref().unwrap_or("latest");
     let found = tx.get(IMAGES, &Key::of((name.repository.as_str(), tag)))?;
     Ok(found.map(|image| (image.root, image.parts)))
+}
+
+/// A function, of any account, one of whose versions has an image's content and was made from its repository.
+fn user(tx: &Tx<'_>, repository: &str, image: &ImageRecord) -> Result<Option<String>, Failure> {
+    let uses = |version: &VersionRecord| match &version.code {
+        Code::Image(code) => {
+            image.parts.contains(&code.manifest)
+                && Reference::parse(&code.uri).is_ok_and(|uri| uri.repository == repository)
+        }
+        _ => false,
+    };
+    let latest = tx.scan(FUNCTIONS, Scan::all())?.into_iter().filter(|(_, function)| uses(&function.latest));
+    let latest = latest.filter_map(|(key, _)| key.parts::<(String, String, String)>().map(|(_, _, name)| name));
+    if let Some(name) = latest.into_iter().next() {
+        return Ok(Some(name));
+    }
+    let published = tx.scan(VERSIONS, Scan::all())?.into_iter().find(|(_, version)| uses(version));
+    let key = published.and_then(|(key, _)| key.parts::<(String, String, String, u64)>());
+    Ok(key.map(|(_, _, name, number)| format!("{name}:{number}")))
 }
 
 /// Under which names an archive's images are to be known.
