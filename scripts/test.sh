@@ -2,7 +2,7 @@
 # Runs the test suites one after the other, all of them whatever fails, and ends with one line that counts them together.
 #
 #   test.sh         everything but the heavier clients
-#   test.sh sdks    the heavier clients: Java, Go and Rust SDKs
+#   test.sh sdks    the heavier clients: Java, Go and Rust SDKs; and what is behind a feature
 #
 # `make test` sets the environment. Each suite's output also stays in .cache/test-logs.
 set -uo pipefail
@@ -74,6 +74,7 @@ case "${1:-everything}" in
 everything) everything ;;
 sdks)
     suite build 15 bash -c "$(declare -f build debug); build"
+    suite otlp 10 cargo test --locked -p observe --features otlp otlp
     clients sdks 20 python -m pytest tests -m sdks -q
     ;;
 *) echo "test.sh [sdks]" >&2; exit 2 ;;

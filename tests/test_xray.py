@@ -4,6 +4,7 @@ import datetime
 import importlib.util
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -303,3 +304,9 @@ def test_traces_survive_a_kill(another_server):
     server.kill()
     again = another_server().start()
     assert trace(again.client("xray"), trace_id)
+
+
+def test_a_build_without_otlp_says_so(updraft):
+    serve = [str(updraft.executable), "serve", "--otlp-endpoint", "http://localhost:4318"]
+    refused = subprocess.run(serve, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "--otlp-endpoint: this build has no OTLP" in refused.stderr, refused.stderr

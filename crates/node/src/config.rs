@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base::Region;
 use compute::lambda::RegistryLogin;
+use observe::traces::otlp;
 use serde::Deserialize;
 
 pub use crate::keep_events::KeepEvents;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub keep_events: Option<KeepEvents>,
     /// Whether `test`/`test` and twelve-digit access keys are known. Default: yes on loopback; refused elsewhere.
     pub test_credentials: Option<bool>,
+    /// Where traces go as OTLP over HTTP: `http://localhost:4318`. Default: nowhere. Builds with the feature `otlp` only.
+    pub otlp_endpoint: Option<String>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
     pub prices: Option<observe::usage::Prices>,
     /// Registries that container images come from, by host and port: tables in the file only, since they have passwords.
@@ -134,6 +137,8 @@ pub struct Config {
     pub keep_events: Option<KeepEvents>,
     /// Whether `test`/`test` and twelve-digit access keys are known.
     pub test_credentials: bool,
+    /// Where traces go besides.
+    pub otlp_endpoint: Option<otlp::Endpoint>,
     /// What AWS asks for Lambda.
     pub prices: observe::usage::Prices,
     /// Registries that container images come from.
@@ -164,6 +169,9 @@ pub enum Error {
     /// A region that is none.
     #[error("'{0}' is not a region name; use one like us-east-1")]
     Region(String),
+    /// A receiver of traces that there cannot be.
+    #[error("--otlp-endpoint: {0}")]
+    Otlp(#[from] otlp::Refused),
     /// A list of addresses without any.
     #[error("no address to listen on; give --listen 127.0.0.1:4566")]
     NoListener,
@@ -198,6 +206,7 @@ impl Settings {
             async_retry_delay_secs: self.async_retry_delay_secs.or(other.async_retry_delay_secs),
             keep_events: self.keep_events.or(other.keep_events),
             test_credentials: self.test_credentials.or(other.test_credentials),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             prices: self.prices.or(other.prices),
             registries: self.registries.or(other.registries),
         }
@@ -229,6 +238,7 @@ impl Settings {
             keep_events: self.keep_events,
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
+            otlp_endpoint: self.otlp_endpoint.as_deref().map(otlp::Endpoint::parse).transpose()?,
             prices: self.prices.unwrap_or_default(),
             registries: self.registries.unwrap_or_default(),
             data_dir,

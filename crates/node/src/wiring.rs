@@ -98,7 +98,7 @@ impl Node {
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
         let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
-        let xray = XRay::start(store.clone(), clock.clone());
+        let xray = XRay::start(store.clone(), clock.clone(), config.otlp_endpoint.clone());
         let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
         let ports = lambda::Ports {
             engine: engine.clone(),
@@ -190,7 +190,7 @@ impl Node {
         logs.flush().await;
         cloudwatch.flush().await;
         house.usage.flush().await;
-        house.xray.flush().await;
+        house.xray.close().await;
         if let Err(error) = store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
         }

@@ -1,10 +1,11 @@
 //! X-Ray: segments taken in from services, daemons and users (`intake`), kept as they came (`records`), put together to
-//! traces when they are read (`trace`), found by time and filter expression (`filter`).
+//! traces when they are read (`trace`), found by time and filter expression (`filter`); sent to others as well (`otlp`).
 
 mod document;
 mod filter;
 mod intake;
 pub mod operations;
+pub mod otlp;
 mod records;
 mod retention;
 mod trace;
@@ -28,9 +29,9 @@ pub struct XRay {
 
 impl XRay {
     /// The service over this store. Starts the tasks that write segments and remove old traces; they end with the last
-    /// handle.
-    pub fn start(store: Store, clock: Clock) -> Arc<XRay> {
-        let intake = intake::Intake::start(store.clone());
+    /// handle. What it takes in goes to the receiver of OTLP as well, if there is one.
+    pub fn start(store: Store, clock: Clock, receiver: Option<otlp::Endpoint>) -> Arc<XRay> {
+        let intake = intake::Intake::start(store.clone(), receiver.map(otlp::Exporter::start));
         let xray = Arc::new(XRay { store, clock, intake });
         retention::start(&xray);
         xray
@@ -44,6 +45,11 @@ impl XRay {
     /// Waits until everything put so far is readable and survives the end of the process.
     pub async fn flush(&self) {
         self.intake.flush().await;
+    }
+
+    /// As [`XRay::flush`], for the last time: what is still to be exported is, if its receiver is quick.
+    pub async fn close(&self) {
+        self.intake.close().await;
     }
 
     async fn forget(&self, account: Option<AccountId>) -> store::Result<()> {

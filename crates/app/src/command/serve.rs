@@ -68,6 +68,9 @@ pub(super) struct Serve {
     /// Whether test/test and twelve-digit access keys are known; refused where other machines can reach the node
     #[arg(long, env = "UPDRAFT_TEST_CREDENTIALS", value_name = "BOOL", action = clap::ArgAction::Set)]
     test_credentials: Option<bool>,
+    /// Send traces to an OpenTelemetry receiver as well, such as http://localhost:4318; only in builds with the feature otlp
+    #[arg(long, env = "UPDRAFT_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// What to log: error, warn, info, debug, trace, or a filter such as info,cloud=debug
     #[arg(long, env = "UPDRAFT_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -102,6 +105,7 @@ impl Serve {
             async_retry_delay_secs: self.async_retry_delay_secs,
             keep_events: self.keep_events,
             test_credentials: self.test_credentials,
+            otlp_endpoint: self.otlp_endpoint,
             prices: None,
             registries: None,
         }

@@ -10,6 +10,7 @@ use store::{Durability, Store};
 use tokio::sync::Notify;
 
 use super::document::Document;
+use super::otlp::Exporter;
 use super::records::{self, Arrival, Owner};
 
 /// How long segments gather.
@@ -26,6 +27,7 @@ const SEGMENTS_PER_COMMIT: usize = 250;
 
 pub(super) struct Intake {
     store: Store,
+    exporter: Option<Exporter>,
     waiting: Mutex<Waiting>,
     wake: Notify,
     /// One writer at a time, so that a reader who waited for it sees everything.
@@ -52,9 +54,9 @@ impl Traces for Intake {
 }
 
 impl Intake {
-    pub(super) fn start(store: Store) -> Arc<Intake> {
+    pub(super) fn start(store: Store, exporter: Option<Exporter>) -> Arc<Intake> {
         let (waiting, wake, writing) = (Mutex::default(), Notify::new(), tokio::sync::Mutex::default());
-        let intake = Arc::new(Intake { store, waiting, wake, writing });
+        let intake = Arc::new(Intake { store, exporter, waiting, wake, writing });
         tokio::spawn(write(Arc::downgrade(&intake)));
         intake
     }
@@ -68,21 +70,32 @@ impl Intake {
         }
         let arrivals: Vec<Arrival> = segments.into_iter().filter_map(arrival).collect();
         for part in arrivals.chunks(SEGMENTS_PER_COMMIT) {
-            if let Err(error) = add(&self.store, part.to_vec()).await {
+            if let Err(error) = self.add(part.to_vec()).await {
                 tracing::error!(%error, "segments of traces could not be stored and are lost");
             }
+        }
+    }
+
+    /// Adds segments, and has them exported if that is wanted; they survive the end of the process when this returns.
+    pub(super) async fn add(&self, arrivals: Vec<Arrival>) -> store::Result<()> {
+        if let Some(exporter) = &self.exporter {
+            exporter.put(&arrivals);
+        }
+        let work = move |tx: &mut store::Tx<'_>| arrivals.iter().try_for_each(|arrival| records::add(tx, arrival));
+        self.store.transact_with(Durability::Buffered, work).await
+    }
+
+    /// Writes everything that waits, and exports what the receiver still takes.
+    pub(super) async fn close(&self) {
+        self.flush().await;
+        if let Some(exporter) = &self.exporter {
+            exporter.close().await;
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Adds segments; they survive the end of the process when this returns.
-pub(super) async fn add(store: &Store, arrivals: Vec<Arrival>) -> store::Result<()> {
-    let work = move |tx: &mut store::Tx<'_>| arrivals.iter().try_for_each(|arrival| records::add(tx, arrival));
-    store.transact_with(Durability::Buffered, work).await
 }
 
 fn arrival((owner, text): (Owner, String)) -> Option<Arrival> {

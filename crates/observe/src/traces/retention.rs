@@ -69,7 +69,7 @@ mod tests {
     #[tokio::test]
     async fn old_traces_go_with_all_that_is_theirs_and_large_ones_are_cut() {
         let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
-        let xray = XRay::start(Store::in_memory(store::system_clock()), clock.clone());
+        let xray = XRay::start(Store::in_memory(store::system_clock()), clock.clone(), None);
         let (account, region) = (AccountId::DEFAULT, Region::default());
         for segment in 0..SEGMENTS_MAX + 5 {
             xray.sink().put(account, &region, document(1, segment, 1_800_000_000));

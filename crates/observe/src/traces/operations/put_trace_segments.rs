@@ -6,7 +6,7 @@ use shape::Shape;
 
 use crate::traces::document::Document;
 use crate::traces::records::Arrival;
-use crate::traces::{XRay, intake, owner, store_failed};
+use crate::traces::{XRay, owner, store_failed};
 
 /// Takes segments of traces.
 #[derive(Shape)]
@@ -51,7 +51,7 @@ impl Operation<XRay> for PutTraceSegments {
                 }),
             }
         }
-        intake::add(&xray.store, arrivals).await.map_err(store_failed)?;
+        xray.intake.add(arrivals).await.map_err(store_failed)?;
         Ok(PutTraceSegmentsResponse { unprocessed_trace_segments: refused })
     }
 }
