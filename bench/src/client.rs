@@ -103,11 +103,11 @@ impl Connection {
 pub(crate) fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let lines = bytes[..head].split(|byte| *byte == b'\n');
-    let length = lines.filter_map(|line| {
+    let mut length = lines.filter_map(|line| {
         let (name, value) = line.split_at_checked(15)?;
         name.eq_ignore_ascii_case(b"content-length:").then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
     });
-    Some((head, length.last().unwrap_or(0)))
+    Some((head, length.next_back().unwrap_or(0)))
 }
 
 #[cfg(test)]

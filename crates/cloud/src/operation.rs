@@ -136,8 +136,11 @@ pub struct Op<S> {
     pub input: &'static Schema,
     /// The schema of its output.
     pub output: &'static Schema,
-    pub(crate) prepare: fn(Value) -> Result<Box<dyn Prepared<S>>, Mismatch>,
+    pub(crate) prepare: Prepare<S>,
 }
+
+/// From a decoded input to a request that can be authorized and run.
+pub(crate) type Prepare<S> = fn(Value) -> Result<Box<dyn Prepared<S>>, Mismatch>;
 
 /// A decoded request of one operation, ready to be authorized and run.
 pub(crate) trait Prepared<S>: Send {

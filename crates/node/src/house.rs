@@ -60,10 +60,10 @@ impl Handler for House {
         if path == IMAGES_PATH && request.method() == Method::POST {
             return self.load_images(request, peer).await;
         }
-        if path.starts_with("/_") || path == "/health" {
-            if let Some(answer) = self.own(&request, peer).await {
-                return answer;
-            }
+        if (path.starts_with("/_") || path == "/health")
+            && let Some(answer) = self.own(&request, peer).await
+        {
+            return answer;
         }
         self.desk.serve(request, peer).await
     }

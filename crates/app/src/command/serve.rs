@@ -1,7 +1,7 @@
 //! `updraft serve`: a node in the foreground.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use node::config::{Egress, Iam, Isolation, KeepEvents, PoolSettings};
@@ -169,7 +169,7 @@ fn start_logging(filter: &str, json: bool) -> Result<(), Failure> {
 pub(super) fn default_data_dir() -> PathBuf {
     let home = std::env::var("HOME").map(PathBuf::from);
     match (home, std::env::var("XDG_DATA_HOME")) {
-        (Ok(home), _) if home == PathBuf::from("/root") => "/var/lib/updraft".into(),
+        (Ok(home), _) if home == Path::new("/root") => "/var/lib/updraft".into(),
         (_, Ok(data)) if !data.is_empty() => PathBuf::from(data).join("updraft"),
         (Ok(home), _) => home.join(".local/share/updraft"),
         (Err(_), _) => "/var/lib/updraft".into(),

@@ -80,7 +80,11 @@ async fn each_bed(test: impl AsyncFn(&Bed)) {
 async fn an_external_extension_sees_the_whole_life() {
     each_bed(async |bed| {
         let own = extension("['INVOKE', 'SHUTDOWN']", &format!("say('knows', json.dumps(REGISTERED))\nsay(sorted(os.environ))\nopen('/tmp/shared{}', 'w').close()\n{LOOP}say('bye')\n", std::process::id()));
-        let code = format!("import os\nprint('init', os.path.exists('/tmp/shared{}'))\n{ECHO}", std::process::id());
+        // The extension has registered by now, and makes the file next.
+        let code = format!(
+            "import os, time\nshared = '/tmp/shared{}'\nfor _ in range(2000):\n    if os.path.exists(shared): break\n    time.sleep(0.005)\nprint('init', os.path.exists(shared))\n{ECHO}",
+            std::process::id()
+        );
         let mut spec = with(bed, &code, &[("watcher", &own)]);
         spec.env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), "s".into()));
         let (mut sandbox, sink) = launch(bed, spec).await;

@@ -67,7 +67,7 @@ fn field(scanner: &mut Scanner<'_>) -> Result<Field, String> {
                 repeat_name(scanner);
                 together.push(one(scanner)?);
             } else if scanner.take("||") {
-                tests.push(std::mem::replace(&mut together, Vec::new()));
+                tests.push(std::mem::take(&mut together));
                 repeat_name(scanner);
                 together.push(one(scanner)?);
             } else {
