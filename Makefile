@@ -30,8 +30,8 @@ help:
 	@echo '  make test-sdks       the heavier clients: Java SDK v2, aws-sdk-go-v2, aws-sdk-rust'
 	@echo '  make test-cgroup-v2  the control-group tests on a kernel with cgroup v2 only, in a virtual machine'
 	@echo '  make bench           measures, beside baselines of the same run'
-	@echo '  make torture         the long crash tests: thousands of kill -9'
-	@echo '                       (UPDRAFT_TORTURE_SECONDS: how long the server is killed under asynchronous events)'
+	@echo '  make torture         the long crash tests, thousands of kill -9, and the hostile functions over and over'
+	@echo '                       (UPDRAFT_TORTURE_SECONDS: how long each, 1800 by default)'
 	@echo '  make clean           what builds and tests left in this clone; compiled crates and packs stay in the cache'
 	@echo
 	@echo '  Kept between clones: $(UPDRAFT_CACHE)'
@@ -68,6 +68,8 @@ torture: setup
 	STORE_CRASH_RUNS=3000 cargo test --release -p store --test it -- --nocapture crash
 	cargo build --release --locked -p updraft && $(RELEASE) runtimes install
 	UPDRAFT_BIN=$(RELEASE) UPDRAFT_TORTURE_SECONDS=$${UPDRAFT_TORTURE_SECONDS:-1800} $(PYTHON) -m pytest tests/test_crash.py -q -s -k event
+	end=$$((SECONDS + $${UPDRAFT_TORTURE_SECONDS:-1800})); while [ $$SECONDS -lt $$end ]; do \
+	    UPDRAFT_BIN=$(RELEASE) $(PYTHON) -m pytest tests -q -m hostile || exit 1; done
 
 clean:
 	rm -rf .cache examples/*/build examples/*/target

@@ -8,6 +8,13 @@ from support import functions, images, server
 from support.functions import ROLE, Function
 
 
+def pytest_collection_modifyitems(items):
+    """Whoever asks that nobody else be harmed is hostile."""
+    for item in items:
+        if "unharmed" in item.fixturenames:
+            item.add_marker("hostile")
+
+
 @pytest.fixture(scope="session")
 def executable():
     return server.binary()
