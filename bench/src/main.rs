@@ -2,7 +2,7 @@
 //!
 //! Each section starts what it needs and ends it; times and their baseline are taken in turns, so that a busy machine
 //! slows both. A missed goal is shown, never an error: only what cannot be measured at all fails. The whole run takes
-//! under four minutes. The engine's and the store's own benchmarks are examples of their crates; their figures are
+//! about ten minutes. The engine's and the store's own benchmarks are examples of their crates; their figures are
 //! taken over here.
 
 mod asynchronous;
