@@ -33,12 +33,10 @@ fn pack(list_name: &str, families: &[&str]) {
     files.sort();
     let mut list = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&root).expect("collected below it");
-        list.push_str(&format!(
-            "    ({:?}, include_bytes!({:?})),\n",
-            name.display().to_string(),
-            file.display().to_string()
-        ));
+        let name = file.strip_prefix(&root).expect("collected below it").display().to_string();
+        // By the crate's own place: clones that share a target directory share this list.
+        let path = format!("/boot/{name}");
+        list.push_str(&format!("    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n"));
     }
     list.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
