@@ -2,12 +2,14 @@
 //! others by `node`; none knows who stands behind it.
 
 mod deliver;
+mod invoke;
 mod meter;
 mod metrics;
 mod source;
 mod traces;
 
 pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
+pub use invoke::{Answered, Call, Invoke};
 pub use meter::{Counter, Meter, MeteredFunction, Used};
 pub use metrics::{MetricName, Metrics, Scope, Series};
 pub use source::{

@@ -31,10 +31,14 @@ pub trait Service: Send + Sync + Sized + 'static {
 /// A service's names on the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceId {
-    /// The name in ARNs, IAM actions and, unless another is given, SigV4 scopes: `lambda`.
+    /// The name in ARNs and, unless others are given, in IAM actions and SigV4 scopes: `lambda`.
     pub name: &'static str,
     /// The name in SigV4 scopes and host names where it is another: CloudWatch's is `monitoring`.
     pub signing_name: &'static str,
+    /// The name before the colon in IAM actions where it is another: `apigatewayv2`'s is `apigateway`.
+    pub iam_prefix: &'static str,
+    /// Whether IAM actions are HTTP methods (`apigateway:GET`), not operations' names.
+    pub iam_by_method: bool,
     /// The protocols it speaks; the first is what its newest SDKs use.
     pub protocols: &'static [Protocol],
     /// The API version: path prefix of Lambda's routes, `Version=` of query requests.
@@ -62,6 +66,8 @@ impl ServiceId {
         ServiceId {
             name,
             signing_name: name,
+            iam_prefix: name,
+            iam_by_method: false,
             protocols,
             version,
             target_prefix: None,
@@ -81,6 +87,16 @@ impl ServiceId {
     /// Gives the name in SigV4 scopes and host names where it is another.
     pub const fn signing_name(self, name: &'static str) -> ServiceId {
         ServiceId { signing_name: name, ..self }
+    }
+
+    /// Gives the name before the colon in IAM actions where it is another.
+    pub const fn iam_prefix(self, name: &'static str) -> ServiceId {
+        ServiceId { iam_prefix: name, ..self }
+    }
+
+    /// Makes HTTP methods the service's IAM actions.
+    pub const fn iam_by_method(self) -> ServiceId {
+        ServiceId { iam_by_method: true, ..self }
     }
 
     /// Names the service as rpcv2Cbor's paths do.

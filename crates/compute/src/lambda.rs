@@ -6,6 +6,7 @@
 
 pub mod alias;
 pub(crate) mod asynchronous;
+pub(crate) mod calls;
 pub(crate) mod code;
 pub mod code_signing;
 pub(crate) mod code_storage;

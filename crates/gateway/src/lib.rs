@@ -1,1 +1,91 @@
-//! API Gateway.
+//! API Gateway: any function, AWS service or HTTP server as an API.
+//!
+//! Three kinds of API, each with its control plane (operations by name) and its data plane (the route of a request to an
+//! API): [`rest`] (API Gateway v1), [`http_api`] and [`web_socket`] (v2). What the data planes share is in `edge`; what
+//! custom domain names are, in `domain`.
+//!
+//! [`Gateway`] is what all of them hold: the store, the ports to other services, and caches that can be lost.
+
+pub mod edge;
+pub mod http_api;
+pub mod rest;
+pub mod web_socket;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use base::{Clock, Error};
+use cloud::ports::{Credentials, Invoke, LogSink, Metrics, Targets, Traces};
+use store::Store;
+
+use edge::owner::Owners;
+
+/// What API Gateway is, as a whole. A cheap handle: clones share everything.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+
+/// What control planes and data planes share.
+pub struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    #[expect(dead_code, reason = "the data planes come with the next commits")]
+    pub(crate) ports: Ports,
+    /// Whose an API's id is; a cache.
+    pub(crate) owners: Owners,
+}
+
+impl Deref for Gateway {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What API Gateway needs of others.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who runs functions.
+    pub functions: Arc<dyn Invoke>,
+    /// Who takes events that nobody waits for.
+    pub targets: Targets,
+    /// Where access logs and execution logs go.
+    pub logs: Arc<dyn LogSink>,
+    /// Where metrics go.
+    pub metrics: Arc<dyn Metrics>,
+    /// Who keeps traces.
+    pub traces: Arc<dyn Traces>,
+    /// Who makes the credentials of the roles that integrations name.
+    pub credentials: Arc<dyn Credentials>,
+}
+
+impl Gateway {
+    /// API Gateway over this store.
+    pub fn open(store: Store, clock: Clock, ports: Ports) -> Gateway {
+        Gateway(Arc::new(Shared { store, clock, ports, owners: Owners::default() }))
+    }
+}
+
+/// Why an operation failed, before it has AWS's words.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Refused, in AWS's words.
+    #[error(transparent)]
+    Aws(#[from] Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<Failure> for Error {
+    /// A failed store is our fault, not the caller's: the log says what happened.
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Aws(error) => error,
+            Failure::Store(error) => {
+                tracing::error!(%error, "the store of API Gateway failed");
+                Error::internal()
+            }
+        }
+    }
+}

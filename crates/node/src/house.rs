@@ -12,6 +12,8 @@ use cloud::Desk;
 use compute::Lambda;
 use compute::lambda::image::LoadError;
 use compute::lambda::url::address::Address;
+use gateway::Gateway;
+use gateway::edge::address::Address as ApiAddress;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use observe::usage::Period;
@@ -37,6 +39,7 @@ pub(crate) struct House {
     pub(crate) config: Config,
     pub(crate) desk: Desk,
     pub(crate) lambda: Lambda,
+    pub(crate) gateway: Gateway,
     pub(crate) engine: sandbox::Engine,
     pub(crate) cloudwatch: Arc<observe::CloudWatch>,
     pub(crate) usage: Arc<observe::Usage>,
@@ -49,9 +52,12 @@ pub(crate) struct House {
 
 impl Handler for House {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Answer {
-        // Functions' URLs are for the world, as on AWS; who may come in, and from which pages, their configurations say.
+        // Functions' URLs and APIs are for the world, as on AWS; who may come in, and from which pages, their configurations say.
         if let Some(address) = Address::of(&request) {
             return self.lambda.serve_url(&self.desk, address, request, peer).await;
+        }
+        if let Some(address) = ApiAddress::of(&request) {
+            return self.gateway.serve(&self.desk, address, request, peer).await;
         }
         if is_foreign_page(&request) {
             return refusal(StatusCode::FORBIDDEN, "requests of web pages from elsewhere are refused");

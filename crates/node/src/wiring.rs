@@ -9,6 +9,10 @@ use cloud::describe::{ServiceDescription, describe};
 use cloud::{Desk, IamMode, Registry};
 use compute::Lambda;
 use compute::lambda;
+use gateway::Gateway;
+use gateway::http_api::ApiGatewayV2;
+use gateway::rest::ApiGateway;
+use gateway::web_socket::ManagementApi;
 use identity::{Identity, Seed, Sts};
 use observe::{CloudWatch, Logs, Usage, XRay};
 use sandbox::Engine;
@@ -100,6 +104,8 @@ impl Node {
         let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
         let xray = XRay::start(store.clone(), clock.clone(), config.otlp_endpoint.clone());
         let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
+        // Queues, topics, buses, buckets and streams register here as their services come to stand.
+        let targets = cloud::ports::Targets::default();
         let ports = lambda::Ports {
             engine: engine.clone(),
             logs: logs.sink(),
@@ -107,22 +113,34 @@ impl Node {
             meter: usage.clone(),
             traces: xray.sink(),
             credentials: identity.clone(),
-            // Queues, topics, buses, buckets and streams register here as their services come to stand.
-            targets: cloud::ports::Targets::default(),
+            targets: targets.clone(),
             sources: cloud::ports::Sources::default(),
         };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
+        let ports = gateway::Ports {
+            functions: Arc::new(lambda.clone()),
+            targets,
+            logs: logs.sink(),
+            metrics: cloudwatch.sink(),
+            traces: xray.sink(),
+            credentials: identity.clone(),
+        };
+        let gateway = Gateway::open(store.clone(), clock.clone(), ports);
         let mut registry = Registry::default();
         registry.mount(Arc::new(lambda.clone()));
         registry.mount(logs.clone());
         registry.mount(cloudwatch.clone());
         registry.mount(xray.clone());
+        registry.mount(Arc::new(ApiGateway(gateway.clone())));
+        registry.mount(Arc::new(ApiGatewayV2(gateway.clone())));
+        registry.mount(Arc::new(ManagementApi(gateway.clone())));
         registry.mount(Arc::new(Sts));
         let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
         let desk = Desk::new(Arc::new(registry), identity, iam_mode(&config), clock);
         let house = Arc::new(House {
             desk,
             lambda,
+            gateway,
             engine: engine.clone(),
             cloudwatch: cloudwatch.clone(),
             usage,
@@ -199,7 +217,16 @@ impl Node {
 
 /// All declarations, without a running node: for `updraft __schemas`.
 pub fn schemas() -> Vec<ServiceDescription> {
-    vec![describe::<Lambda>(), describe::<Logs>(), describe::<CloudWatch>(), describe::<XRay>(), describe::<Sts>()]
+    vec![
+        describe::<Lambda>(),
+        describe::<Logs>(),
+        describe::<CloudWatch>(),
+        describe::<XRay>(),
+        describe::<ApiGateway>(),
+        describe::<ApiGatewayV2>(),
+        describe::<ManagementApi>(),
+        describe::<Sts>(),
+    ]
 }
 
 /// Makes the data directory for its owner only: functions' variables, events and logs are in it.

@@ -6,7 +6,8 @@ use policy::{Attached, Context, Kind, Policies, Policy, Principal, Request};
 use super::Desk;
 use super::identify::Identity;
 use super::route::Route;
-use crate::operation::Need;
+use crate::ServiceId;
+use crate::operation::{Meta, Need};
 use crate::registry::Mounted;
 
 /// What becomes of a request that policies do not allow.
@@ -34,12 +35,20 @@ pub(super) async fn authorize(
         return Ok(());
     }
     for need in needs {
-        let action = need.action.unwrap_or(route.operation.meta.action_name());
-        let action = format!("{}:{action}", identity.service.id.name);
+        let action = action(&identity.service.id, &route.operation.meta, need);
         let denial = denial(desk, &identity.service, cx, &action, &need.resource, &[]).await;
         decide(desk, cx, denial)?;
     }
     Ok(())
+}
+
+/// The IAM action that a permission is about: `lambda:GetFunction`, `apigateway:GET`.
+fn action(service: &ServiceId, meta: &Meta, need: &Need) -> String {
+    let of_operation = match meta.http {
+        Some(binding) if service.iam_by_method => binding.method,
+        _ => meta.action_name(),
+    };
+    format!("{}:{}", service.iam_prefix, need.action.unwrap_or(of_operation))
 }
 
 /// What becomes of a request that policies deny.

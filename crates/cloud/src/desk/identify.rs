@@ -38,7 +38,7 @@ pub(super) fn identify(registry: &Registry, head: &Parts) -> Result<Identity, Er
     let scope = proven.or(claimed.as_deref());
     let hint = route::call(head, b"");
     let service = by_hint(registry, hint.service)
-        .or_else(|| scope.and_then(|name| registry.service(name)))
+        .or_else(|| scope.and_then(|name| by_scope(registry, name, head)))
         .or_else(|| by_path_prefix(registry, head))
         .or_else(|| by_host(registry, head))
         .cloned();
@@ -63,9 +63,21 @@ fn by_hint<'a>(registry: &'a Registry, hint: Option<&str>) -> Option<&'a Arc<Mou
     registry.services().find(|s| s.id.target_prefix == hint || s.id.shape_name == hint)
 }
 
+/// The service of a signature's scope. Where two share the name (both versions of API Gateway do), the path tells.
+fn by_scope<'a>(registry: &'a Registry, name: &str, head: &Parts) -> Option<&'a Arc<Mounted>> {
+    let first = first_segment(head);
+    let is_named = |s: &&Arc<Mounted>| s.id.name == name || s.id.signing_name == name;
+    let mut named = registry.services().filter(is_named);
+    named.find(|s| s.id.path_prefixes.contains(&first)).or_else(|| registry.service(name))
+}
+
 fn by_path_prefix<'a>(registry: &'a Registry, head: &Parts) -> Option<&'a Arc<Mounted>> {
-    let first = head.uri.path().trim_start_matches('/').split('/').next()?;
+    let first = first_segment(head);
     registry.services().find(|s| s.id.path_prefixes.contains(&first))
+}
+
+fn first_segment(head: &Parts) -> &str {
+    head.uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
 fn by_host<'a>(registry: &'a Registry, head: &Parts) -> Option<&'a Arc<Mounted>> {

@@ -8,7 +8,7 @@
 
 mod attempt;
 mod event;
-mod handover;
+pub(crate) mod handover;
 mod places;
 mod record;
 

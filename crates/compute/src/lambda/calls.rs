@@ -1,0 +1,45 @@
+//! Calls of functions by other services, over the port `Invoke`.
+
+use base::{Caller, Cx, Error};
+use cloud::BoxFuture;
+use cloud::ports::{Answered, Call, Invoke};
+
+use super::Lambda;
+use super::asynchronous::handover::function_of;
+use super::error::not_found;
+use super::invoke::Invocation;
+use super::name::QualifierText;
+use super::trace;
+
+/// The largest event, in bytes: what AWS's message says, and the envelope it allows.
+const EVENT_BYTES_MAX: usize = 6_291_556;
+const EVENT_BYTES_WORDS: usize = 6_291_456;
+
+impl Invoke for Lambda {
+    fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Answered, Error>> {
+        Box::pin(async move {
+            if call.payload.len() > EVENT_BYTES_MAX {
+                let words =
+                    format!("Request must be smaller than {EVENT_BYTES_WORDS} bytes for the InvokeFunction operation");
+                return Err(Error::new(413, "RequestTooLargeException", words));
+            }
+            let target = function_of(&call.function);
+            let target = target.ok_or_else(|| not_found(format!("Function not found: {}", call.function)))?;
+            let cx = Cx {
+                caller: Caller::root(target.account),
+                ..Cx::internal(target.account, target.region.clone(), self.clock.clone())
+            };
+            let qualifier = target.qualifier.as_ref().map(|qualifier| QualifierText(qualifier.to_string()));
+            let resolved = self.resolve(&cx, &target.name, qualifier.as_ref()).await?;
+            let trace_id = call.trace_id.unwrap_or_else(|| trace::undecided(self.clock.now()));
+            let invocation = Invocation {
+                request_id: cx.request_id.to_string(),
+                trace_id: self.trace_header(&resolved, Some(&trace_id)),
+                payload: call.payload,
+                ..Invocation::default()
+            };
+            let answer = self.run_to_its_end(&resolved, invocation).await?;
+            Ok(Answered { request_id: cx.request_id.to_string(), payload: answer.payload, failed: answer.failed })
+        })
+    }
+}

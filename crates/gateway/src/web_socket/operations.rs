@@ -1,0 +1,1 @@
+//! The operations, by noun; each noun is a file.
