@@ -134,6 +134,17 @@ def test_reset_forgets_what_it_is_asked_to(another_server, runtimes):
     assert get(server, "/_updraft/reset")[0] in (404, 405), "reading resets nothing"
 
 
+def test_what_a_node_sends_is_no_administration(another_server):
+    """A tenant may have a node send requests; that they come from this machine then must not count."""
+    server = another_server().start()
+    for hops in ("1", "17", "none", "0"):
+        through = {"x-updraft-hops": hops}
+        assert get(server, "/_updraft/reset", "POST", through)[0] in (403, 508), hops
+        assert get(server, "/_updraft/status", headers=through)[0] in (404, 508), hops
+    assert get(server, "/_updraft/health", headers={"x-updraft-hops": "1"})[0] == 200, "what is everybody's stays so"
+    assert get(server, "/_updraft/status")[0] == 200
+
+
 # ---- hooks
 
 

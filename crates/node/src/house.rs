@@ -302,9 +302,10 @@ fn is_this_machine(host: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|a| a.to_canonical().is_loopback())
 }
 
-/// Administration is for processes of this machine, not for functions and not for the network.
+/// Administration is for processes of this machine, not for functions, not for the network, and not for whoever has a node
+/// send requests (an API's integration, say), though they come from this machine too.
 fn may_administrate(peer: Peer) -> bool {
-    !peer.from_sandbox && peer.address.is_some_and(|a| a.to_canonical().is_loopback())
+    !peer.from_sandbox && peer.hops == 0 && peer.address.is_some_and(|a| a.to_canonical().is_loopback())
 }
 
 /// What became of images.

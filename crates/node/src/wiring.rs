@@ -344,7 +344,7 @@ impl Inside {
 
     async fn serve(self, stream: TcpStream) {
         let Some(house) = self.0.get().and_then(std::sync::Weak::upgrade) else { return };
-        let peer = Peer { address: None, from_sandbox: true };
+        let peer = Peer { address: None, from_sandbox: true, tls: false, hops: 0 };
         server::serve_connection(stream, house, peer).await;
     }
 }

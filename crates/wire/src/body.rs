@@ -1,4 +1,5 @@
-//! Encodings of request bodies: aws-chunked framing and gzip, as incremental decoders that do no I/O.
+//! Bodies: their encodings (aws-chunked framing and gzip, as incremental decoders that do no I/O), and their way out.
 
 pub mod aws_chunked;
 pub mod gzip;
+pub(crate) mod outgoing;

@@ -6,24 +6,21 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use shape::Body;
-use shape::body::ByteStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::body::outgoing::Outgoing;
+use crate::client::{self, HOPS_MAX};
 use crate::protocol::Answer;
 
 /// A client that has not sent its whole head by then is closed.
@@ -45,6 +42,11 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// True for a connection out of a function's sandbox.
     pub from_sandbox: bool,
+    /// True for a request that came over TLS.
+    pub tls: bool,
+    /// How many nodes' clients ([`crate::client`]) the request has come through: none, unless a node sends it on behalf of
+    /// somebody, however near it seems to be.
+    pub hops: u8,
 }
 
 /// Answers requests.
@@ -78,7 +80,7 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: imp
             }
         };
         _ = stream.set_nodelay(true);
-        let peer = Peer { address: Some(address.ip()), from_sandbox: false };
+        let peer = Peer { address: Some(address.ip()), from_sandbox: false, tls: false, hops: 0 };
         let (handler, watcher, mut closed) = (handler.clone(), graceful.watcher(), closed.clone());
         tokio::spawn(async move {
             // A connection that says nothing must not hold up the end.
@@ -130,50 +132,16 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 async fn respond<H: Handler>(
     handler: Arc<H>,
-    request: Request<Incoming>,
-    peer: Peer,
+    mut request: Request<Incoming>,
+    mut peer: Peer,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let Answer { status, headers, body } = handler.handle(request, peer).await;
+    peer.hops = client::take_hops(request.headers_mut());
+    let Answer { status, headers, body } = match peer.hops {
+        0..=HOPS_MAX => handler.handle(request, peer).await,
+        _ => Answer::new(508, "application/json", Bytes::from_static(br#"{"message":"Loop Detected"}"#)),
+    };
     let mut response = Response::new(Outgoing::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
-}
-
-/// A response body on its way out.
-enum Outgoing {
-    Whole(Option<Bytes>),
-    Stream(ByteStream),
-}
-
-impl From<Body> for Outgoing {
-    fn from(body: Body) -> Self {
-        match body {
-            Body::Whole(bytes) => Outgoing::Whole((!bytes.is_empty()).then_some(bytes)),
-            Body::Stream(stream) => Outgoing::Stream(stream),
-        }
-    }
-}
-
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
-        match self.get_mut() {
-            Outgoing::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Outgoing::Stream(stream) => stream.as_mut().poll_next(cx).map(|item| item.map(|r| r.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Outgoing::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Outgoing::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Outgoing::Stream(_) => SizeHint::default(),
-        }
-    }
 }

@@ -27,7 +27,7 @@ impl Visit {
         let origin = Origin {
             remote: peer.address,
             host: text("host").or_else(|| head.uri.authority().map(ToString::to_string)).unwrap_or_default(),
-            tls: false,
+            tls: peer.tls,
             from_sandbox: peer.from_sandbox,
             user_agent: text("user-agent").unwrap_or_default(),
             trace_id: text("x-amzn-trace-id"),

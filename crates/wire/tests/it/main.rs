@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests: a panic is the report")]
 
 mod botocore;
+mod client;
 mod model;
 mod never_panics;
 mod refusals;
