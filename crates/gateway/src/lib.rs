@@ -17,6 +17,7 @@ use std::sync::Arc;
 use base::{Clock, Error};
 use cloud::ports::{Credentials, Invoke, LogSink, Metrics, Targets, Traces};
 use store::Store;
+use wire::client::Client;
 
 use edge::owner::Owners;
 
@@ -49,6 +50,8 @@ pub struct Ports {
     pub functions: Arc<dyn Invoke>,
     /// Who takes events that nobody waits for.
     pub targets: Targets,
+    /// What asks others over HTTP, as far as tenants may: integrations' URLs and JWT issuers'.
+    pub http: Client,
     /// Where access logs and execution logs go.
     pub logs: Arc<dyn LogSink>,
     /// Where metrics go.

@@ -54,6 +54,8 @@ pub struct Settings {
     pub test_credentials: Option<bool>,
     /// Where traces go as OTLP over HTTP: `http://localhost:4318`. Default: nowhere. Builds with the feature `otlp` only.
     pub otlp_endpoint: Option<String>,
+    /// Certificate authorities (PEM) that are trusted besides the system's when others are asked over https.
+    pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
     pub prices: Option<observe::usage::Prices>,
     /// Registries that container images come from, by host and port: tables in the file only, since they have passwords.
@@ -139,6 +141,8 @@ pub struct Config {
     pub test_credentials: bool,
     /// Where traces go besides.
     pub otlp_endpoint: Option<otlp::Endpoint>,
+    /// Certificate authorities that are trusted besides the system's.
+    pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda.
     pub prices: observe::usage::Prices,
     /// Registries that container images come from.
@@ -172,6 +176,16 @@ pub enum Error {
     /// A receiver of traces that there cannot be.
     #[error("--otlp-endpoint: {0}")]
     Otlp(#[from] otlp::Refused),
+    /// A file that a setting names and that cannot be read.
+    #[error("--{setting} {}: {source}", path.display())]
+    File {
+        /// The setting.
+        setting: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A list of addresses without any.
     #[error("no address to listen on; give --listen 127.0.0.1:4566")]
     NoListener,
@@ -207,6 +221,7 @@ impl Settings {
             keep_events: self.keep_events.or(other.keep_events),
             test_credentials: self.test_credentials.or(other.test_credentials),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
+            ca_bundle: self.ca_bundle.or(other.ca_bundle),
             prices: self.prices.or(other.prices),
             registries: self.registries.or(other.registries),
         }
@@ -220,6 +235,7 @@ impl Settings {
         if listen.is_empty() {
             return Err(Error::NoListener);
         }
+        readable("ca-bundle", self.ca_bundle.as_deref())?;
         let loopback = listen.iter().all(|a| a.ip().is_loopback());
         Ok(Config {
             region,
@@ -239,6 +255,7 @@ impl Settings {
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
             otlp_endpoint: self.otlp_endpoint.as_deref().map(otlp::Endpoint::parse).transpose()?,
+            ca_bundle: self.ca_bundle,
             prices: self.prices.unwrap_or_default(),
             registries: self.registries.unwrap_or_default(),
             data_dir,
@@ -246,6 +263,13 @@ impl Settings {
             search,
         })
     }
+}
+
+/// Refuses a file that will not be there when it is needed.
+fn readable(setting: &'static str, path: Option<&Path>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    let opened = std::fs::File::open(path);
+    opened.map(drop).map_err(|source| Error::File { setting, path: path.to_owned(), source })
 }
 
 impl Config {

@@ -20,6 +20,7 @@ use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use wire::client::{Client, Reach};
 use wire::server::{self, Peer};
 
 use crate::config::{self, Config, KeepEvents};
@@ -102,7 +103,9 @@ impl Node {
         let identity = Arc::new(Identity::new(master, seed));
         let logs = Logs::start(store.clone(), clock.clone());
         let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
-        let xray = XRay::start(store.clone(), clock.clone(), config.otlp_endpoint.clone());
+        let http = Client::new(config.ca_bundle.clone());
+        let receiver = config.otlp_endpoint.clone().map(|endpoint| (endpoint, http.clone()));
+        let xray = XRay::start(store.clone(), clock.clone(), receiver);
         let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
         // Queues, topics, buses, buckets and streams register here as their services come to stand.
         let targets = cloud::ports::Targets::default();
@@ -120,6 +123,7 @@ impl Node {
         let ports = gateway::Ports {
             functions: Arc::new(lambda.clone()),
             targets,
+            http: http.within(if config.is_loopback() { Reach::Neighbours } else { Reach::Outside }),
             logs: logs.sink(),
             metrics: cloudwatch.sink(),
             traces: xray.sink(),

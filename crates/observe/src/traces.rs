@@ -15,6 +15,7 @@ use std::sync::Arc;
 use base::{AccountId, Clock, Cx, Error};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check, op};
 use store::{Durability, Scan, Store};
+use wire::client::Client;
 use wire::protocol::Protocol;
 
 use operations::*;
@@ -30,8 +31,9 @@ pub struct XRay {
 impl XRay {
     /// The service over this store. Starts the tasks that write segments and remove old traces; they end with the last
     /// handle. What it takes in goes to the receiver of OTLP as well, if there is one.
-    pub fn start(store: Store, clock: Clock, receiver: Option<otlp::Endpoint>) -> Arc<XRay> {
-        let intake = intake::Intake::start(store.clone(), receiver.map(otlp::Exporter::start));
+    pub fn start(store: Store, clock: Clock, receiver: Option<(otlp::Endpoint, Client)>) -> Arc<XRay> {
+        let exporter = receiver.map(|(endpoint, client)| otlp::Exporter::start(endpoint, client));
+        let intake = intake::Intake::start(store.clone(), exporter);
         let xray = Arc::new(XRay { store, clock, intake });
         retention::start(&xray);
         xray

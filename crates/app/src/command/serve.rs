@@ -71,6 +71,9 @@ pub(super) struct Serve {
     /// Send traces to an OpenTelemetry receiver as well, such as http://localhost:4318; only in builds with the feature otlp
     #[arg(long, env = "UPDRAFT_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
+    /// PEM file of certificate authorities to trust besides the system's, wherever the node asks others over https
+    #[arg(long, env = "UPDRAFT_CA_BUNDLE", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or a filter such as info,cloud=debug
     #[arg(long, env = "UPDRAFT_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -106,6 +109,7 @@ impl Serve {
             keep_events: self.keep_events,
             test_credentials: self.test_credentials,
             otlp_endpoint: self.otlp_endpoint,
+            ca_bundle: self.ca_bundle,
             prices: None,
             registries: None,
         }

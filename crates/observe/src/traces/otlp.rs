@@ -26,7 +26,7 @@ pub enum Refused {
     /// The feature is not there.
     #[error("this build has no OTLP; build it with `cargo build --release -p updraft --features otlp`")]
     NotBuilt,
-    /// It is no address that this client reaches: there is no TLS here.
+    /// It is no address of HTTP.
     #[error("'{0}' is no receiver of OTLP over HTTP; use an address like http://localhost:4318")]
     Address(String),
 }

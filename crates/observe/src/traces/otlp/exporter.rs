@@ -8,12 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
+use wire::client::{Call, Client};
 
 use super::Refused;
 use super::span::Export;
@@ -30,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the last batches may take when the node stops.
 const PATIENCE_AT_CLOSE: Duration = Duration::from_secs(3);
 /// Longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// How often a loss is told of.
 const TELL: Duration = Duration::from_secs(60);
 /// How often a sender without work looks whether it is still wanted.
@@ -41,11 +38,12 @@ const LOOK_UP: Duration = Duration::from_secs(60);
 pub struct Endpoint(Uri);
 
 impl Endpoint {
-    /// Reads `http://host:port`, perhaps with a path: traces go to `/v1/traces` below it.
+    /// Reads `http://host:port` or `https://host:port`, perhaps with a path: traces go to `/v1/traces` below it.
     pub fn parse(address: &str) -> Result<Endpoint, Refused> {
         let refused = || Refused::Address(address.to_owned());
         let base: Uri = address.parse().map_err(|_| refused())?;
-        if base.scheme_str() != Some("http") || base.authority().is_none() || base.query().is_some() {
+        if !matches!(base.scheme_str(), Some("http" | "https")) || base.authority().is_none() || base.query().is_some()
+        {
             return Err(refused());
         }
         let traces = format!("{}/v1/traces", address.trim_end_matches('/'));
@@ -58,7 +56,7 @@ pub(in crate::traces) struct Exporter(Arc<Sender>);
 
 struct Sender {
     endpoint: Uri,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client,
     waiting: Mutex<Waiting>,
     wake: Notify,
     /// One at a time.
@@ -76,12 +74,10 @@ struct Waiting {
 }
 
 impl Exporter {
-    pub(in crate::traces) fn start(endpoint: Endpoint) -> Exporter {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(PATIENCE));
+    pub(in crate::traces) fn start(endpoint: Endpoint, client: Client) -> Exporter {
         let sender = Arc::new(Sender {
             endpoint: endpoint.0,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client,
             waiting: Mutex::default(),
             wake: Notify::new(),
             sending: tokio::sync::Mutex::default(),
@@ -138,16 +134,14 @@ impl Sender {
         let body = serde_json::to_vec(&export).map_err(|error| error.to_string())?;
         let request = Request::post(self.endpoint.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.into()))
+            .body(Bytes::from(body).into())
             .map_err(|error| error.to_string())?;
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| error.to_string())?;
-            let status = answer.status();
-            // Read to its end, so that the connection serves the next batch.
-            _ = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {status}")) }
-        };
-        timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err("the receiver took too long".to_owned()))
+        let answer = self.client.send(request, Call::new(PATIENCE, ANSWER_BYTES_MAX)).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        // Read to its end, so that the connection serves the next batch.
+        _ = answer.into_body().collect().await;
+        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {status}")) }
     }
 
     /// Tells of what was dropped, not too often.
@@ -228,7 +222,7 @@ mod tests {
 
     async fn exporter_to(listener: &TcpListener, path: &str) -> Exporter {
         let address = format!("http://{}{path}", listener.local_addr().unwrap());
-        Exporter::start(Endpoint::parse(&address).unwrap())
+        Exporter::start(Endpoint::parse(&address).unwrap(), Client::new(None))
     }
 
     #[tokio::test]
@@ -276,11 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_plain_http() {
+    fn addresses_are_of_http() {
         let target = |address| Endpoint::parse(address).map(|endpoint| endpoint.0.to_string());
         assert_eq!(target("http://localhost:4318").unwrap(), "http://localhost:4318/v1/traces");
         assert_eq!(target("http://[::1]:4318/otlp/").unwrap(), "http://[::1]:4318/otlp/v1/traces");
-        for bad in ["", "localhost:4318", "https://localhost:4318", "http://", "http://h/?a=b", "/v1/traces"] {
+        assert_eq!(target("https://traces.example/").unwrap(), "https://traces.example/v1/traces");
+        for bad in ["", "localhost:4318", "grpc://localhost:4317", "http://", "http://h/?a=b", "/v1/traces"] {
             assert_eq!(target(bad).unwrap_err(), Refused::Address(bad.to_owned()), "{bad}");
         }
     }
