@@ -3,9 +3,13 @@
 //! The control plane is `operations`, by noun; what it keeps is in `records`. The data plane of HTTP APIs is `plane`; that of
 //! WebSocket APIs is [`web_socket`](crate::web_socket).
 
+pub(crate) mod change;
+pub(crate) mod error;
 mod not_yet;
 pub mod operations;
 mod plane;
+pub(crate) mod records;
+pub(crate) mod snapshot;
 
 use base::{AccountId, Error};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check};
@@ -26,8 +30,8 @@ impl Service for ApiGatewayV2 {
     const OPERATIONS: &'static [Op<Self>] = &[];
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;
 
-    fn reset<'a>(&'a self, _account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn reset<'a>(&'a self, account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.0.reset_http_apis(account))
     }
 }
 

@@ -67,6 +67,12 @@ impl Gateway {
     pub fn open(store: Store, clock: Clock, ports: Ports) -> Gateway {
         Gateway(Arc::new(Shared { store, clock, ports, owners: Owners::default() }))
     }
+
+    /// Forgets all that data planes have at hand of an API. Every write to an API or its stages calls this, once it is
+    /// stored and before it is answered; every cache of a data plane has a line here.
+    pub(crate) fn forget_api(&self, api_id: &str) {
+        self.owners.forget(|id| id == api_id);
+    }
 }
 
 /// Why an operation failed, before it has AWS's words.
