@@ -19,6 +19,7 @@ use cloud::ports::{Credentials, Invoke, LogSink, Metrics, Targets, Traces};
 use store::Store;
 use wire::client::Client;
 
+use edge::integration::lambda::Permits;
 use edge::owner::Owners;
 
 /// What API Gateway is, as a whole. A cheap handle: clones share everything.
@@ -29,10 +30,11 @@ pub struct Gateway(Arc<Shared>);
 pub struct Shared {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    #[expect(dead_code, reason = "the data planes come with the next commits")]
     pub(crate) ports: Ports,
     /// Whose an API's id is; a cache.
     pub(crate) owners: Owners,
+    /// Which functions APIs may run; a cache.
+    pub(crate) permits: Permits,
 }
 
 impl Deref for Gateway {
@@ -65,7 +67,7 @@ pub struct Ports {
 impl Gateway {
     /// API Gateway over this store.
     pub fn open(store: Store, clock: Clock, ports: Ports) -> Gateway {
-        Gateway(Arc::new(Shared { store, clock, ports, owners: Owners::default() }))
+        Gateway(Arc::new(Shared { store, clock, ports, owners: Owners::default(), permits: Permits::default() }))
     }
 
     /// Forgets all that data planes have at hand of an API. Every write to an API or its stages calls this, once it is
