@@ -27,6 +27,7 @@ as_root() {
 missing_packages() {
     has cc || echo build-essential
     has git || echo git
+    has openssl || echo openssl
     has curl || echo curl
     has python3 || echo python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

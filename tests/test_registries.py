@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support import images, registry
+from support import images, registry, tls
 from support.functions import ROLE
 from support.refusals import refused
 from support.server import free_port
@@ -101,8 +101,8 @@ def test_redirects_are_followed_to_safe_places_only(create_image, fresh, hub):
     path = f"/v2/app/blobs/{layers(image)[0]}"
     for location, words in (
         ("http://169.254.169.254/latest/meta-data", "not on this machine"),
+        ("https://169.254.169.254/latest/meta-data", "may not be reached from here"),
         ("http://10.0.0.1/x", "not on this machine"),
-        ("https://localhost/x", "https is not supported"),
         ("ftp://localhost/x", "neither http nor a path"),
         (path, "redirects more than 3 times"),
     ):
@@ -119,9 +119,10 @@ def test_redirects_are_followed_to_safe_places_only(create_image, fresh, hub):
 def test_registries_that_cannot_be_asked(create_image, create, fresh, hub):
     with refused(400, INVALID, "the registry cannot be asked"):
         create_image(f"localhost:{free_port()}/app:1")
-    for host in ("ghcr.io", "169.254.169.254", "10.0.0.1:5000"):
-        with refused(501, "NotImplemented", f"registries over https ({host})"):
-            create_image(f"{host}/app:1")
+    with refused(400, INVALID, "the registry cannot be asked"):
+        create_image("registry.invalid/app:1")
+    with refused(400, INVALID, "169.254.169.254 may not be reached from here"):
+        create_image("169.254.169.254/app:1")
     name = hub.push("app:1", fresh())
     # The host's ports are no business of functions.
     code = """
@@ -178,6 +179,41 @@ def test_logins_come_from_the_configuration(another_server, fresh, tmp_path):
         assert [authorization for asked, authorization in basic.asked if asked == path][0].startswith("Basic ")
         assert anyone.asked[-1] == (path, None)
         assert "secret" not in server.log_text()
+
+
+def test_registries_over_https(another_server, fresh, tmp_path):
+    authority, stranger = tls.Authority(tmp_path / "ca"), tls.Authority(tmp_path / "other", "stranger")
+    with (
+        registry.Registry("bearer", tls=authority.server_context("localhost")) as hub,
+        registry.Registry(tls=stranger.server_context("localhost")) as unknown,
+        registry.Registry(tls=authority.server_context("elsewhere.example")) as misnamed,
+        registry.Registry() as plain,
+    ):
+        login = 'username = "reader"\npassword = "secret"\n'
+        tables = [f'[registries."{one.host}"]\nhttps = true\n{login if one is hub else ""}' for one in (hub, unknown, misnamed)]
+        config = tmp_path / "updraft.toml"
+        config.write_text(f'ca_bundle = "{authority.bundle}"\n' + "\n".join(tables))
+        client = another_server(arguments=["--config", config]).start().client("lambda")
+
+        def create(name, uri):
+            client.create_function(FunctionName=name, Code={"ImageUri": uri}, Role=ROLE, PackageType="Image")
+
+        image = fresh()
+        create("pulled", hub.push("private/app:1", image))
+        client.get_waiter("function_active_v2").wait(FunctionName="pulled")
+        assert json.load(client.invoke(FunctionName="pulled")["Payload"])["greeting"] == "hello"
+        assert hub.paths("/token?") == ["/token?scope=repository%3Aprivate%2Fapp%3Apull&service=tests"]
+        for name, one in (("unknown", unknown), ("misnamed", misnamed)):
+            with refused(400, INVALID, "the registry cannot be asked: TLS: "):
+                create(name, one.push("app:1", fresh()))
+            assert one.asked == []
+        # Nothing that came over https leads to http.
+        moved = fresh()
+        uri, path = hub.push("moved:1", moved), f"/v2/moved/blobs/{layers(moved)[0]}"
+        hub.faults[path] = registry.redirect(f"{plain.url}{path}")
+        with refused(400, INVALID, "away from https"):
+            create("moved", uri)
+        assert plain.asked == []
 
 
 def test_a_crash_amid_a_pull_leaves_nothing(another_server, fresh, hub):

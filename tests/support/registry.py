@@ -13,9 +13,10 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 class Registry:
-    """Serves images by `repository:tag`. `scheme` is what it wants to see: None, "basic" or "bearer"."""
+    """Serves images by `repository:tag`. `scheme` is what it wants to see: None, "basic" or "bearer". With a context of TLS it
+    speaks https."""
 
-    def __init__(self, scheme=None, login="reader:secret"):
+    def __init__(self, scheme=None, login="reader:secret", tls=None):
         self.scheme, self.login = scheme, login
         self.manifests, self.blobs = {}, {}
         # What becomes of a path: a function of the handler, which answers in its place.
@@ -36,6 +37,10 @@ class Registry:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.host = f"localhost:{self.server.server_port}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        if tls:
+            # Without this the handshake would be the accepting thread's, and one silent client would stop all.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -74,10 +79,10 @@ class Registry:
         if path == "/token":
             if authorization != basic:
                 return send(request, 401)
-            return send(request, 200, json.dumps({"access_token": "a-token"}).encode())
+            return send(request, 200, json.dumps({"token": "a-token", "access_token": "a-token"}).encode())
         wanted = {None: authorization, "basic": basic, "bearer": "Bearer a-token"}[self.scheme]
         if authorization != wanted:
-            realm = f'Bearer realm="http://{self.host}/token",service="tests"' if self.scheme == "bearer" else 'Basic realm="x"'
+            realm = f'Bearer realm="{self.url}/token",service="tests"' if self.scheme == "bearer" else 'Basic realm="x"'
             return send(request, 401, headers={"WWW-Authenticate": realm})
         _, _, rest = path.partition("/v2/")
         repository, kind, name = rest.rsplit("/", 2)

@@ -107,6 +107,7 @@ pub struct Shared {
     pub(crate) targets: Targets,
     pub(crate) sources: Sources,
     pub(crate) pulls: registries::Pulls,
+    pub(crate) http: wire::client::Client,
     pub(crate) pollers: event_source_mapping::states::Pollers,
     pub(crate) workers: asynchronous::Workers,
     /// Present if events are kept.
@@ -171,6 +172,8 @@ pub struct Ports {
     pub targets: Targets,
     /// Whose queues and streams can be mapped to functions.
     pub sources: Sources,
+    /// What asks others over HTTP.
+    pub http: wire::client::Client,
 }
 
 /// Why the service did not start.
@@ -200,6 +203,7 @@ impl Lambda {
         let sampler = trace::Sampler::default();
         let (targets, sources) = (ports.targets.clone(), ports.sources.clone());
         let (workers, pollers) = (asynchronous::Workers::new(), Default::default());
+        let http = ports.http.clone();
         let fleet = Fleet::start(ports, clock.clone(), config.clone());
         let lambda = Lambda(Arc::new(Shared {
             store,
@@ -217,6 +221,7 @@ impl Lambda {
             targets,
             sources,
             pulls: registries::Pulls::default(),
+            http,
             pollers,
             workers,
             applying: tokio::sync::Mutex::default(),

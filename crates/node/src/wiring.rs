@@ -118,6 +118,7 @@ impl Node {
             credentials: identity.clone(),
             targets: targets.clone(),
             sources: cloud::ports::Sources::default(),
+            http: http.clone(),
         };
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
         let ports = gateway::Ports {

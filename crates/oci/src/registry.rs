@@ -1,15 +1,20 @@
 //! Registries: one image asked of one by the OCI Distribution API v2, its parts kept as they come.
 //!
 //! A registry's word is a stranger's, and so is the name by which it is asked: documents are bounded before they are read, parts
-//! have the bytes that their manifest promises and the digest that names them, and only addresses of this machine are
-//! asked (`address`), since there is no TLS here yet. Asking itself (connections, redirects, tokens, time) is in `exchange`.
-//! What functions may be made of the image, and where its parts are kept, is the caller's matter.
+//! have the bytes that their manifest promises and the digest that names them. Where it is and where it leads is in `address`,
+//! asking (redirects, tokens, time) in `exchange`. Who makes the connections ([`Ask`]), and so what may be reached, is the caller's
+//! matter, as is what functions may be made of the image and where its parts are kept.
 
 mod address;
 mod exchange;
 
-use std::io::{Cursor, Read as _};
+use std::future::Future;
+use std::io::{self, Cursor, Read as _};
+use std::pin::Pin;
 
+use bytes::Bytes;
+use futures_core::Stream;
+use http::{Request, Response};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
@@ -24,6 +29,12 @@ use exchange::Exchange;
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
+/// Sends one request to its absolute URL, following nothing: this crate makes no connections.
+pub type Ask = dyn Fn(Request<()>) -> Pin<Box<dyn Future<Output = io::Result<Response<Pieces>>> + Send>> + Send + Sync;
+
+/// The content of an answer, as it comes. Dropping it ends it.
+pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
 /// How the operator's configuration knows a registry. Without a name and a password it is asked as nobody.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +45,8 @@ pub struct Login {
     /// The user's password, or what stands for one.
     #[serde(default)]
     pub password: String,
+    /// Whether it speaks https. Unless this says so, registries of this machine do not and all others do.
+    pub https: Option<bool>,
 }
 
 impl std::fmt::Debug for Login {
@@ -55,25 +68,22 @@ pub enum Error {
     /// It cannot be asked, or what it answers is none.
     #[error("the registry cannot be asked: {0}")]
     Unreachable(String),
-    /// It would have to be asked over TLS.
-    #[error("{0} is not on this machine: it would have to be asked over https")]
-    NoTls(String),
     /// What it has is no image for us.
     #[error(transparent)]
     Image(#[from] crate::Error),
 }
 
 /// Brings the image of that name and architecture among the blobs; those that are there already are not asked for. Returns
-/// what the name means: a manifest or an index. Blocks: `runtime` does the waiting, and must not be the caller's own thread.
+/// what the name means: a manifest or an index. Blocks: the way's runtime does the waiting, and must not be the caller's own thread.
 pub fn pull(
     reference: &Reference,
     architecture: Architecture,
-    login: Option<&Login>,
     blobs: &dyn Blobs,
-    runtime: &Handle,
+    way: &Way<'_>,
 ) -> Result<Digest, Error> {
     let (host, repository) = reference.registry().ok_or(Error::Absent)?;
-    let exchange = Exchange::new(Address::of(host)?, repository, login, runtime);
+    let home = Address::of(host, way.login.and_then(|login| login.https))?;
+    let exchange = Exchange::new(home, repository, way);
     let mut pull = Pull { exchange, repository, blobs };
     let wanted = match (&reference.digest, &reference.tag) {
         (Some(digest), _) => digest.to_string(),
@@ -100,6 +110,21 @@ pub fn pull(
         left = left.saturating_sub(layer.size);
     }
     Ok(root)
+}
+
+/// How a registry is asked.
+pub struct Way<'a> {
+    /// As whom.
+    pub login: Option<&'a Login>,
+    /// By whom.
+    pub ask: &'a Ask,
+    /// Where waiting is done.
+    pub runtime: &'a Handle,
+}
+
+/// Whether a registry's name means this machine, whatever a resolver says.
+pub fn is_this_machine(host: &str) -> bool {
+    address::is_this_machine(host.rsplit_once(':').map_or(host, |(host, _)| host))
 }
 
 struct Pull<'a> {

@@ -1,18 +1,22 @@
 //! Images that nobody loaded: asked of the registry that their name begins with, within the request that names them.
 //!
-//! Whom the node asks is the operator's to say: registries that its configuration names are asked for everybody, others on
-//! this machine only where nobody else can call, and never for a function, which has no business with the host's
-//! ports. What asking means is `oci`'s; where parts are kept, and that none stays for nothing, is [`super::image`]'s.
+//! Whom the node asks is the operator's to say: registries that its configuration names are asked for everybody, others
+//! only where nobody else can call, and never for a function, which has no business with the host's ports. One that is
+//! neither the operator's nor on this machine leads nowhere on this machine, whatever it redirects to. What asking means is
+//! `oci`'s, connections are `wire::client`'s; where parts are kept, and that none stays for nothing, is [`super::image`]'s.
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Cx, Error};
-use oci::registry::{self, Login};
+use oci::registry::{self, Ask, Login, Way};
 use oci::{Architecture, Reference};
+use shape::Body;
 use store::BlobId;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use wire::client::{Call, Client, Reach};
 
 use super::Lambda;
 use super::code::Refused;
@@ -21,6 +25,9 @@ use super::image::{Parts, blob_id};
 
 /// Images that come in at a time; others wait.
 const PULLS_MAX: usize = 4;
+
+/// How long one answer may take to its end; `oci` is stricter.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Turns at pulling.
 pub(crate) struct Pulls(Arc<Semaphore>);
@@ -42,13 +49,17 @@ impl Lambda {
         parts: Parts,
     ) -> Result<BlobId, Failure> {
         let login = self.login(cx, uri, reference)?;
+        let host = reference.registry().map_or("", |(host, _)| host);
+        let is_ours = login.is_some() || registry::is_this_machine(host);
+        let ask = asking(self.http.within(if is_ours { Reach::Neighbours } else { Reach::Outside }));
         let turn = self.pulls.0.clone().acquire_owned().await;
         let turn = turn.map_err(|closed| Refused::Write(io::Error::other(closed)))?;
         let (asked, runtime) = (reference.clone(), Handle::current());
         let pulled = tokio::task::spawn_blocking(move || {
             // It goes on when the caller hangs up, and ends its turn and its arrival then.
             let _turn = turn;
-            registry::pull(&asked, architecture, login.as_ref(), &parts, &runtime)
+            let way = Way { login: login.as_ref(), ask: &ask, runtime: &runtime };
+            registry::pull(&asked, architecture, &parts, &way)
         });
         match pulled.await.map_err(|panic| Refused::Write(io::Error::other(panic)))? {
             Ok(root) => Ok(blob_id(root)),
@@ -75,6 +86,19 @@ impl Lambda {
     }
 }
 
+/// Asks with this client.
+fn asking(client: Client) -> Box<Ask> {
+    Box::new(move |request| {
+        let client = client.clone();
+        Box::pin(async move {
+            // How much an answer may have is known to whoever reads it.
+            let call = Call::new(ANSWER_TIMEOUT, u64::MAX);
+            let answer = client.send(request.map(|()| Body::default()), call).await.map_err(io::Error::other)?;
+            Ok(answer.map(|content| content.into_pieces()))
+        })
+    })
+}
+
 fn is_ecr(host: &str) -> bool {
     host.contains(".dkr.ecr.") || host.contains(".dkr-ecr.")
 }
@@ -88,9 +112,6 @@ fn failure(uri: &str, error: registry::Error) -> Failure {
         registry::Error::Denied(_) => {
             Error::access_denied("Lambda does not have permission to access the ECR image. Check the ECR permissions.")
                 .into()
-        }
-        registry::Error::NoTls(host) => {
-            Error::not_implemented(format!("lambda's container images from registries over https ({host})")).into()
         }
         // AWS's registry is never away, so that it has no words for it; these are the nearest, and why.
         unreachable @ registry::Error::Unreachable(_) => invalid(format!("{not_valid} ({unreachable})")).into(),

@@ -161,6 +161,7 @@ impl World {
             credentials: Arc::new(Nobody),
             targets: targets.clone(),
             sources: sources.clone(),
+            http: wire::client::Client::new(None),
         };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
         World { lambda, store, clock, directory, settle_delay, targets, sources }

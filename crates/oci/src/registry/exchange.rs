@@ -1,4 +1,4 @@
-//! Asking one registry: a connection for each request, redirects followed a few times, a login or a token where it wants one,
+//! Asking one registry: redirects followed a few times, a login or a token where it wants one,
 //! and an end to waiting. Answers are read by blocking code, no faster than it keeps them and never beyond their bound.
 
 use std::io::{self, Read};
@@ -7,22 +7,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
-use super::{Error, Login};
+use super::{Ask, Error, Login, Pieces, Way};
 
 /// Redirects of one request.
 const REDIRECTS_MAX: usize = 3;
@@ -39,17 +34,18 @@ pub(super) struct Exchange<'a> {
     /// What a token must allow.
     scope: String,
     login: Option<&'a Login>,
+    ask: &'a Ask,
     /// What the registry wanted to see, once it said so. Nobody else gets it.
     authorization: Option<HeaderValue>,
     runtime: &'a Handle,
     deadline: Instant,
 }
 
-/// The answer with a token; registries differ in its name.
+/// The answer with a token; registries differ in its name, and some give both.
 #[derive(Deserialize)]
 struct Token {
-    #[serde(alias = "access_token")]
-    token: String,
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 /// How the registry wants to be asked.
@@ -60,11 +56,13 @@ enum Challenge {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(home: Address, repository: &str, login: Option<&'a Login>, runtime: &'a Handle) -> Exchange<'a> {
+    pub(super) fn new(home: Address, repository: &str, way: &Way<'a>) -> Exchange<'a> {
+        let Way { login, ask, runtime } = *way;
         Exchange {
             home,
             scope: format!("repository:{repository}:pull"),
             login: login.filter(|login| !login.username.is_empty()),
+            ask,
             authorization: None,
             runtime,
             deadline: Instant::now() + PULL_MAX,
@@ -116,12 +114,12 @@ impl<'a> Exchange<'a> {
             bytes.extend_from_slice(&piece);
         }
         let token: Token = serde_json::from_slice(&bytes).map_err(unreachable)?;
-        secret(format!("Bearer {}", token.token))
-            .ok_or_else(|| Error::Unreachable("a token that no header can have".to_owned()))
+        let token = token.token.or(token.access_token).and_then(|token| secret(format!("Bearer {token}")));
+        token.ok_or_else(|| Error::Unreachable("no token, or one that no header can have".to_owned()))
     }
 
     fn basic(&self) -> Option<HeaderValue> {
-        let Login { username, password } = self.login?;
+        let Login { username, password, .. } = self.login?;
         secret(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
     }
 
@@ -137,10 +135,7 @@ impl<'a> Exchange<'a> {
         for _ in 0..=REDIRECTS_MAX {
             // Who redirects elsewhere has signed the link, or does not want us to be known there.
             let authorization = authorization.clone().filter(|_| address == first);
-            let asked = ask(&address, &path, accept, authorization);
-            let until = self.deadline.min(Instant::now() + WAIT_MAX);
-            let answer = timeout_at(until, asked).await.map_err(|_| unreachable("it does not answer"))?;
-            let answer = answer.map_err(unreachable)?;
+            let answer = self.asked(&address, &path, accept, authorization).await?;
             if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
@@ -148,6 +143,24 @@ impl<'a> Exchange<'a> {
             (address, path) = address.follow(link)?;
         }
         Err(Error::Unreachable(format!("it redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    async fn asked(
+        &self,
+        address: &Address,
+        path: &str,
+        accept: &'static str,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer, Error> {
+        let request = Request::get(address.url(path)?)
+            .header(ACCEPT, accept)
+            .header(USER_AGENT, concat!("updraft/", env!("CARGO_PKG_VERSION")));
+        let mut request = request.body(()).map_err(unreachable)?;
+        authorization.into_iter().for_each(|value| _ = request.headers_mut().insert(AUTHORIZATION, value));
+        let until = self.deadline.min(Instant::now() + WAIT_MAX);
+        let answer = timeout_at(until, (self.ask)(request)).await.map_err(|_| unreachable("it does not answer"))?;
+        let (head, pieces) = answer.map_err(unreachable)?.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, pieces })
     }
 }
 
@@ -162,41 +175,10 @@ fn secret(text: String) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// One request on a connection of its own.
-async fn ask(
-    address: &Address,
-    path: &str,
-    accept: &'static str,
-    authorization: Option<HeaderValue>,
-) -> io::Result<Answer> {
-    let stream = TcpStream::connect(&*address.sockets()).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = Connection(tokio::spawn(async move { _ = connection.await }));
-    let mut request = Request::get(path)
-        .header(HOST, address.authority())
-        .header(ACCEPT, accept)
-        .header(USER_AGENT, concat!("updraft/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)?;
-    authorization.into_iter().for_each(|value| _ = request.headers_mut().insert(AUTHORIZATION, value));
-    let (head, body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body, _connection: connection })
-}
-
-/// What moves a connection's bytes; it ends with what is read from it.
-struct Connection(JoinHandle<()>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Incoming,
-    _connection: Connection,
+    pieces: Pieces,
 }
 
 impl Answer {
@@ -211,15 +193,9 @@ impl Answer {
 
     async fn piece(&mut self, deadline: Instant) -> io::Result<Option<Bytes>> {
         let broken = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the registry broke off: {why}"));
-        loop {
-            let until = deadline.min(Instant::now() + WAIT_MAX);
-            let frame = timeout_at(until, self.body.frame()).await.map_err(|_| broken("it took too long".into()))?;
-            match frame.transpose().map_err(|error| broken(error.to_string()))?.map(|frame| frame.into_data()) {
-                None => return Ok(None),
-                Some(Ok(piece)) => return Ok(Some(piece)),
-                Some(Err(_)) => {} // trailers say nothing
-            }
-        }
+        let until = deadline.min(Instant::now() + WAIT_MAX);
+        let piece = timeout_at(until, self.pieces.next()).await.map_err(|_| broken("it took too long".into()))?;
+        piece.transpose().map_err(|error| broken(error.to_string()))
     }
 }
 

@@ -12,6 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use shape::Body;
+use shape::body::ByteStream;
 use tokio::time::Sleep;
 
 use super::Error;
@@ -39,6 +40,11 @@ impl Content {
         Ok(whole.freeze())
     }
 
+    /// As a stream of its pieces, for whoever knows nothing of HTTP.
+    pub fn into_pieces(self) -> ByteStream {
+        Box::pin(Pieces(self))
+    }
+
     /// The next piece of it; none at its end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
@@ -55,7 +61,7 @@ impl From<Content> for Body {
     fn from(content: Content) -> Body {
         match content.is_end_stream() {
             true => Body::default(),
-            false => Body::Stream(Box::pin(Pieces(content))),
+            false => Body::Stream(content.into_pieces()),
         }
     }
 }
@@ -91,7 +97,6 @@ impl HttpBody for Content {
     }
 }
 
-/// The pieces, for whoever knows nothing of HTTP.
 struct Pieces(Content);
 
 impl Stream for Pieces {
