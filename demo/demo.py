@@ -1,4 +1,5 @@
-"""`make demo`: four functions, built, deployed and called with AWS's own tools against a server of the demo's own.
+"""`make demo`: four functions and an HTTP API, built, deployed and called with AWS's own tools and curl against a server of the
+demo's own.
 
 The route is `main`. Whatever happens, the server is stopped and its directory removed; the exit status is 0 only if every
 answer was right and nothing was left behind.
@@ -22,6 +23,7 @@ import boto3
 import botocore.config
 
 import functions
+from api import Api
 from functions import EXAMPLES, expect
 from server import Server
 from terminal import Failure, bad, command, dim, good, heading, progress, run, say, table
@@ -53,6 +55,7 @@ class Demo:
         self.connect()
         for example in functions.ALL:
             self.show(example)
+        self.show_api()
         self.tail_logs()
         self.summary()
         self.compare()
@@ -95,8 +98,9 @@ class Demo:
 
     def connect(self):
         config = botocore.config.Config(read_timeout=60, retries={"max_attempts": 0})
-        self.lambda_ = boto3.session.Session("test", "test", None, REGION).client(
-            "lambda", endpoint_url=self.server.endpoint, config=config)
+        session = boto3.session.Session("test", "test", None, REGION)
+        self.lambda_ = session.client("lambda", endpoint_url=self.server.endpoint, config=config)
+        self.apis = session.client("apigatewayv2", endpoint_url=self.server.endpoint, config=config)
 
     # ---- one function
 
@@ -172,6 +176,13 @@ class Demo:
     def launched(self):
         return [sum(column) for column in zip(*self.server.launches().values(), strict=True)] or [0, 0, 0]
 
+    # ---- an API
+
+    def show_api(self):
+        heading("An HTTP API of four more functions (examples/orders-service), called with curl")
+        self.api = Api(self.environment)
+        self.api.show()
+
     # ---- afterwards
 
     def compare(self):
@@ -216,8 +227,10 @@ class Demo:
         heading("Cleaning up")
         for example in functions.ALL:
             self.lambda_.delete_function(FunctionName=example.name)
+        self.api.clean_up(self.lambda_, self.apis)
         expect(self.lambda_.list_functions()["Functions"], [], "the functions left")
-        say(f"functions deleted; server ended {self.server.stop():.1f} s after SIGTERM")
+        expect(self.apis.get_apis()["Items"], [], "the APIs left")
+        say(f"functions and API deleted; server ended {self.server.stop():.1f} s after SIGTERM")
         remains = self.server.remains()
         if remains:
             raise Failure("left behind: " + ", ".join(remains))
