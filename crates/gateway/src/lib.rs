@@ -35,6 +35,8 @@ pub struct Shared {
     pub(crate) owners: Owners,
     /// Which functions APIs may run; a cache.
     pub(crate) permits: Permits,
+    /// Stages of REST APIs with what they serve; a cache.
+    pub(crate) rest_stages: rest::snapshot::Stages,
 }
 
 impl Deref for Gateway {
@@ -67,13 +69,21 @@ pub struct Ports {
 impl Gateway {
     /// API Gateway over this store.
     pub fn open(store: Store, clock: Clock, ports: Ports) -> Gateway {
-        Gateway(Arc::new(Shared { store, clock, ports, owners: Owners::default(), permits: Permits::default() }))
+        Gateway(Arc::new(Shared {
+            store,
+            clock,
+            ports,
+            owners: Owners::default(),
+            permits: Permits::default(),
+            rest_stages: Default::default(),
+        }))
     }
 
     /// Forgets all that data planes have at hand of an API. Every write to an API or its stages calls this, once it is
     /// stored and before it is answered; every cache of a data plane has a line here.
     pub(crate) fn forget_api(&self, api_id: &str) {
         self.owners.forget(|id| id == api_id);
+        self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
     }
 }
 
