@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// A random (version 4) UUID in lower case: request ids, revision ids, tokens.
 pub fn uuid() -> String {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
@@ -25,6 +27,18 @@ pub fn lower_hex(length: usize) -> String {
     draw(length, b"0123456789abcdef")
 }
 
+/// What X-Ray calls a trace: `1-6745a1b2-…`, begun at this time.
+pub fn trace_root(at: Timestamp) -> String {
+    format!("1-{:08x}-{}", at.secs(), lower_hex(24))
+}
+
+/// API Gateway's id of a request: eleven bytes in the URL-safe base64, like `U9euFi_ySQ0EPsw=`.
+pub fn extended_request() -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    // The last character has only four bits of the eleventh byte.
+    draw(14, ALPHABET) + &draw(1, b"AEIMQUYcgkosw048") + "="
+}
+
 fn draw(length: usize, alphabet: &[u8]) -> String {
     random_bytes(length).map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
 }
@@ -43,5 +57,8 @@ mod tests {
         assert_eq!(super::upper_base32(16).len(), 16);
         assert_ne!(super::lower_alphanumeric(20), super::lower_alphanumeric(20));
         assert_eq!(super::uuid().len(), 36);
+        assert_eq!(super::extended_request().len(), 16);
+        let root = super::trace_root(super::Timestamp::from_secs(0x1234_5678));
+        assert!(root.starts_with("1-12345678-") && root.len() == 35, "{root}");
     }
 }

@@ -129,6 +129,12 @@ impl Timestamp {
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
 
+    /// `22/Nov/2026:16:00:00 +0000`, the common log format's, as in requests' contexts.
+    pub fn to_common_log(self) -> String {
+        let Civil { year, month, day, hour, minute, second, .. } = self.civil();
+        format!("{day:02}/{}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000", MONTHS[month as usize - 1])
+    }
+
     /// `20261122T160000Z`, the form of `X-Amz-Date`.
     pub fn to_basic(self) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.civil();
@@ -229,6 +235,7 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_795_363_200_000).to_lambda(), "2026-11-22T16:00:00.000+0000");
         assert_eq!(Timestamp::from_millis(1_795_363_200_999).to_lambda_seconds(), "2026-11-22T16:00:00+0000");
         assert_eq!(Timestamp::from_millis(1_795_363_200_000).to_http_date(), "Sun, 22 Nov 2026 16:00:00 GMT");
+        assert_eq!(Timestamp::from_millis(1_583_348_638_390).to_common_log(), "04/Mar/2020:19:03:58 +0000");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod desk;
 pub mod operation;
 pub mod ports;
+pub mod proxy;
 pub mod registry;
 pub mod service;
 

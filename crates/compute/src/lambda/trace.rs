@@ -74,13 +74,9 @@ fn is_trace_id(text: &str) -> bool {
     parts.next() == Some("1") && is_hex(parts.next(), 8) && is_hex(parts.next(), 24) && parts.next().is_none()
 }
 
-fn new_root(now: Timestamp) -> String {
-    format!("1-{:08x}-{}", now.secs(), base::id::lower_hex(24))
-}
-
 /// The header of a request that came without one, before anybody has decided whether it is sampled.
 pub(crate) fn undecided(now: Timestamp) -> String {
-    format!("Root={}", new_root(now))
+    format!("Root={}", base::id::trace_root(now))
 }
 
 fn is_segment_id(text: &str) -> bool {
@@ -125,7 +121,7 @@ impl Lambda {
         let now = self.clock.now();
         let mut header = given.map(Header::parse).unwrap_or_default();
         if header.root.is_none() {
-            header.root = Some(new_root(now));
+            header.root = Some(base::id::trace_root(now));
             header.parent = None;
         }
         let decision = header.sampled.unwrap_or_else(|| resolved.tracing_active && self.sampler.samples(now));

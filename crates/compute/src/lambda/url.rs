@@ -1,13 +1,11 @@
 //! Function URLs: what one is, how it is found, how it is shown. Requests to them are in the files below: `serve` is their
-//! route, `address` tells them from all others, `event` and `response` translate, `cors` answers browsers.
+//! route, `address` tells them from all others; what is translated on the way is in `cloud::proxy`.
 //!
 //! The configurations stand in the function's record, one for the function and one for each alias; a small table finds the
 //! function by the URL's id.
 
 pub mod address;
 pub(crate) mod cors;
-mod event;
-mod response;
 mod serve;
 
 use std::collections::HashMap;
@@ -15,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Cx, Error, Timestamp};
+use cloud::proxy::cors::Policy;
 use serde::{Deserialize, Serialize};
 use shape::Shape;
 use store::{Key, Record, Table};
@@ -138,6 +137,8 @@ pub(crate) struct Url {
     pub(crate) record: UrlRecord,
     /// The function, and the alias if it is one's.
     pub(crate) target: Target,
+    /// What browsers are told, if the URL tells them anything.
+    pub(crate) cors: Option<Policy>,
 }
 
 /// A function URL as it is shown.
@@ -301,7 +302,8 @@ impl Lambda {
         let function = snapshot.get(FUNCTIONS, &target.key()).await?;
         let record = function.and_then(|function| function.urls.get(&owner.alias).cloned());
         let Some(record) = record.filter(|record| record.id.eq_ignore_ascii_case(&id)) else { return Ok(None) };
-        let url = Arc::new(Url { record, target });
+        let cors = record.cors.as_ref().map(Cors::policy);
+        let url = Arc::new(Url { record, target, cors });
         let mut urls = self.urls.urls.write().unwrap_or_else(PoisonError::into_inner);
         if self.urls.generation.load(Ordering::SeqCst) == generation {
             if urls.len() >= CACHED_MAX {

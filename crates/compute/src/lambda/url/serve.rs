@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use base::{Caller, Cx, Error};
 use bytes::Bytes;
 use cloud::desk::{Desk, Held, Unread};
+use cloud::proxy::cors;
+use cloud::proxy::event::{self, Authorizer};
+use cloud::proxy::response::{self, Malformed, PRELUDE_MEDIA_TYPE, Prelude, Response};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
@@ -17,8 +20,7 @@ use wire::protocol::{Answer, Protocol};
 use wire::server::Peer;
 
 use super::address::Address;
-use super::response::{self, Malformed, PRELUDE_MEDIA_TYPE, Prelude, Response};
-use super::{FunctionUrlAuthType, InvokeMode, Url, cors, event};
+use super::{FunctionUrlAuthType, InvokeMode, Url};
 use crate::lambda::Lambda;
 use crate::lambda::invoke::{self, Invocation};
 use crate::lambda::metrics::Metric;
@@ -84,10 +86,10 @@ impl Lambda {
     }
 
     async fn visit(&self, desk: &Desk, address: &Address, body: Incoming, visit: &mut Visit) -> Answer {
-        if let Some(cors) = &visit.url.record.cors
+        if let Some(policy) = &visit.url.cors
             && cors::is_preflight(&visit.head)
         {
-            return answer(StatusCode::OK, cors::preflight(cors, &visit.head), Body::default());
+            return answer(StatusCode::OK, policy.preflight(&visit.head), Body::default());
         }
         let body = match desk.body(body, BODY_BYTES_READ_MAX, &visit.cx.origin).await {
             Ok(body) => body,
@@ -130,8 +132,8 @@ impl Lambda {
                 invoke::Answer { payload, .. } => of_payload(&payload),
             },
         };
-        if let Some(cors) = &visit.url.record.cors {
-            cors::apply(cors, &visit.head, &mut answer.headers);
+        if let Some(policy) = &visit.url.cors {
+            policy.apply(&visit.head, &mut answer.headers);
         }
         Ok(answer)
     }
@@ -146,11 +148,19 @@ impl Visit {
             head: &self.head,
             body: &body.bytes,
             path: path.unwrap_or("/"),
-            url_id: &self.url.record.id,
+            path_parameters: &[],
+            query: self.head.uri.query().unwrap_or_default(),
+            route_key: "$default",
+            stage: "$default",
+            stage_variables: None,
+            account_id: signer.map_or("anonymous", |caller| caller.account.as_str()),
+            api_id: &self.url.record.id,
             host: &self.cx.origin.host,
+            host_prefix: &self.url.record.id,
             source_ip: &source_ip,
             tls: self.cx.origin.tls,
-            signer,
+            authorizer: signer.map(Authorizer::Iam),
+            shows_authorization: signer.is_none(),
             request_id: &self.cx.request_id,
             trace_id: &self.trace_id,
             now: self.cx.now(),
@@ -199,7 +209,7 @@ async fn admit(desk: &Desk, visit: &mut Visit, body: &Bytes) -> Result<Option<Ca
 
 /// The response to a caller who gets it whole.
 fn of_payload(payload: &Bytes) -> Answer {
-    match response::whole(payload) {
+    match response::whole(payload, "application/json") {
         Ok(Response { status, headers, body }) => answer(status, headers, body),
         Err(Malformed) => bad_gateway(),
     }

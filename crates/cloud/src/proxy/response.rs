@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The media type by which a handler says that its answer begins with a prelude.
-pub(super) const PRELUDE_MEDIA_TYPE: &str = "application/vnd.awslambda.http-integration-response";
+pub const PRELUDE_MEDIA_TYPE: &str = "application/vnd.awslambda.http-integration-response";
 
 /// What ends a prelude.
 const PRELUDE_END: [u8; 8] = [0; 8];
@@ -24,15 +24,18 @@ const PRELUDE_BYTES_MAX: usize = 64 * 1024;
 
 /// A response but for what AWS adds.
 #[derive(Debug, PartialEq)]
-pub(super) struct Response {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub struct Response {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers, a `Content-Type` among them.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// The function's answer is no response: AWS's 502.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -52,11 +55,11 @@ struct Explicit {
     is_base64_encoded: Option<bool>,
 }
 
-/// The response that a buffered answer makes.
-pub(super) fn whole(payload: &Bytes) -> Result<Response, Malformed> {
+/// The response that an answer in format 2.0 makes; `default_type` is that of a body of which the function does not say any.
+pub fn whole(payload: &Bytes, default_type: &'static str) -> Result<Response, Malformed> {
     match serde_json::from_slice::<Value>(payload).map_err(|_| Malformed)? {
         Value::Object(members) if members.contains_key("statusCode") => {
-            explicit(serde_json::from_value(Value::Object(members)).map_err(|_| Malformed)?)
+            explicit(serde_json::from_value(Value::Object(members)).map_err(|_| Malformed)?, default_type)
         }
         // A text stands for itself, not for its JSON.
         Value::String(text) => Ok(inferred(text.into())),
@@ -69,7 +72,7 @@ fn inferred(body: Bytes) -> Response {
     Response { status: StatusCode::OK, headers, body }
 }
 
-fn explicit(mut said: Explicit) -> Result<Response, Malformed> {
+fn explicit(mut said: Explicit, default_type: &'static str) -> Result<Response, Malformed> {
     let body = match (said.body.take(), said.is_base64_encoded.unwrap_or(false)) {
         (None | Some(Value::Null), _) => Bytes::new(),
         (Some(Value::String(text)), true) => STANDARD.decode(text).map_err(|_| Malformed)?.into(),
@@ -77,7 +80,7 @@ fn explicit(mut said: Explicit) -> Result<Response, Malformed> {
         (Some(other), _) => other.to_string().into(),
     };
     let (status, mut headers) = head(said)?;
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(default_type));
     Ok(Response { status, headers, body })
 }
 
@@ -111,11 +114,11 @@ fn head(said: Explicit) -> Result<(StatusCode, HeaderMap), Malformed> {
 
 /// The beginning of a streamed answer, until its prelude is whole.
 #[derive(Default)]
-pub(super) struct Prelude(Vec<u8>);
+pub struct Prelude(Vec<u8>);
 
 impl Prelude {
     /// Takes the next bytes; the response's head, once it is there, with the first bytes of its body.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Response>, Malformed> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<Response>, Malformed> {
         let looked_at = self.0.len().saturating_sub(PRELUDE_END.len() - 1);
         self.0.extend_from_slice(bytes);
         let end = self.0[looked_at..].windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     fn of(payload: &'static str) -> Result<(u16, String, String), Malformed> {
-        let Response { status, headers, body } = whole(&Bytes::from_static(payload.as_bytes()))?;
+        let Response { status, headers, body } = whole(&Bytes::from_static(payload.as_bytes()), "application/json")?;
         let content_type = headers[CONTENT_TYPE].to_str().unwrap().to_owned();
         Ok((status.as_u16(), content_type, String::from_utf8_lossy(&body).into_owned()))
     }
@@ -174,7 +177,7 @@ mod tests {
     fn an_explicit_response() {
         let payload = r#"{"statusCode": 201, "headers": {"Content-Type": "text/x", "X-Number": 5, "x-none": null,
             "content-length": "99"}, "cookies": ["a=1; Secure", "b=2"], "body": "aGk=", "isBase64Encoded": true}"#;
-        let response = whole(&Bytes::from_static(payload.as_bytes())).unwrap();
+        let response = whole(&Bytes::from_static(payload.as_bytes()), "application/json").unwrap();
         assert_eq!((response.status.as_u16(), &response.body[..]), (201, &b"hi"[..]));
         assert_eq!(response.headers[CONTENT_TYPE], "text/x");
         assert_eq!(response.headers["x-number"], "5");
