@@ -37,6 +37,8 @@ pub struct Shared {
     pub(crate) permits: Permits,
     /// Stages of REST APIs with what they serve; a cache.
     pub(crate) rest_stages: rest::snapshot::Stages,
+    /// The same, ready for requests; a cache.
+    pub(crate) rest_live: rest::LiveStages,
 }
 
 impl Deref for Gateway {
@@ -76,6 +78,7 @@ impl Gateway {
             owners: Owners::default(),
             permits: Permits::default(),
             rest_stages: Default::default(),
+            rest_live: Default::default(),
         }))
     }
 
@@ -84,6 +87,7 @@ impl Gateway {
     pub(crate) fn forget_api(&self, api_id: &str) {
         self.owners.forget(|id| id == api_id);
         self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
+        self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
     }
 }
 

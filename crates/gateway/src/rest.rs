@@ -17,6 +17,8 @@ use wire::protocol::Protocol;
 
 use crate::Gateway;
 
+pub(crate) use plane::LiveStages;
+
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);
 

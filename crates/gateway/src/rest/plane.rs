@@ -1,24 +1,366 @@
-//! The route of a request to REST APIs.
+//! The route of a request to a REST API: [`Visit::phases`] names its steps in order; each is a file in `plane/`.
+//!
+//! A stage is compiled once (`live`); a request that finds its stage at hand reads nothing from the store. Whatever refuses a request
+//! says which case of a gateway response it is (`refusal`), and what the caller hears of it is said in one place.
 
+mod asked;
+mod event;
+mod headers;
+mod integrate;
+mod live;
+mod log;
+mod mapped;
+mod media;
+mod parameters;
+mod proxied;
+mod refusal;
+mod template;
+mod trace;
+mod tree;
+
+use std::time::{Duration, Instant};
+
+use base::{Caller, Cx};
+use bytes::Bytes;
 use cloud::Desk;
-use http::{Request, StatusCode};
+use cloud::desk::Unread;
+use http::header::HeaderName;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use wire::protocol::Answer;
 use wire::server::Peer;
 
 use crate::Gateway;
 use crate::edge::address::Address;
+use crate::edge::context::Context;
+use crate::edge::metrics::Measured;
 use crate::edge::owner::Owner;
+
+use asked::Asked;
+pub(crate) use live::LiveStages;
+use live::{LiveMethod, LiveResource, LiveStage, Serving};
+use log::{Level, Log};
+use proxied::Answered;
+use refusal::Refusal;
+
+/// The largest request body, in bytes: API Gateway's 10 MB.
+const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// The request line's and all headers' bytes together: API Gateway's 10,240.
+const HEAD_BYTES_MAX: usize = 10_240;
+
+/// A request on its way.
+pub(in crate::rest) struct Visit<'v> {
+    gateway: &'v Gateway,
+    desk: &'v Desk,
+    stage: &'v LiveStage,
+    serving: &'v Serving,
+    cx: Cx,
+    asked: Asked,
+    context: Context,
+    log: Log,
+    trace_id: String,
+    /// How many nodes the request has come through.
+    hops: u8,
+    /// Once it is known.
+    method: Option<&'v LiveMethod>,
+    integration_latency: Option<Duration>,
+    cache_hit: Option<bool>,
+}
 
 impl Gateway {
     pub(crate) async fn serve_rest(
         &self,
-        _desk: &Desk,
-        _owner: &Owner,
-        _address: Address,
-        _request: Request<Incoming>,
-        _peer: Peer,
+        desk: &Desk,
+        owner: &Owner,
+        address: Address,
+        request: Request<Incoming>,
+        peer: Peer,
     ) -> Answer {
-        crate::edge::refusal(StatusCode::NOT_IMPLEMENTED, "REST APIs cannot be called yet")
+        let begun = Instant::now();
+        let (head, body) = request.into_parts();
+        let Some((stage_name, path)) = below(&address, head.uri.path()) else { return forbidden() };
+        let stage = match self.live_stage(owner, &address.api_id, stage_name).await {
+            Ok(Some(stage)) => stage,
+            Ok(None) => return forbidden(),
+            Err(_) => return crate::edge::refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        };
+        let path = path.to_owned();
+        let mut visit = Visit::begin(self, desk, &stage, &address, head, path, peer);
+        let answered = match visit.phases(body).await {
+            Ok(answered) => answered,
+            Err(refusal) => visit.refuse(&refusal),
+        };
+        visit.end(answered, begun)
+    }
+}
+
+/// The stage and the path below it. What follows an API's address begins with the stage.
+fn below<'p>(address: &'p Address, path: &'p str) -> Option<(&'p str, &'p str)> {
+    let rest = path.get(address.prefix_bytes..)?;
+    match &address.stage {
+        Some(stage) => Some((stage, if rest.is_empty() { "/" } else { rest })),
+        None => {
+            let rest = rest.strip_prefix('/')?;
+            let at = rest.find('/').unwrap_or(rest.len());
+            let (stage, path) = rest.split_at(at);
+            (!stage.is_empty()).then_some((stage, if path.is_empty() { "/" } else { path }))
+        }
+    }
+}
+
+/// AWS's answer where there is no such API or stage.
+fn forbidden() -> Answer {
+    let mut answer = crate::edge::refusal(StatusCode::FORBIDDEN, "Forbidden");
+    answer.headers.insert("x-amzn-errortype", HeaderValue::from_static("ForbiddenException"));
+    if let Ok(id) = HeaderValue::from_str(&base::id::uuid()) {
+        answer.headers.insert("x-amzn-requestid", id);
+    }
+    answer
+}
+
+impl<'v> Visit<'v> {
+    fn begin(
+        gateway: &'v Gateway,
+        desk: &'v Desk,
+        stage: &'v LiveStage,
+        address: &Address,
+        head: Parts,
+        path: String,
+        peer: Peer,
+    ) -> Visit<'v> {
+        let origin = desk.origin(&head, peer);
+        let home = &stage.api.home;
+        let cx = Cx {
+            request_id: base::id::uuid().into(),
+            account: home.account,
+            region: home.region.clone(),
+            caller: Caller::anonymous(home.account),
+            origin,
+            clock: desk.clock().clone(),
+        };
+        let trace_id = trace::header(cx.origin.trace_id.as_deref(), cx.now());
+        let mut asked = Asked {
+            method: head.method,
+            version: head.version,
+            path,
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body: Bytes::new(),
+            path_parameters: Vec::new(),
+        };
+        let source_ip = cx.origin.remote.map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_canonical().to_string());
+        forward(&mut asked.headers, &cx, &source_ip, &trace_id);
+        let serving = stage.serving();
+        let mut visit = Visit {
+            gateway,
+            desk,
+            stage,
+            serving,
+            context: Context::new(cx.now()),
+            log: Log::new(Level::Off, false, cx.clock.clone()),
+            cx,
+            asked,
+            trace_id,
+            hops: peer.hops,
+            method: None,
+            integration_latency: None,
+            cache_hit: None,
+        };
+        visit.introduce(address, source_ip);
+        visit
+    }
+
+    /// Puts what is known of a request from its beginning into its context.
+    fn introduce(&mut self, address: &Address, source_ip: String) {
+        let Visit { context, stage, cx, asked, serving, .. } = self;
+        let host = cx.origin.host.as_str();
+        let prefix = match address.prefix_bytes {
+            0 => host.split(['.', ':']).next().unwrap_or_default(),
+            _ => &address.api_id,
+        };
+        context.set("requestId", cx.request_id.clone());
+        context.set("extendedRequestId", format!("{}=", base::id::lower_alphanumeric(15)));
+        context.set("accountId", stage.account_id.clone());
+        context.set("apiId", stage.api_id.clone());
+        context.set("stage", stage.name.clone());
+        context.set("deploymentId", serving.deployment_id.clone());
+        context.set("httpMethod", asked.method.as_str().to_owned());
+        context.set("protocol", if asked.version == Version::HTTP_2 { "HTTP/2.0" } else { "HTTP/1.1" });
+        context.set("path", format!("/{}{}", stage.name, asked.path));
+        context.set("domainName", host.to_owned());
+        context.set("domainPrefix", prefix.to_owned());
+        context.set("identity.sourceIp", source_ip);
+        context.set_some("identity.userAgent", asked.header("user-agent").map(std::borrow::Cow::into_owned));
+        if stage.record.shown.tracing_enabled {
+            context.set("xrayTraceId", trace::root(&self.trace_id).to_owned());
+        }
+        if stage.canary.is_some() {
+            context.set("isCanaryRequest", if serving.is_canary { "true" } else { "false" });
+        }
+    }
+
+    /// The steps of a request's way.
+    async fn phases(&mut self, body: Incoming) -> Result<Answered, Refusal> {
+        if head_bytes(&self.asked) > HEAD_BYTES_MAX {
+            let refusal =
+                Refusal::new(crate::rest::records::GatewayResponseType::Default4xx, "Request Header Fields Too Large");
+            return Err(Refusal { status: Some(431), ..refusal });
+        }
+        let (resource, method) = self.route()?;
+        let held = self.desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
+        self.asked.body = held.bytes.clone();
+        self.log_request(resource);
+        self.throttle(method)?;
+        let answered = integrate::integrate(self, method).await?;
+        drop(held);
+        Ok(answered)
+    }
+
+    fn route(&mut self) -> Result<(&'v LiveResource, &'v LiveMethod), Refusal> {
+        let found = self.serving.find(&self.asked.method, &self.asked.path);
+        let (resource, method, parameters) = found.ok_or_else(Refusal::no_route)?;
+        self.asked.path_parameters = parameters;
+        self.meet(resource, method);
+        Ok((resource, method))
+    }
+
+    /// Notes which method the request is for.
+    fn meet(&mut self, resource: &LiveResource, method: &'v LiveMethod) {
+        self.method = Some(method);
+        self.log.set_level(method.level, method.setting.data_trace_enabled);
+        self.context.set("resourceId", resource.id.clone());
+        self.context.set("resourcePath", resource.path.clone());
+        self.context.set_some("operationName", method.declared.operation_name.clone());
+    }
+
+    fn log_request(&mut self, resource: &LiveResource) {
+        let Visit { log, asked, context, cx, .. } = self;
+        log.info(|| format!("Extended Request Id: {}", context.get("extendedRequestId").unwrap_or_default()));
+        log.info(|| format!("Starting execution for request: {}", cx.request_id));
+        log.info(|| format!("HTTP Method: {}, Resource Path: {}", asked.method, resource.path));
+        log.map("Method request path", || asked.path_parameters.clone());
+        log.map("Method request query string", || asked.query_pairs());
+        log.map("Method request headers", || log::pairs(&asked.headers));
+        log.data("Method request body before transformations", &asked.body);
+    }
+
+    /// Refuses what comes too fast for the method.
+    fn throttle(&mut self, method: &LiveMethod) -> Result<(), Refusal> {
+        let Some((limit, bucket)) = &method.throttle else { return Ok(()) };
+        if bucket.take(*limit, self.cx.now()) {
+            return Ok(());
+        }
+        self.log.error(|| "Method throttled".to_owned());
+        Err(Refusal::new(crate::rest::records::GatewayResponseType::Throttled, "Too Many Requests"))
+    }
+
+    /// What the caller hears of a refusal.
+    fn refuse(&mut self, refusal: &Refusal) -> Answered {
+        let message = refusal.message.as_deref().unwrap_or_default();
+        let answered =
+            self.serving.responses.answer(refusal, &mut self.context, &self.asked, self.serving.variables.as_ref());
+        let status = answered.status.as_u16();
+        self.log.error(|| format!("Gateway response type: {} with status code: {status}", refusal.case.name()));
+        self.log.data("Gateway response body", &answered.body);
+        tracing::debug!(id = &*self.cx.request_id, status, message, "refused");
+        answered
+    }
+
+    /// Signs the answer, measures it, writes it into logs.
+    fn end(mut self, answered: Answered, begun: Instant) -> Answer {
+        let Answered { status, mut headers, body } = answered;
+        let latency = begun.elapsed();
+        let extended = self.context.get("extendedRequestId").unwrap_or_default().into_owned();
+        for (name, value) in [("x-amzn-requestid", &*self.cx.request_id), ("x-amz-apigw-id", &extended)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        let measured = Measured {
+            at: self.context.at(),
+            status: status.as_u16(),
+            latency,
+            integration_latency: self.integration_latency,
+            cache_hit: self.cache_hit,
+        };
+        self.stage.meter.record(&measured);
+        if let Some(meter) = self.method.and_then(|method| method.meter.as_ref()) {
+            meter.record(&measured);
+        }
+        if let Some(access_log) = &self.stage.access_log {
+            self.context.set("status", status.as_u16());
+            self.context.set("responseLatency", latency.as_millis() as i64);
+            self.context.set("responseLength", body.len() as i64);
+            if let Some(latency) = self.integration_latency {
+                self.context.set("integrationLatency", latency.as_millis() as i64);
+                self.context.set("integration.latency", latency.as_millis() as i64);
+            }
+            access_log.write(&self.gateway.ports.logs, &self.context);
+        }
+        self.log.info(|| format!("Method completed with status: {}", status.as_u16()));
+        self.log.write(&self.gateway.ports.logs, &self.stage.execution_log, &self.cx.request_id);
+        Answer { status, headers, body: body.into() }
+    }
+}
+
+/// Puts what AWS's front puts into every request.
+fn forward(headers: &mut HeaderMap, cx: &Cx, source_ip: &str, trace_id: &str) {
+    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let chain = before.map_or_else(|| source_ip.to_owned(), |before| format!("{before}, {source_ip}"));
+    let host = cx.origin.host.as_str();
+    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let port = port.unwrap_or(if cx.origin.tls { "443" } else { "80" });
+    let scheme = if cx.origin.tls { "https" } else { "http" };
+    for (name, value) in [
+        ("x-forwarded-for", chain.as_str()),
+        ("x-forwarded-port", port),
+        ("x-forwarded-proto", scheme),
+        ("x-amzn-trace-id", trace_id),
+        // Of HTTP/2 it is no header.
+        ("host", host),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+fn head_bytes(asked: &Asked) -> usize {
+    let headers: usize = asked.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers + asked.path.len() + asked.query.len()
+}
+
+fn unread(unread: Unread) -> Refusal {
+    use crate::rest::records::GatewayResponseType as Case;
+    match unread {
+        Unread::TooLarge => Refusal::too_large(),
+        Unread::Broken => Refusal::new(Case::Default4xx, "Bad Request"),
+        Unread::Late => Refusal { status: Some(408), ..Refusal::new(Case::Default4xx, "Request Timeout") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stage_is_the_paths_first_part() {
+        let address = |prefix_bytes, stage: Option<&str>| Address {
+            api_id: "abc".to_owned(),
+            region: None,
+            prefix_bytes,
+            stage: stage.map(str::to_owned),
+        };
+        let of = |address: &Address, path: &str| below(address, path).map(|(s, p)| (s.to_owned(), p.to_owned()));
+        let found = |stage: &str, path: &str| Some((stage.to_owned(), path.to_owned()));
+        assert_eq!(of(&address(0, None), "/prod/a/b"), found("prod", "/a/b"));
+        assert_eq!(of(&address(0, None), "/prod"), found("prod", "/"));
+        assert_eq!(of(&address(0, None), "/prod/"), found("prod", "/"));
+        assert_eq!(of(&address(0, None), "/"), None);
+        assert_eq!(of(&address(21, None), "/_aws/execute-api/abc/prod/x"), found("prod", "/x"));
+        assert_eq!(of(&address(2, Some("prod")), "/x/y"), found("prod", "/y"));
+        assert_eq!(of(&address(2, Some("prod")), "/x"), found("prod", "/"));
     }
 }

@@ -1,0 +1,187 @@
+//! Execution logs: what AWS writes about a request's way, line by line, into `API-Gateway-Execution-Logs_{api}/{stage}`; and the same
+//! lines for `TestInvokeMethod`. A line that nobody reads is not made.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use base::{Clock, Timestamp};
+use bytes::Bytes;
+use cloud::ports::{LogDestination, LogEvent, LogSink};
+use http::HeaderMap;
+
+/// The longest line, in bytes: AWS cuts execution logs at 1,024.
+const LINE_BYTES_MAX: usize = 1024;
+
+/// Lines of one request; a request has about twenty.
+const LINES_MAX: usize = 200;
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::rest) enum Level {
+    #[default]
+    Off,
+    /// Failures.
+    Error,
+    /// The whole way.
+    Info,
+}
+
+impl Level {
+    /// A level by AWS's name.
+    pub(in crate::rest) fn of(name: Option<&str>) -> Level {
+        match name {
+            Some("INFO") => Level::Info,
+            Some("ERROR") => Level::Error,
+            _ => Level::Off,
+        }
+    }
+}
+
+/// The lines of one request.
+#[derive(Debug)]
+pub(in crate::rest) struct Log {
+    level: Level,
+    /// Bodies and headers, too.
+    has_data: bool,
+    clock: Clock,
+    lines: Vec<(Timestamp, String)>,
+}
+
+impl Log {
+    pub(in crate::rest) fn new(level: Level, has_data: bool, clock: Clock) -> Log {
+        Log { level, has_data, clock, lines: Vec::new() }
+    }
+
+    /// Sets how much is logged, once the method is known.
+    pub(in crate::rest) fn set_level(&mut self, level: Level, has_data: bool) {
+        (self.level, self.has_data) = (level, has_data);
+    }
+
+    /// A line about the request's way.
+    pub(in crate::rest) fn info(&mut self, line: impl FnOnce() -> String) {
+        if self.level == Level::Info {
+            self.put(line());
+        }
+    }
+
+    /// A line with what is sent or came, as text.
+    pub(in crate::rest) fn data(&mut self, what: &str, body: &[u8]) {
+        if self.level == Level::Info && self.has_data {
+            self.put(format!("{what}: {}", String::from_utf8_lossy(body)));
+        }
+    }
+
+    /// A line with headers or parameters.
+    pub(in crate::rest) fn map<'a, K: AsRef<str>, V: AsRef<str>>(
+        &mut self,
+        what: &str,
+        pairs: impl FnOnce() -> Vec<(K, V)> + 'a,
+    ) {
+        if self.level == Level::Info && self.has_data {
+            let pairs = pairs();
+            let pairs: Vec<String> =
+                pairs.iter().map(|(name, value)| format!("{}={}", name.as_ref(), value.as_ref())).collect();
+            self.put(format!("{what}: {{{}}}", pairs.join(", ")));
+        }
+    }
+
+    /// A line about a failure.
+    pub(in crate::rest) fn error(&mut self, line: impl FnOnce() -> String) {
+        if self.level >= Level::Error {
+            self.put(line());
+        }
+    }
+
+    fn put(&mut self, mut line: String) {
+        if self.lines.len() >= LINES_MAX {
+            return;
+        }
+        if line.len() > LINE_BYTES_MAX {
+            let end = (0..=LINE_BYTES_MAX).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
+            line.truncate(end);
+            line.push_str(" [TRUNCATED]");
+        }
+        self.lines.push((self.clock.now(), line));
+    }
+
+    /// Sends the lines on their way.
+    pub(in crate::rest) fn write(self, logs: &Arc<dyn LogSink>, to: &LogDestination, request_id: &str) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let event = |(at, line)| LogEvent { at, message: Bytes::from(format!("({request_id}) {line}")) };
+        logs.append_own(to, self.lines.into_iter().map(event).collect());
+    }
+
+    /// The lines as `TestInvokeMethod` shows them.
+    pub(in crate::rest) fn shown(&self, request_id: &str) -> String {
+        let mut shown = format!("Execution log for request {request_id}\n");
+        for (at, line) in &self.lines {
+            _ = writeln!(shown, "{} : {line}", date(*at));
+        }
+        shown
+    }
+}
+
+/// Headers as pairs, several of a name joined.
+pub(in crate::rest) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .keys()
+        .map(|name| {
+            let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            (name.to_string(), values.collect::<Vec<_>>().join(","))
+        })
+        .collect()
+}
+
+/// `Thu Dec 08 01:13:00 UTC 2016`
+fn date(at: Timestamp) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let civil = at.civil();
+    let (weekday, month) = (DAYS[civil.weekday as usize], MONTHS[civil.month as usize - 1]);
+    let (day, year) = (civil.day, civil.year);
+    format!("{weekday} {month} {day:02} {:02}:{:02}:{:02} UTC {year}", civil.hour, civil.minute, civil.second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(level: Level, has_data: bool) -> Log {
+        Log::new(level, has_data, Clock::held(Timestamp::from_millis(1_481_159_580_000)))
+    }
+
+    #[test]
+    fn levels_choose_lines() {
+        for (level, has_data, lines) in [
+            (Level::Off, true, vec![]),
+            (Level::Error, true, vec!["e"]),
+            (Level::Info, false, vec!["i", "e"]),
+            (Level::Info, true, vec!["i", "e", "b: x", "m: {a=1, b=2}"]),
+        ] {
+            let mut log = log(level, has_data);
+            log.info(|| "i".to_owned());
+            log.error(|| "e".to_owned());
+            log.data("b", b"x");
+            log.map("m", || vec![("a", "1"), ("b", "2")]);
+            assert_eq!(log.lines.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>(), lines);
+        }
+    }
+
+    #[test]
+    fn a_test_shows_its_lines() {
+        let mut log = log(Level::Info, true);
+        log.info(|| "Method completed with status: 200".to_owned());
+        log.data("b", "é".repeat(LINE_BYTES_MAX).as_bytes());
+        let shown = log.shown("id");
+        assert!(shown.starts_with(
+            "Execution log for request id\nThu Dec 08 01:13:00 UTC 2016 : Method completed with status: 200\n"
+        ));
+        assert!(shown.ends_with("é [TRUNCATED]\n"));
+        for _ in 0..2 * LINES_MAX {
+            log.info(|| "x".to_owned());
+        }
+        assert_eq!(log.lines.len(), LINES_MAX);
+    }
+}
