@@ -32,7 +32,8 @@ pub fn trace_root(at: Timestamp) -> String {
     format!("1-{:08x}-{}", at.secs(), lower_hex(24))
 }
 
-/// API Gateway's id of a request: eleven bytes in the URL-safe base64, like `U9euFi_ySQ0EPsw=`.
+/// API Gateway's id of a request, and of WebSocket connections and their messages: eleven bytes in the URL-safe base64, like
+/// `U9euFi_ySQ0EPsw=`.
 pub fn extended_request() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     // The last character has only four bits of the eleventh byte.

@@ -20,7 +20,12 @@ use store::Store;
 use wire::client::Client;
 
 use edge::integration::lambda::Permits;
+use edge::live::Live;
 use edge::owner::Owners;
+use web_socket::connection::Place;
+use web_socket::connections::Connections;
+pub use web_socket::connections::Lifetimes;
+use web_socket::plane::LiveStage;
 
 /// What API Gateway is, as a whole. A cheap handle: clones share everything.
 #[derive(Clone)]
@@ -39,6 +44,10 @@ pub struct Shared {
     pub(crate) rest_stages: rest::snapshot::Stages,
     /// The same, ready for requests; a cache.
     pub(crate) rest_live: rest::LiveStages,
+    /// Stages of WebSocket APIs; a cache.
+    pub(crate) socket_stages: Live<Place, LiveStage>,
+    /// The WebSocket connections of this node.
+    pub(crate) connections: Connections,
 }
 
 impl Deref for Gateway {
@@ -69,8 +78,9 @@ pub struct Ports {
 }
 
 impl Gateway {
-    /// API Gateway over this store.
-    pub fn open(store: Store, clock: Clock, ports: Ports) -> Gateway {
+    /// API Gateway over this store. WebSocket connections live no longer than `lifetimes` says.
+    pub fn open(store: Store, clock: Clock, ports: Ports, lifetimes: Lifetimes) -> Gateway {
+        let connections = Connections::new(lifetimes);
         Gateway(Arc::new(Shared {
             store,
             clock,
@@ -79,6 +89,8 @@ impl Gateway {
             permits: Permits::default(),
             rest_stages: Default::default(),
             rest_live: Default::default(),
+            socket_stages: Live::default(),
+            connections,
         }))
     }
 
@@ -88,6 +100,7 @@ impl Gateway {
         self.owners.forget(|id| id == api_id);
         self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
+        self.socket_stages.forget(|place| &*place.api_id == api_id);
     }
 }
 

@@ -1,15 +1,19 @@
 //! WebSocket APIs: their connections, the route of a message, and the service by which backends answer
 //! (`apigatewaymanagementapi`, which signatures and permissions call `execute-api`).
 
-mod not_yet;
+pub(crate) mod connection;
+pub(crate) mod connections;
+mod management;
 pub mod operations;
-mod plane;
+pub(crate) mod plane;
+mod socket;
 
 use base::{AccountId, Error};
-use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check};
+use cloud::{BoxFuture, Op, Service, ServiceId, check, op};
 use wire::protocol::Protocol;
 
 use crate::Gateway;
+use operations::connection::{DeleteConnection, GetConnection, PostToConnection};
 
 /// The service `apigatewaymanagementapi`. It also speaks for the resource policies of all APIs, whose ARNs are
 /// `arn:aws:execute-api:…`.
@@ -21,8 +25,8 @@ impl Service for ManagementApi {
         .iam_prefix("execute-api")
         .path_prefixes(&["@connections", "%40connections"])
         .validation_code("BadRequestException");
-    const OPERATIONS: &'static [Op<Self>] = &[];
-    const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;
+    const OPERATIONS: &'static [Op<Self>] =
+        &[op::<_, DeleteConnection>(), op::<_, GetConnection>(), op::<_, PostToConnection>()];
 
     fn reset<'a>(&'a self, _account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async { Ok(()) })

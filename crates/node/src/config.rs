@@ -54,6 +54,10 @@ pub struct Settings {
     pub test_credentials: Option<bool>,
     /// Where traces go as OTLP over HTTP: `http://localhost:4318`. Default: nowhere. Builds with the feature `otlp` only.
     pub otlp_endpoint: Option<String>,
+    /// How long a WebSocket connection stays without a message, in seconds. Default 600, as on AWS.
+    pub websocket_idle_secs: Option<u64>,
+    /// How long a WebSocket connection stays at most, in seconds. Default 7,200, as on AWS.
+    pub websocket_lifetime_secs: Option<u64>,
     /// Certificate authorities (PEM) that are trusted besides the system's when others are asked over https.
     pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
@@ -141,6 +145,10 @@ pub struct Config {
     pub test_credentials: bool,
     /// Where traces go besides.
     pub otlp_endpoint: Option<otlp::Endpoint>,
+    /// How long a WebSocket connection stays without a message, in seconds.
+    pub websocket_idle_secs: u64,
+    /// How long a WebSocket connection stays at most, in seconds.
+    pub websocket_lifetime_secs: u64,
     /// Certificate authorities that are trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda.
@@ -221,6 +229,8 @@ impl Settings {
             keep_events: self.keep_events.or(other.keep_events),
             test_credentials: self.test_credentials.or(other.test_credentials),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
+            websocket_idle_secs: self.websocket_idle_secs.or(other.websocket_idle_secs),
+            websocket_lifetime_secs: self.websocket_lifetime_secs.or(other.websocket_lifetime_secs),
             ca_bundle: self.ca_bundle.or(other.ca_bundle),
             prices: self.prices.or(other.prices),
             registries: self.registries.or(other.registries),
@@ -255,6 +265,8 @@ impl Settings {
             // Asked for by default even where it will be refused: an open listener must be opened knowingly.
             test_credentials: self.test_credentials.unwrap_or(true),
             otlp_endpoint: self.otlp_endpoint.as_deref().map(otlp::Endpoint::parse).transpose()?,
+            websocket_idle_secs: self.websocket_idle_secs.unwrap_or(600),
+            websocket_lifetime_secs: self.websocket_lifetime_secs.unwrap_or(7_200),
             ca_bundle: self.ca_bundle,
             prices: self.prices.unwrap_or_default(),
             registries: self.registries.unwrap_or_default(),

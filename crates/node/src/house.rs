@@ -37,7 +37,7 @@ const IMAGES_PATH: &str = "/_updraft/images";
 /// All that answers requests on a node.
 pub(crate) struct House {
     pub(crate) config: Config,
-    pub(crate) desk: Desk,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) lambda: Lambda,
     pub(crate) gateway: Gateway,
     pub(crate) engine: sandbox::Engine,
@@ -58,6 +58,9 @@ impl Handler for House {
         }
         if let Some(address) = ApiAddress::of(&request) {
             return self.gateway.serve(&self.desk, address, request, peer).await;
+        }
+        if let Some(id) = Gateway::connection_of(&request) {
+            return self.gateway.serve_connection(&self.desk, id, request, peer).await;
         }
         if is_foreign_page(&request) {
             return refusal(StatusCode::FORBIDDEN, "requests of web pages from elsewhere are refused");

@@ -30,6 +30,9 @@ use crate::house::House;
 /// How long the scripts of `shutdown.d` may take, all together.
 const HOOKS_AT_SHUTDOWN: Duration = Duration::from_secs(30);
 
+/// How long WebSocket connections may take to be closed, their functions to hear of it.
+const WEB_SOCKETS_AT_SHUTDOWN: Duration = Duration::from_secs(10);
+
 /// A running node.
 pub struct Node {
     house: Arc<House>,
@@ -89,6 +92,7 @@ impl Node {
         if let Some(open) = config.listen.iter().find(|a| !a.ip().is_loopback()).filter(|_| config.test_credentials) {
             return Err(StartError::TestCredentials(*open));
         }
+        raise_open_files();
         let clock = Clock::system();
         let in_data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
         make_private(&config.data_dir).map_err(in_data_dir)?;
@@ -130,7 +134,7 @@ impl Node {
             traces: xray.sink(),
             credentials: identity.clone(),
         };
-        let gateway = Gateway::open(store.clone(), clock.clone(), ports);
+        let gateway = Gateway::open(store.clone(), clock.clone(), ports, lifetimes(&config));
         let mut registry = Registry::default();
         registry.mount(Arc::new(lambda.clone()));
         registry.mount(logs.clone());
@@ -141,7 +145,7 @@ impl Node {
         registry.mount(Arc::new(ManagementApi(gateway.clone())));
         registry.mount(Arc::new(Sts));
         let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
-        let desk = Desk::new(Arc::new(registry), identity, iam_mode(&config), clock);
+        let desk = Arc::new(Desk::new(Arc::new(registry), identity, iam_mode(&config), clock));
         let house = Arc::new(House {
             desk,
             lambda,
@@ -202,6 +206,8 @@ impl Node {
             stop.await;
         }
         ready_hooks.abort();
+        // While functions can still be told.
+        house.gateway.end_connections(WEB_SOCKETS_AT_SHUTDOWN).await;
         house.lambda.begin_close();
         stopping.send_replace(true);
         while servers.join_next().await.is_some() {}
@@ -232,6 +238,16 @@ pub fn schemas() -> Vec<ServiceDescription> {
         describe::<ManagementApi>(),
         describe::<Sts>(),
     ]
+}
+
+/// Lets the node have as many files and connections open as the system allows it: what it is given at first is for programs
+/// that use `select`, and 1,024 are few for a server.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Makes the data directory for its owner only: functions' variables, events and logs are in it.
@@ -312,6 +328,13 @@ fn lambda_config(config: &Config, listeners: &[TcpListener]) -> lambda::Config {
         keep_events: config.keep_events.map(KeepEvents::keeping),
         code_storage_bytes_max: lambda::CODE_STORAGE_BYTES_MAX,
         settle_delay: Duration::ZERO,
+    }
+}
+
+fn lifetimes(config: &Config) -> gateway::Lifetimes {
+    gateway::Lifetimes {
+        idle: Duration::from_secs(config.websocket_idle_secs),
+        whole: Duration::from_secs(config.websocket_lifetime_secs),
     }
 }
 

@@ -8,3 +8,4 @@ pub mod route;
 pub mod server;
 pub mod sigv4;
 mod stream;
+pub mod upgrade;

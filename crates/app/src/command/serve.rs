@@ -71,6 +71,12 @@ pub(super) struct Serve {
     /// Send traces to an OpenTelemetry receiver as well, such as http://localhost:4318; only in builds with the feature otlp
     #[arg(long, env = "UPDRAFT_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
+    /// Seconds a WebSocket connection stays without a message [default: 600, as on AWS]
+    #[arg(long, env = "UPDRAFT_WEBSOCKET_IDLE_SECS", value_name = "SECONDS")]
+    websocket_idle_secs: Option<u64>,
+    /// Seconds a WebSocket connection stays at most [default: 7200, as on AWS]
+    #[arg(long, env = "UPDRAFT_WEBSOCKET_LIFETIME_SECS", value_name = "SECONDS")]
+    websocket_lifetime_secs: Option<u64>,
     /// PEM file of certificate authorities to trust besides the system's, wherever the node asks others over https
     #[arg(long, env = "UPDRAFT_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -109,6 +115,8 @@ impl Serve {
             keep_events: self.keep_events,
             test_credentials: self.test_credentials,
             otlp_endpoint: self.otlp_endpoint,
+            websocket_idle_secs: self.websocket_idle_secs,
+            websocket_lifetime_secs: self.websocket_lifetime_secs,
             ca_bundle: self.ca_bundle,
             prices: None,
             registries: None,

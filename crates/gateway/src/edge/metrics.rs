@@ -7,7 +7,7 @@ use base::{AccountId, Region, Timestamp};
 use cloud::ports::{MetricName, Metrics, Scope, Series};
 
 /// AWS's namespace.
-const NAMESPACE: &str = "AWS/ApiGateway";
+pub(crate) const NAMESPACE: &str = "AWS/ApiGateway";
 
 /// A set of dimensions: names and values.
 pub(crate) type Dimensions = Vec<(&'static str, String)>;

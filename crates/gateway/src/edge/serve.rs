@@ -1,5 +1,7 @@
 //! The route of a request to an API, to where the kinds of API part.
 
+use std::sync::Arc;
+
 use cloud::Desk;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
@@ -12,7 +14,7 @@ use crate::Gateway;
 
 impl Gateway {
     /// Answers a request to an API. `desk` says who signed it and whether they may.
-    pub async fn serve(&self, desk: &Desk, address: Address, request: Request<Incoming>, peer: Peer) -> Answer {
+    pub async fn serve(&self, desk: &Arc<Desk>, address: Address, request: Request<Incoming>, peer: Peer) -> Answer {
         let owner = match self.owner(&address.api_id).await {
             Ok(owner) => owner.filter(|owner| match (owner.place(), &address.region) {
                 (Some((_, at)), Some(asked)) => at.as_str() == asked,

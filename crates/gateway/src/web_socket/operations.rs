@@ -1,1 +1,3 @@
 //! The operations, by noun; each noun is a file.
+
+pub mod connection;

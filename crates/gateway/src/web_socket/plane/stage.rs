@@ -1,0 +1,233 @@
+//! A stage as its data plane has it: routes by key, expressions taken apart, backends with their stage variables put in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{AccountId, Arn, Region, Timestamp};
+use cloud::ports::Metrics;
+
+use super::metrics::Meter;
+use super::selection::Expression;
+use crate::edge::access_log::AccessLog;
+use crate::edge::integration::lambda::function_of;
+use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
+use crate::http_api::records::{
+    AuthorizationType, Authorizer, Integration, IntegrationResponse, IntegrationType, Route, RouteSettings, Stage,
+    Texts,
+};
+use crate::http_api::snapshot::{DeployedStage, Snapshot};
+use crate::web_socket::connection::Place;
+use crate::{Failure, Gateway};
+
+/// How long a backend may take where nothing else is said, in milliseconds; AWS's number, and its greatest.
+const TIMEOUT_MS: i32 = 29_000;
+
+/// A stage.
+pub(crate) struct LiveStage {
+    pub(super) place: Place,
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+    pub(super) disable_execute_api_endpoint: bool,
+    pub(super) selection: Expression,
+    pub(super) routes: HashMap<String, LiveRoute>,
+    pub(super) variables: Texts,
+    pub(super) access_log: Option<AccessLog>,
+    /// Of all routes that have no limit of their own.
+    throttle: Throttle,
+    /// Of what finds no route.
+    pub(super) meter: Meter,
+}
+
+/// A route.
+pub(super) struct LiveRoute {
+    pub(super) key: Arc<str>,
+    pub(super) authorization: Authorization,
+    pub(super) api_key_required: bool,
+    /// None if it has no target: a message to it is refused, a handshake agreed to.
+    pub(super) backend: Option<Backend>,
+    /// Whether the backend's answer goes back to the client.
+    pub(super) is_two_way: bool,
+    throttle: Option<Throttle>,
+    pub(super) meter: Meter,
+}
+
+/// Who may come in by a route.
+pub(super) enum Authorization {
+    /// Everybody.
+    None,
+    /// Whom IAM lets.
+    Iam,
+    /// Whom a function lets.
+    Custom(Box<Authorizer>),
+}
+
+/// What stands behind a route.
+pub(super) struct Backend {
+    pub(super) integration: Integration,
+    pub(super) kind: BackendKind,
+    pub(super) timeout: Duration,
+    /// By what the backend's answer finds its response.
+    pub(super) response_selection: Expression,
+    pub(super) responses: Vec<IntegrationResponse>,
+}
+
+/// The kinds of backend.
+pub(super) enum BackendKind {
+    /// A function; `proxy` if it gets the event and answers with a status, else a template's text.
+    Function { function: Arn, proxy: bool },
+    /// A server; `proxy` if messages go there as they are.
+    Http { uri: String, proxy: bool },
+    /// Nobody.
+    Mock,
+    /// One that there is nobody for, and why.
+    Unusable(String),
+}
+
+struct Throttle {
+    bucket: Bucket,
+    limit: Limit,
+}
+
+impl Throttle {
+    /// The limit of settings; none if they have none.
+    fn of(settings: Option<&RouteSettings>) -> Option<Throttle> {
+        let RouteSettings { throttling_burst_limit: burst, throttling_rate_limit: rate, .. } = settings?;
+        if burst.is_none() && rate.is_none() {
+            return None;
+        }
+        let burst = burst.map_or(ACCOUNT.burst, |burst| u32::try_from(burst).unwrap_or(0));
+        Some(Throttle { bucket: Bucket::default(), limit: Limit { rate: rate.unwrap_or(ACCOUNT.rate), burst } })
+    }
+}
+
+impl Gateway {
+    /// The stage of a place, if it is served.
+    pub(crate) async fn socket_stage(&self, place: &Place) -> Result<Option<Arc<LiveStage>>, Failure> {
+        if let Some(stage) = self.socket_stages.at_hand(place) {
+            return Ok(Some(stage));
+        }
+        let make = async {
+            let Some(owner) = self.owner(&place.api_id).await? else { return Ok(None) };
+            let Some((account, region)) = owner.place() else { return Ok(None) };
+            let deployed = self.http_stage(&place.api_id, &place.stage).await?;
+            Ok(deployed.map(|deployed| LiveStage::of(deployed, place, account, region, &self.ports.metrics)))
+        };
+        self.socket_stages.get(place.clone(), make).await
+    }
+}
+
+impl LiveStage {
+    /// Whose it is.
+    pub(crate) fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Where it is.
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    fn of(
+        deployed: DeployedStage,
+        place: &Place,
+        account: AccountId,
+        region: Region,
+        metrics: &Arc<dyn Metrics>,
+    ) -> LiveStage {
+        let DeployedStage { stage, snapshot } = deployed;
+        let variables = stage.stage_variables.clone().unwrap_or_default();
+        let has_detail = |key: &str| {
+            let of_route = stage.route_settings.as_ref().and_then(|all| all.get(key));
+            let settings = of_route.or(stage.default_route_settings.as_ref());
+            settings.and_then(|settings| settings.detailed_metrics_enabled) == Some(true)
+        };
+        let meter = |route: Option<&str>| Meter::new(metrics, account, &region, place, route);
+        let route = |route: &Route| LiveRoute {
+            meter: meter(has_detail(&route.route_key).then_some(&route.route_key)),
+            ..LiveRoute::of(route, &stage, &snapshot, &variables, meter(None))
+        };
+        let log = stage.access_log_settings.as_ref();
+        let log = log.and_then(|log| AccessLog::new(log.destination_arn.as_deref()?, log.format.as_deref()?));
+        LiveStage {
+            routes: snapshot.routes.iter().map(|one| (one.route_key.clone(), route(one))).collect(),
+            selection: Expression::parse(&snapshot.api.route_selection_expression),
+            disable_execute_api_endpoint: snapshot.api.disable_execute_api_endpoint == Some(true),
+            access_log: log,
+            throttle: Throttle::of(stage.default_route_settings.as_ref())
+                .unwrap_or(Throttle { bucket: Bucket::default(), limit: ACCOUNT }),
+            meter: meter(None),
+            place: place.clone(),
+            account,
+            variables,
+            region,
+        }
+    }
+
+    /// Takes one request of a route's, or of the stage's if it has no limit of its own; false if there are too many.
+    pub(super) fn admits(&self, route: Option<&LiveRoute>, now: Timestamp) -> bool {
+        let Throttle { bucket, limit } = route.and_then(|route| route.throttle.as_ref()).unwrap_or(&self.throttle);
+        bucket.take(*limit, now)
+    }
+}
+
+impl LiveRoute {
+    fn of(route: &Route, stage: &Stage, snapshot: &Snapshot, variables: &Texts, meter: Meter) -> LiveRoute {
+        let target = route.target.as_deref().and_then(|target| target.strip_prefix("integrations/"));
+        let integration = target.and_then(|id| snapshot.integrations.get(id));
+        let authorizer = || route.authorizer_id.as_ref().and_then(|id| snapshot.authorizers.get(id));
+        let has_response = snapshot.route_responses.get(&route.route_id).is_some_and(|all| !all.is_empty());
+        LiveRoute {
+            key: route.route_key.as_str().into(),
+            authorization: match route.authorization_type {
+                Some(AuthorizationType::AwsIam) => Authorization::Iam,
+                Some(AuthorizationType::Custom) => {
+                    authorizer().map_or(Authorization::None, |one| Authorization::Custom(Box::new(one.clone())))
+                }
+                _ => Authorization::None,
+            },
+            api_key_required: route.api_key_required == Some(true),
+            backend: integration.map(|one| Backend::of(one, snapshot, variables)),
+            is_two_way: has_response && route.route_response_selection_expression.is_some(),
+            throttle: Throttle::of(stage.route_settings.as_ref().and_then(|all| all.get(&route.route_key))),
+            meter,
+        }
+    }
+}
+
+impl Backend {
+    fn of(integration: &Integration, snapshot: &Snapshot, variables: &Texts) -> Backend {
+        let uri = integration.integration_uri.as_deref().map(|uri| with_variables(uri, variables)).unwrap_or_default();
+        let function = |proxy| match function_of(&uri) {
+            Some(function) => BackendKind::Function { function, proxy },
+            None => BackendKind::Unusable(format!("{uri} is no function")),
+        };
+        let kind = match integration.integration_type {
+            IntegrationType::AwsProxy => function(true),
+            IntegrationType::Aws => function(false),
+            IntegrationType::Http => BackendKind::Http { uri, proxy: false },
+            IntegrationType::HttpProxy => BackendKind::Http { uri, proxy: true },
+            IntegrationType::Mock => BackendKind::Mock,
+        };
+        let timeout_ms = integration.timeout_in_millis.unwrap_or(TIMEOUT_MS).clamp(50, TIMEOUT_MS);
+        let selection = integration.integration_response_selection_expression.as_deref().unwrap_or(r"\$default");
+        let responses = snapshot.integration_responses.get(&integration.integration_id);
+        Backend {
+            kind,
+            timeout: Duration::from_millis(timeout_ms.unsigned_abs().into()),
+            response_selection: Expression::parse(selection),
+            responses: responses.cloned().unwrap_or_default(),
+            integration: integration.clone(),
+        }
+    }
+}
+
+/// A URI with the stage's variables in the places of `${stageVariables.name}`.
+pub(super) fn with_variables(uri: &str, variables: &Texts) -> String {
+    let uri = Expression::parse(uri);
+    let value = uri.value(|name| {
+        let value = variables.get(name.strip_prefix("stageVariables.")?)?;
+        Some(value.as_str().into())
+    });
+    value.map(|uri| uri.into_owned()).unwrap_or_default()
+}
