@@ -6,6 +6,7 @@
 //!
 //! [`Gateway`] is what all of them hold: the store, the ports to other services, and caches that can be lost.
 
+mod control;
 pub mod edge;
 pub mod http_api;
 pub mod rest;
@@ -98,10 +99,15 @@ impl Gateway {
     /// stored and before it is answered; every cache of a data plane has a line here.
     pub(crate) fn forget_api(&self, api_id: &str) {
         self.owners.forget(|id| id == api_id);
-        self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
+        self.forget_authorizations(api_id);
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
+        self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
         self.socket_stages.forget(|place| &*place.api_id == api_id);
     }
+
+    /// Forgets what authorizers have answered for an API.
+    #[expect(clippy::unused_self, reason = "the authorizers' cache comes with the data planes")]
+    pub(crate) fn forget_authorizations(&self, _api_id: &str) {}
 }
 
 /// Why an operation failed, before it has AWS's words.

@@ -55,6 +55,11 @@ pub(crate) fn claim(tx: &mut Tx<'_>, api_id: &str, owner: &Owner) -> store::Resu
     Ok(true)
 }
 
+/// Whose an API is, within a transaction.
+pub(crate) fn of(tx: &Tx<'_>, api_id: &str) -> store::Result<Option<Owner>> {
+    tx.get(OWNERS, &Key::of(api_id))
+}
+
 /// Gives an API's id free.
 pub(crate) fn release(tx: &mut Tx<'_>, api_id: &str) -> store::Result<()> {
     tx.delete(OWNERS, &Key::of(api_id))

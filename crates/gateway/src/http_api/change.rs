@@ -4,6 +4,7 @@
 use base::{AccountId, Cx, Error, Timestamp};
 use store::{Key, Record, Scan, Table, Tx};
 
+use super::api;
 use super::error::{no_api, none};
 use super::records::{
     APIS, AUTHORIZERS, Api, Authorizer, DEPLOYMENTS, Deployment, INTEGRATION_RESPONSES, INTEGRATIONS, Integration,
@@ -61,6 +62,26 @@ impl Gateway {
             .await;
         self.forget_api(api_id);
         Ok(changed?)
+    }
+
+    /// Makes an API with what belongs to it from the beginning, and shows it.
+    pub(crate) async fn create_http_api<F>(&self, cx: &Cx, api: Api, work: F) -> Result<Api, Error>
+    where
+        F: Fn(&mut Tx<'_>, &Api, Timestamp) -> Result<(), Failure> + Send + 'static,
+    {
+        let (owner, now) = (api::owner_of(cx, api.protocol_type), now(cx));
+        let created = self
+            .store
+            .transact(move |tx| {
+                let mut api = api.clone();
+                api::add(tx, &owner, &mut api)?;
+                work(tx, &api, now)?;
+                auto_deploy(tx, &api, now)?;
+                Ok::<Api, Failure>(api)
+            })
+            .await?;
+        self.forget_api(&created.api_id);
+        Ok(api::shown(cx, created))
     }
 
     /// Deletes an API with all that belongs to it.

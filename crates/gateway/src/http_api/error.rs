@@ -21,3 +21,11 @@ pub(crate) fn no_api(cx: &Cx, api_id: &str) -> Error {
 pub(crate) fn none(noun: &str, id: &str) -> Error {
     Error::new(404, "NotFoundException", format!("Invalid {noun} identifier specified {id}"))
 }
+
+/// 429: a quota. Clients that retry this wait in vain, as on AWS.
+pub(crate) fn too_many(nouns: &str) -> Error {
+    let message = format!(
+        "Maximum number of {nouns} for this API has been reached. Please contact AWS if you need additional {nouns}."
+    );
+    Error::new(429, "TooManyRequestsException", message)
+}

@@ -1,1 +1,13 @@
 //! The operations, by noun; each noun is a file.
+
+pub mod api;
+pub mod authorizer;
+pub mod deployment;
+pub mod integration;
+pub mod integration_response;
+pub mod model;
+pub mod route;
+pub mod route_response;
+pub mod stage;
+pub mod tag;
+pub mod vpc_link;

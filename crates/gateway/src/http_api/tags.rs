@@ -1,0 +1,88 @@
+//! Tags: which resources bear them, and where they are kept. ARNs are `arn:aws:apigateway:{region}::/apis/{id}` and so on.
+
+use base::{Arn, Cx, Error};
+
+use super::api::check_tags;
+use super::change;
+use super::error::{bad, none};
+use super::records::{Texts, VPC_LINKS, owned};
+use crate::{Failure, Gateway};
+
+/// What bears tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tagged {
+    /// An API.
+    Api(String),
+    /// A stage of an API.
+    Stage(String, String),
+    /// A VPC link.
+    VpcLink(String),
+}
+
+impl Tagged {
+    /// What an ARN means.
+    pub(crate) fn of(cx: &Cx, arn: &str) -> Result<Tagged, Error> {
+        let refuse = || bad(format!("Invalid resource ARN specified: {arn}"));
+        let parsed = Arn::parse(arn).ok_or_else(refuse)?;
+        let is_ours = parsed.service == "apigateway" && parsed.region == cx.region.as_str();
+        let words: Vec<&str> = parsed.resource.trim_start_matches('/').split('/').collect();
+        match words.as_slice() {
+            _ if !is_ours => Err(refuse()),
+            ["apis", api] => Ok(Tagged::Api((*api).to_owned())),
+            ["apis", api, "stages", stage] => Ok(Tagged::Stage((*api).to_owned(), (*stage).to_owned())),
+            ["vpclinks", id] => Ok(Tagged::VpcLink((*id).to_owned())),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl Gateway {
+    /// The tags of something.
+    pub(crate) async fn tags(&self, cx: &Cx, at: &Tagged) -> Result<Texts, Error> {
+        let tags = match at {
+            Tagged::Api(api) => self.http_api(cx, api).await?.tags,
+            Tagged::Stage(api, stage) => self.part(cx, api, &change::stage(api, stage)).await?.tags,
+            Tagged::VpcLink(id) => {
+                let key = owned(cx.account, &cx.region, id);
+                let link = self.store.get(VPC_LINKS, &key).await.map_err(Failure::from)?;
+                link.ok_or_else(|| none("VpcLink", id))?.tags
+            }
+        };
+        Ok(tags.unwrap_or_default())
+    }
+
+    /// Changes the tags of something.
+    pub(crate) async fn change_tags(
+        &self,
+        cx: &Cx,
+        at: &Tagged,
+        work: impl Fn(&mut Texts) + Send + 'static,
+    ) -> Result<(), Error> {
+        let change = move |tags: &mut Option<Texts>| {
+            let tags = tags.get_or_insert_default();
+            work(tags);
+            check_tags(tags)
+        };
+        match at {
+            Tagged::Api(api) => self.touch_api(cx, api, move |_, api| change(&mut api.tags)).await,
+            Tagged::Stage(api, stage) => {
+                let at = change::stage(api, stage);
+                let work = move |tx: &mut store::Tx<'_>, _: &mut _| {
+                    let mut stage = at.get(tx)?;
+                    change(&mut stage.tags)?;
+                    at.put(tx, &stage)
+                };
+                self.touch_api(cx, api, work).await
+            }
+            Tagged::VpcLink(id) => {
+                let (key, id) = (owned(cx.account, &cx.region, id), id.clone());
+                let work = move |tx: &mut store::Tx<'_>| {
+                    let mut link = tx.get(VPC_LINKS, &key)?.ok_or_else(|| none("VpcLink", &id))?;
+                    change(&mut link.tags)?;
+                    Ok::<_, Failure>(tx.put(VPC_LINKS, &key, &link)?)
+                };
+                Ok(self.store.transact(work).await?)
+            }
+        }
+    }
+}
