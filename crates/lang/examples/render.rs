@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use lang::jsonpath::Path;
-use lang::vtl::{Limits, Map, Template, Value, Variables, json};
+use lang::vtl::{Map, Rules, Template, Value, Variables, json};
 
 const TEMPLATE: &str = r##"#set($root = $input)
 #set($total = 0)
@@ -62,7 +62,7 @@ fn main() {
         let mut variables = Variables::new();
         variables.insert("input".into(), document);
         variables.insert("context".into(), Value::Map(context));
-        template.render(&mut variables, &Limits::default()).unwrap()
+        template.render(&mut variables, &Rules::default()).unwrap()
     };
     println!("{}", render());
     let rounds = 20_000;

@@ -2,7 +2,7 @@
 //!
 //! `{"id": $input.json('$.id')#if($foreach.hasNext),#end}` becomes text. A [`Template`] is parsed once and rendered often;
 //! what its references name, the caller supplies: plain values, or host objects ([`Object`]: `$input`, `$util`). Every
-//! rendering has [`Limits`], so that a template that loops or explodes ends in an error. The parser is in `parse.rs` and
+//! rendering has [`Rules`], with limits, so that a template that loops or explodes ends in an error. The parser is in `parse.rs` and
 //! `expression.rs`, the tree it makes in `tree.rs`, rendering in `render.rs` and `evaluate.rs`, Java's objects in `value.rs`
 //! and `method/`. Oddities follow Velocity 1.7 itself, against which `tests/data/velocity.json` was recorded.
 //!
@@ -40,9 +40,12 @@ struct Parsed {
 /// What references name, and after a rendering what the template made of it.
 pub type Variables = HashMap<Arc<str>, Value>;
 
-/// How far a rendering may go.
+/// How a rendering goes, and how far.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct Rules {
+    /// Whether what a reference does not find is an empty string, and is rendered as such: API Gateway's way. Velocity
+    /// renders the reference itself.
+    pub missing_is_empty: bool,
     /// Bytes of the rendered text, and of any string on the way. API Gateway: a payload of 10 MB.
     pub text_bytes: usize,
     /// Bytes of all strings, lists and maps that are made on the way, together.
@@ -57,9 +60,10 @@ pub struct Limits {
     pub macro_depth: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            missing_is_empty: false,
             text_bytes: 10 << 20,
             memory_bytes: 128 << 20,
             steps: 5_000_000,
@@ -121,8 +125,8 @@ impl Template {
     ///
     /// # Errors
     /// A limit that was passed, or a method that failed.
-    pub fn render(&self, variables: &mut Variables, limits: &Limits) -> Result<String, Error> {
-        render::template(self, variables, limits)
+    pub fn render(&self, variables: &mut Variables, rules: &Rules) -> Result<String, Error> {
+        render::template(self, variables, rules)
     }
 }
 
@@ -136,4 +140,21 @@ fn place(source: &str, at: usize) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (line, column)
+}
+
+/// What Java's `toString` makes of a value; none of null.
+///
+/// # Errors
+/// A text or a nesting beyond the limits.
+pub fn text(value: &Value, meter: &Meter) -> Result<Option<String>, Fault> {
+    text::of(value, meter)
+}
+
+/// What a method of a value answers, for host objects that pass on what they do not do themselves; none if there is no such
+/// method for such arguments.
+///
+/// # Errors
+/// What the method throws.
+pub fn call(value: &Value, name: &str, arguments: &[Value], meter: &Meter) -> Result<Option<Value>, Fault> {
+    method::call(value, name, arguments, meter)
 }

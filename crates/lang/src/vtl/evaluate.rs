@@ -79,6 +79,10 @@ impl Renderer<'_> {
                 }
             };
             value = at(place, next)?.unwrap_or_default();
+            // Only what is looked up is empty where it is missing: what a method answers is what it answers.
+            if value.is_null() && self.meter.rules().missing_is_empty && !matches!(part, Part::Method(..)) {
+                value = Value::String(self.nothing.clone());
+            }
             if let Value::String(text) = &value {
                 at(place, self.meter.made(text.len()))?;
             }
@@ -191,7 +195,7 @@ pub(super) fn equal(left: &Value, right: &Value, meter: &Meter) -> std::result::
 /// Java's `equals`.
 pub(super) fn same(left: &Value, right: &Value, meter: &Meter, depth: usize) -> std::result::Result<bool, Fault> {
     meter.step(1)?;
-    if depth > meter.limits().depth {
+    if depth > meter.rules().depth {
         return Err(Fault::Limit("nesting"));
     }
     Ok(match (left, right) {

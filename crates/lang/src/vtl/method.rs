@@ -17,14 +17,14 @@ use regex::Regex;
 
 use super::evaluate::same;
 use super::value::ListKind;
-use super::{Fault, Key, Limits, Object, Value, text};
+use super::{Fault, Key, Object, Rules, Value, text};
 
 /// What a method answers: `None` if there is none of that name for those arguments.
 type Answer = Result<Option<Value>, Fault>;
 
 /// What a rendering has used up.
 pub struct Meter {
-    limits: Limits,
+    rules: Rules,
     steps: Cell<u64>,
     memory_bytes: Cell<usize>,
     /// Values within each other, while they become a text.
@@ -36,9 +36,9 @@ pub struct Meter {
 
 impl Meter {
     /// Nothing used up yet.
-    pub fn new(limits: Limits) -> Meter {
+    pub fn new(rules: Rules) -> Meter {
         Meter {
-            limits,
+            rules,
             steps: Cell::new(0),
             memory_bytes: Cell::new(0),
             depth: Cell::new(0),
@@ -47,8 +47,8 @@ impl Meter {
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Work was done.
@@ -58,14 +58,14 @@ impl Meter {
     pub fn step(&self, steps: u64) -> Result<(), Fault> {
         let used = self.steps.get().saturating_add(steps);
         self.steps.set(used);
-        if used > self.limits.steps { Err(Fault::Limit("steps")) } else { Ok(()) }
+        if used > self.rules.steps { Err(Fault::Limit("steps")) } else { Ok(()) }
     }
 
     /// Goes into a value. Whoever comes back without an error says so by `higher`.
     pub(super) fn deeper(&self) -> Result<(), Fault> {
         self.depth.set(self.depth.get() + 1);
         self.step(1)?;
-        if self.depth.get() > self.limits.depth { Err(Fault::Limit("nesting")) } else { Ok(()) }
+        if self.depth.get() > self.rules.depth { Err(Fault::Limit("nesting")) } else { Ok(()) }
     }
 
     pub(super) fn higher(&self) {
@@ -77,7 +77,7 @@ impl Meter {
     /// # Errors
     /// It may not.
     pub fn fits(&self, bytes: usize) -> Result<(), Fault> {
-        if bytes > self.limits.text_bytes { Err(Fault::Limit("text size")) } else { Ok(()) }
+        if bytes > self.rules.text_bytes { Err(Fault::Limit("text size")) } else { Ok(()) }
     }
 
     /// A value of so many bytes was made.
@@ -87,7 +87,7 @@ impl Meter {
     pub fn made(&self, bytes: usize) -> Result<(), Fault> {
         let all = self.memory_bytes.get().saturating_add(bytes);
         self.memory_bytes.set(all);
-        if all > self.limits.memory_bytes {
+        if all > self.rules.memory_bytes {
             return Err(Fault::Limit("memory"));
         }
         self.step(bytes as u64 / 256)?;

@@ -8,7 +8,7 @@ use super::method::{self, Meter};
 use super::parse::Macros;
 use super::tree::{Block, Call, Expression, Foreach, Macro, Node, Part, Reference};
 use super::value::Defined;
-use super::{Error, Fault, Limits, Object, Template, Value, Variables, place, text};
+use super::{Error, Fault, Object, Rules, Template, Value, Variables, place, text};
 
 /// A fault and the byte at which it happened.
 pub(super) struct Failed {
@@ -26,13 +26,14 @@ pub(super) fn at<T>(at: u32, result: std::result::Result<T, Fault>) -> Result<T>
 pub(super) fn template(
     template: &Template,
     variables: &mut Variables,
-    limits: &Limits,
+    rules: &Rules,
 ) -> std::result::Result<String, Error> {
-    let meter = Meter::new(*limits);
+    let meter = Meter::new(*rules);
     let parsed = &template.0;
     let mut renderer = Renderer {
         variables,
         meter: &meter,
+        nothing: "".into(),
         macros: &parsed.macros,
         evaluated: Macros::new(),
         frames: Vec::new(),
@@ -57,6 +58,8 @@ pub(super) fn template(
 pub(super) struct Renderer<'r> {
     pub(super) variables: &'r mut Variables,
     pub(super) meter: &'r Meter,
+    /// An empty string.
+    pub(super) nothing: Arc<str>,
     macros: &'r Macros,
     /// Those that came with `#evaluate`.
     evaluated: Macros,
@@ -141,7 +144,7 @@ impl Object for Loop {
 
 impl Renderer<'_> {
     pub(super) fn deeper<T>(&mut self, place: u32, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= self.meter.limits().depth {
+        if self.depth >= self.meter.rules().depth {
             return at(place, Err(Fault::Limit("nesting")));
         }
         self.depth += 1;
@@ -216,7 +219,7 @@ impl Renderer<'_> {
             }
             None => {
                 self.write(&slashes(reference.escapes), place)?;
-                if reference.quiet {
+                if reference.quiet || self.meter.rules().missing_is_empty {
                     return Ok(());
                 }
                 let literal = self.literal_of_argument(reference);
@@ -359,7 +362,7 @@ impl Renderer<'_> {
 
     fn rounds(&mut self, foreach: &Foreach, state: &Loop, items: &mut method::Items) -> Result<Flow> {
         let mut next = items.next();
-        for round in 0..self.meter.limits().iterations {
+        for round in 0..self.meter.rules().iterations {
             let Some(item) = next else { break };
             next = items.next();
             state.index.set(i64::try_from(round).unwrap_or(i64::MAX));
@@ -397,7 +400,7 @@ impl Renderer<'_> {
             self.write(&call.literal, call.at)?;
             return Ok(Flow::Next);
         };
-        if self.macro_depth >= self.meter.limits().macro_depth {
+        if self.macro_depth >= self.meter.rules().macro_depth {
             return at(call.at, Err(Fault::Limit("macros within each other")));
         }
         let frame = Frame {

@@ -1,7 +1,7 @@
 //! Paths, held against what Jayway's library itself finds (`tests/data/jayway.json`).
 
 use lang::jsonpath::Path;
-use lang::vtl::{Limits, List, Meter, Value, json};
+use lang::vtl::{List, Meter, Rules, Value, json};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
@@ -11,7 +11,7 @@ fn recorded() -> Json {
 
 fn find(path: &str, document: &Value) -> Result<Option<String>, String> {
     let found = Path::parse(path).and_then(|path| path.find(document)).map_err(|error| error.to_string())?;
-    Ok(found.map(|value| json::write(&value, &Meter::new(Limits::default())).unwrap()))
+    Ok(found.map(|value| json::write(&value, &Meter::new(Rules::default())).unwrap()))
 }
 
 /// What differs on purpose: Jayway 2.4 takes an open bracket at the end, refuses blanks in slices, and does not know how to
@@ -116,7 +116,7 @@ proptest! {
         prop_assume!(number.is_finite());
         let document: Json = keys.iter().map(|key| (key.clone(), serde_json::json!([key, whole, null, true, {"n": number}]))).collect();
         let value = json::read(&document.to_string()).unwrap();
-        let back: Json = serde_json::from_str(&json::write(&value, &Meter::new(Limits::default())).unwrap()).unwrap();
+        let back: Json = serde_json::from_str(&json::write(&value, &Meter::new(Rules::default())).unwrap()).unwrap();
         prop_assert_eq!(back, document);
     }
 }

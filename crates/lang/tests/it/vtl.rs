@@ -5,7 +5,7 @@ mod recorded;
 
 use std::rc::Rc;
 
-use lang::vtl::{Error, Fault, Limits, List, Map, Meter, Object, Template, Value, Variables, json};
+use lang::vtl::{Error, Fault, List, Map, Meter, Object, Rules, Template, Value, Variables, json};
 
 /// A Java bean: a few getters, one of which answers null, and a method that throws.
 struct Bean;
@@ -61,5 +61,5 @@ fn variables() -> Variables {
 }
 
 fn render(template: &str) -> Result<String, Error> {
-    Template::parse(template)?.render(&mut variables(), &Limits::default())
+    Template::parse(template)?.render(&mut variables(), &Rules::default())
 }

@@ -1,6 +1,6 @@
 //! Templates that want too much: each ends in an error, soon, whatever it does.
 
-use lang::vtl::{Limits, Template, Variables};
+use lang::vtl::{Rules, Template, Variables};
 use proptest::prelude::*;
 
 use super::{render, variables};
@@ -128,7 +128,7 @@ fn templates_are_shared_between_threads() {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let template = template.clone();
-            std::thread::spawn(move || template.render(&mut variables(), &Limits::default()))
+            std::thread::spawn(move || template.render(&mut variables(), &Rules::default()))
         })
         .collect();
     for thread in threads {
@@ -211,7 +211,7 @@ proptest! {
 
     #[test]
     fn any_pieces(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40)) {
-        let limits = Limits { steps: 100_000, memory_bytes: 1 << 20, text_bytes: 1 << 18, ..Limits::default() };
+        let limits = Rules { steps: 100_000, memory_bytes: 1 << 20, text_bytes: 1 << 18, ..Rules::default() };
         if let Ok(template) = Template::parse(&pieces.concat()) {
             let _ = template.render(&mut variables(), &limits);
         }
@@ -220,14 +220,14 @@ proptest! {
     #[test]
     fn any_text(text in ".{0,200}") {
         if let Ok(template) = Template::parse(&text) {
-            let _ = template.render(&mut Variables::new(), &Limits::default());
+            let _ = template.render(&mut Variables::new(), &Rules::default());
         }
     }
 
     /// What holds neither a dollar, a hash nor a backslash is rendered as it is.
     #[test]
     fn plain_text_is_itself(text in "[^$#\\\\]{0,200}") {
-        prop_assert_eq!(Template::parse(&text).unwrap().render(&mut Variables::new(), &Limits::default()), Ok(text));
+        prop_assert_eq!(Template::parse(&text).unwrap().render(&mut Variables::new(), &Rules::default()), Ok(text));
     }
 
     /// Java's methods with any arguments.
@@ -244,6 +244,6 @@ proptest! {
         ),
     ) {
         let template = format!("#set($x = {on})$x.{name}({}) $x", arguments.join(", "));
-        let _ = Template::parse(&template).unwrap().render(&mut variables(), &Limits::default());
+        let _ = Template::parse(&template).unwrap().render(&mut variables(), &Rules::default());
     }
 }
