@@ -7,6 +7,7 @@
 //! [`Gateway`] is what all of them hold: the store, the ports to other services, and caches that can be lost.
 
 mod control;
+mod domain;
 pub mod edge;
 pub mod http_api;
 pub mod rest;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub(crate) rest_stages: rest::snapshot::Stages,
     /// The same, ready for requests; a cache.
     pub(crate) rest_live: rest::LiveStages,
+    /// Custom domain names; a cache.
+    pub(crate) custom_domains: domain::CustomDomains,
     /// Stages of WebSocket APIs; a cache.
     pub(crate) socket_stages: Live<Place, LiveStage>,
     /// The WebSocket connections of this node.
@@ -90,6 +93,7 @@ impl Gateway {
             permits: Permits::default(),
             rest_stages: Default::default(),
             rest_live: Default::default(),
+            custom_domains: Default::default(),
             socket_stages: Live::default(),
             connections,
         }))

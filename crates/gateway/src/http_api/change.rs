@@ -13,7 +13,7 @@ use super::records::{
 };
 use super::snapshot::{SNAPSHOTS, auto_deploy};
 use crate::edge::owner;
-use crate::{Failure, Gateway};
+use crate::{Failure, Gateway, domain};
 
 impl Gateway {
     /// An API of the caller's.
@@ -93,6 +93,9 @@ impl Gateway {
                 if !tx.exists(APIS, &key)? {
                     return Err(missing.clone().into());
                 }
+                if domain::is_mapped(tx, &id)? {
+                    return Err(domain::still_mapped().into());
+                }
                 tx.delete(APIS, &key)?;
                 owner::release(tx, &id)?;
                 delete_parts(tx, &id)
@@ -104,6 +107,7 @@ impl Gateway {
 
     /// Deletes all that an account has of version 2, or all that there is.
     pub(crate) async fn reset_http_apis(&self, account: Option<AccountId>) -> Result<(), Error> {
+        self.reset_domains(account).await?;
         let under = || account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
         for (key, api) in self.store.scan(APIS, under()).await.map_err(Failure::from)? {
             let id = api.api_id.clone();

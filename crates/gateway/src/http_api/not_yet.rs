@@ -3,8 +3,6 @@
 use cloud::NotYet;
 
 pub(super) const NOT_YET: &[NotYet] = &[
-    NotYet::http("CreateApiMapping", "POST", "/v2/domainnames/{domainName}/apimappings"),
-    NotYet::http("CreateDomainName", "POST", "/v2/domainnames"),
     NotYet::http("CreatePortal", "POST", "/v2/portals"),
     NotYet::http("CreatePortalProduct", "POST", "/v2/portalproducts"),
     NotYet::http("CreateProductPage", "POST", "/v2/portalproducts/{portalProductId}/productpages"),
@@ -14,8 +12,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
         "/v2/portalproducts/{portalProductId}/productrestendpointpages",
     ),
     NotYet::http("CreateRoutingRule", "POST", "/v2/domainnames/{domainName}/routingrules"),
-    NotYet::http("DeleteApiMapping", "DELETE", "/v2/domainnames/{domainName}/apimappings/{apiMappingId}"),
-    NotYet::http("DeleteDomainName", "DELETE", "/v2/domainnames/{domainName}"),
     NotYet::http("DeletePortal", "DELETE", "/v2/portals/{portalId}"),
     NotYet::http("DeletePortalProduct", "DELETE", "/v2/portalproducts/{portalProductId}"),
     NotYet::http("DeletePortalProductSharingPolicy", "DELETE", "/v2/portalproducts/{portalProductId}/sharingpolicy"),
@@ -28,10 +24,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     NotYet::http("DeleteRoutingRule", "DELETE", "/v2/domainnames/{domainName}/routingrules/{routingRuleId}"),
     NotYet::http("DisablePortal", "DELETE", "/v2/portals/{portalId}/publish"),
     NotYet::http("ExportApi", "GET", "/v2/apis/{apiId}/exports/{specification}"),
-    NotYet::http("GetApiMapping", "GET", "/v2/domainnames/{domainName}/apimappings/{apiMappingId}"),
-    NotYet::http("GetApiMappings", "GET", "/v2/domainnames/{domainName}/apimappings"),
-    NotYet::http("GetDomainName", "GET", "/v2/domainnames/{domainName}"),
-    NotYet::http("GetDomainNames", "GET", "/v2/domainnames"),
     NotYet::http("GetModelTemplate", "GET", "/v2/apis/{apiId}/models/{modelId}/template"),
     NotYet::http("GetPortal", "GET", "/v2/portals/{portalId}"),
     NotYet::http("GetPortalProduct", "GET", "/v2/portalproducts/{portalProductId}"),
@@ -58,8 +50,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     NotYet::http("PutPortalProductSharingPolicy", "PUT", "/v2/portalproducts/{portalProductId}/sharingpolicy"),
     NotYet::http("PutRoutingRule", "PUT", "/v2/domainnames/{domainName}/routingrules/{routingRuleId}"),
     NotYet::http("ReimportApi", "PUT", "/v2/apis/{apiId}"),
-    NotYet::http("UpdateApiMapping", "PATCH", "/v2/domainnames/{domainName}/apimappings/{apiMappingId}"),
-    NotYet::http("UpdateDomainName", "PATCH", "/v2/domainnames/{domainName}"),
     NotYet::http("UpdatePortal", "PATCH", "/v2/portals/{portalId}"),
     NotYet::http("UpdatePortalProduct", "PATCH", "/v2/portalproducts/{portalProductId}"),
     NotYet::http("UpdateProductPage", "PATCH", "/v2/portalproducts/{portalProductId}/productpages/{productPageId}"),

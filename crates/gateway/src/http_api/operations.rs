@@ -1,8 +1,10 @@
 //! The operations, by noun; each noun is a file.
 
 pub mod api;
+pub mod api_mapping;
 pub mod authorizer;
 pub mod deployment;
+pub mod domain_name;
 pub mod integration;
 pub mod integration_response;
 pub mod model;
