@@ -21,7 +21,9 @@ use cloud::ports::{Credentials, Invoke, LogSink, Metrics, Targets, Traces};
 use store::Store;
 use wire::client::Client;
 
+use edge::authorizer::Verdicts;
 use edge::integration::lambda::Permits;
+use edge::jwt::Issuers;
 use edge::live::Live;
 use edge::owner::Owners;
 use web_socket::connection::Place;
@@ -42,12 +44,20 @@ pub struct Shared {
     pub(crate) owners: Owners,
     /// Which functions APIs may run; a cache.
     pub(crate) permits: Permits,
+    /// What authorizers' functions have said; a cache.
+    pub(crate) verdicts: Verdicts,
+    /// Keys of those who issue tokens; a cache.
+    pub(crate) issuers: Issuers,
     /// Stages of REST APIs with what they serve; a cache.
     pub(crate) rest_stages: rest::snapshot::Stages,
     /// The same, ready for requests; a cache.
     pub(crate) rest_live: rest::LiveStages,
     /// Custom domain names; a cache.
     pub(crate) custom_domains: domain::CustomDomains,
+    /// API keys with their plans; a cache.
+    pub(crate) rest_keys: rest::Keys,
+    /// What API keys used of their quotas.
+    pub(crate) rest_usages: rest::Usages,
     /// Stages of WebSocket APIs; a cache.
     pub(crate) socket_stages: Live<Place, LiveStage>,
     /// The WebSocket connections of this node.
@@ -91,9 +101,13 @@ impl Gateway {
             ports,
             owners: Owners::default(),
             permits: Permits::default(),
+            verdicts: Verdicts::default(),
+            issuers: Issuers::default(),
             rest_stages: Default::default(),
             rest_live: Default::default(),
             custom_domains: Default::default(),
+            rest_keys: Default::default(),
+            rest_usages: Default::default(),
             socket_stages: Live::default(),
             connections,
         }))
@@ -110,8 +124,9 @@ impl Gateway {
     }
 
     /// Forgets what authorizers have answered for an API.
-    #[expect(clippy::unused_self, reason = "the authorizers' cache comes with the data planes")]
-    pub(crate) fn forget_authorizations(&self, _api_id: &str) {}
+    pub(crate) fn forget_authorizations(&self, api_id: &str) {
+        self.verdicts.forget(api_id);
+    }
 }
 
 /// Why an operation failed, before it has AWS's words.

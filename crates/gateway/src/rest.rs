@@ -3,7 +3,6 @@
 //! The control plane is `operations`, by noun; what it keeps is in `records`; a deployment is a `snapshot` of an API, which never
 //! changes. The data plane (`plane`) sees stages and snapshots only.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the data plane comes with the next commits"))]
 pub(crate) mod mapping;
 mod not_yet;
 pub mod operations;
@@ -19,7 +18,7 @@ use wire::protocol::Protocol;
 
 use crate::Gateway;
 
-pub(crate) use plane::LiveStages;
+pub(crate) use plane::{Keys, LiveStages, Usages};
 
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);

@@ -28,8 +28,7 @@ impl Bucket {
     /// Takes a token; false if there is none.
     pub(crate) fn take(&self, limit: Limit, now: Timestamp) -> bool {
         let Limit { rate, burst } = limit;
-        // (A rate that is no number is none.)
-        if burst == 0 || !(rate > 0.0) {
+        if burst == 0 || rate.is_nan() || rate <= 0.0 {
             return false;
         }
         let token_us = (1e6 / rate).clamp(0.0, 1e15);

@@ -3,10 +3,12 @@
 //! A stage is compiled once (`live`); a request that finds its stage at hand reads nothing from the store. Whatever refuses a request
 //! says which case of a gateway response it is (`refusal`), and what the caller hears of it is said in one place.
 
+mod admit;
 mod asked;
 mod event;
 mod headers;
 mod integrate;
+mod keys;
 mod live;
 mod log;
 mod mapped;
@@ -17,6 +19,8 @@ mod refusal;
 mod template;
 mod trace;
 mod tree;
+mod usage;
+mod validate;
 
 use std::time::{Duration, Instant};
 
@@ -38,11 +42,13 @@ use crate::edge::metrics::Measured;
 use crate::edge::owner::Owner;
 
 use asked::Asked;
+pub(crate) use keys::Keys;
 pub(crate) use live::LiveStages;
 use live::{LiveMethod, LiveResource, LiveStage, Serving};
 use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
+pub(crate) use usage::Usages;
 
 /// The largest request body, in bytes: API Gateway's 10 MB.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -58,6 +64,8 @@ pub(in crate::rest) struct Visit<'v> {
     serving: &'v Serving,
     cx: Cx,
     asked: Asked,
+    /// The whole address, which signatures are of.
+    uri: http::Uri,
     context: Context,
     log: Log,
     trace_id: String,
@@ -67,6 +75,8 @@ pub(in crate::rest) struct Visit<'v> {
     method: Option<&'v LiveMethod>,
     integration_latency: Option<Duration>,
     cache_hit: Option<bool>,
+    /// The API key that an authorizer names.
+    usage_key: Option<String>,
 }
 
 impl Gateway {
@@ -162,11 +172,13 @@ impl<'v> Visit<'v> {
             log: Log::new(Level::Off, false, cx.clock.clone()),
             cx,
             asked,
+            uri: head.uri,
             trace_id,
             hops: peer.hops,
             method: None,
             integration_latency: None,
             cache_hit: None,
+            usage_key: None,
         };
         visit.introduce(address, source_ip);
         visit
@@ -212,7 +224,15 @@ impl<'v> Visit<'v> {
         let held = self.desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
         self.asked.body = held.bytes.clone();
         self.log_request(resource);
+        admit::admit(self, method).await?;
+        keys::check(self, method).await?;
         self.throttle(method)?;
+        if let Some(validation) = &method.validation {
+            validation.check(&self.asked).inspect_err(|refusal| {
+                let words = refusal.validation.as_deref().or(refusal.message.as_deref()).unwrap_or_default();
+                self.log.error(|| format!("Request failed validation: {words}"));
+            })?;
+        }
         let answered = integrate::integrate(self, method).await?;
         drop(held);
         Ok(answered)

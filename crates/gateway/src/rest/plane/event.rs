@@ -16,24 +16,40 @@ use crate::rest::records::Texts;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Event<'a> {
+    #[serde(flatten)]
+    request: Described<'a>,
+    body: Option<Cow<'a, str>>,
+    is_base64_encoded: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorizerEvent<'a> {
+    r#type: &'static str,
+    method_arn: &'a str,
+    #[serde(flatten)]
+    request: Described<'a>,
+}
+
+/// What a function's event and an authorizer's share: all but the body.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Described<'a> {
     resource: Option<Cow<'a, str>>,
     path: &'a str,
     http_method: &'a str,
     headers: Option<BTreeMap<&'a str, &'a Cow<'a, str>>>,
     multi_value_headers: Option<&'a BTreeMap<&'a str, Vec<Cow<'a, str>>>>,
     query_string_parameters: Option<BTreeMap<&'a str, &'a str>>,
-    multi_value_query_string_parameters: Option<BTreeMap<&'a str, Vec<&'a str>>>,
+    multi_value_query_string_parameters: Option<&'a BTreeMap<&'a str, Vec<&'a str>>>,
     path_parameters: Option<BTreeMap<&'a str, &'a str>>,
     stage_variables: Option<&'a Texts>,
     request_context: RequestContext<'a>,
-    body: Option<Cow<'a, str>>,
-    is_base64_encoded: bool,
 }
 
-/// What an authorizer's event and a function's share: an event but for its body.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::rest) struct RequestContext<'a> {
+struct RequestContext<'a> {
     resource_id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorizer: Option<&'a Map<String, Value>>,
@@ -81,7 +97,7 @@ struct Identity<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    pub(in crate::rest) fn of(context: &'a Context) -> RequestContext<'a> {
+    fn of(context: &'a Context) -> RequestContext<'a> {
         let get = |name| context.get(name);
         RequestContext {
             resource_id: get("resourceId"),
@@ -124,45 +140,60 @@ impl<'a> RequestContext<'a> {
 
 /// A request for a function, JSON. `is_binary` says that its body is bytes.
 pub(in crate::rest) fn event(asked: &Asked, context: &Context, variables: Option<&Texts>, is_binary: bool) -> Vec<u8> {
-    let headers = asked.shown_headers();
-    let pairs = asked.query_pairs();
-    let mut queries: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, value) in &pairs {
-        queries.entry(name).or_default().push(value);
-    }
     let body = match std::str::from_utf8(&asked.body) {
         _ if asked.body.is_empty() => None,
         Ok(text) if !is_binary => Some(Cow::Borrowed(text)),
         Err(_) if !is_binary => Some(String::from_utf8_lossy(&asked.body)),
         _ => Some(STANDARD.encode(&asked.body).into()),
     };
-    let event = Event {
+    described(asked, context, variables, |request| {
+        let is_base64_encoded = is_binary && body.is_some();
+        serde_json::to_vec(&Event { request, body, is_base64_encoded })
+    })
+}
+
+/// A request for an authorizer's function, JSON.
+pub(in crate::rest) fn authorizer_event(
+    asked: &Asked,
+    context: &Context,
+    variables: Option<&Texts>,
+    method_arn: &str,
+) -> Vec<u8> {
+    described(asked, context, variables, |request| {
+        serde_json::to_vec(&AuthorizerEvent { r#type: "REQUEST", method_arn, request })
+    })
+}
+
+fn described(
+    asked: &Asked,
+    context: &Context,
+    variables: Option<&Texts>,
+    write: impl FnOnce(Described<'_>) -> serde_json::Result<Vec<u8>>,
+) -> Vec<u8> {
+    let headers = asked.shown_headers();
+    let pairs = asked.query_pairs();
+    let mut queries: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, value) in &pairs {
+        queries.entry(name).or_default().push(value);
+    }
+    let path_parameters = asked.path_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let written = write(Described {
         resource: context.get("resourcePath"),
         path: &asked.path,
         http_method: asked.method.as_str(),
-        headers: present(&headers, headers.iter().filter_map(|(name, values)| Some((*name, values.last()?))).collect()),
+        headers: present(headers.iter().filter_map(|(name, values)| Some((*name, values.last()?)))),
         multi_value_headers: (!headers.is_empty()).then_some(&headers),
-        query_string_parameters: present(
-            &queries,
-            queries.iter().filter_map(|(name, values)| Some((*name, *values.last()?))).collect(),
-        ),
-        multi_value_query_string_parameters: (!queries.is_empty()).then(|| queries.clone()),
-        path_parameters: present(
-            &asked.path_parameters,
-            asked.path_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        ),
+        query_string_parameters: present(queries.iter().filter_map(|(name, values)| Some((*name, *values.last()?)))),
+        multi_value_query_string_parameters: (!queries.is_empty()).then_some(&queries),
+        path_parameters: present(path_parameters),
         stage_variables: variables.filter(|variables| !variables.is_empty()),
         request_context: RequestContext::of(context),
-        is_base64_encoded: is_binary && body.is_some(),
-        body,
-    };
-    serde_json::to_vec(&event).unwrap_or_default()
+    });
+    written.unwrap_or_default()
 }
 
-/// Null for what has nothing in it.
-fn present<C, T>(of: &C, value: T) -> Option<T>
-where
-    for<'c> &'c C: IntoIterator,
-{
-    of.into_iter().next().is_some().then_some(value)
+/// A map; null for one with nothing in it.
+fn present<'a, V>(pairs: impl Iterator<Item = (&'a str, V)>) -> Option<BTreeMap<&'a str, V>> {
+    let map: BTreeMap<&str, V> = pairs.collect();
+    (!map.is_empty()).then_some(map)
 }

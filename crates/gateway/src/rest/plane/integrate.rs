@@ -187,7 +187,7 @@ pub(super) fn error_message(payload: &[u8]) -> String {
 async fn server(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<Answered, Refusal> {
     let mut outgoing = Outgoing {
         headers: passed_on(&visit.asked.headers),
-        query: (!visit.asked.query.is_empty()).then(|| visit.asked.query.clone()).unwrap_or_default(),
+        query: visit.asked.query.clone(),
         path: Vec::new(),
         body: visit.asked.body.clone(),
     };

@@ -15,19 +15,24 @@ use super::parameters::{self, Source};
 use super::refusal::Responses;
 use super::template::Template;
 use super::tree::Tree;
+use super::validate::Validation;
 use crate::edge::access_log::{self, AccessLog};
 use crate::edge::integration::lambda::function_of;
+use crate::edge::jwt::{KeysAt, Trust};
 use crate::edge::metrics::{self, Meter};
 use crate::edge::throttle::{Bucket, Limit};
 use crate::rest::records::{
-    Api, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType, Method, MethodSetting, RestApi,
-    StageRecord, Templates, Texts,
+    Api, Authorizer, AuthorizerType, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType,
+    Method, MethodSetting, RestApi, StageRecord, Templates, Texts,
 };
 use crate::rest::snapshot::{Snapshot, Staged};
 use crate::{Failure, Gateway};
 
 /// AWS's default of an integration's time.
 const TIMEOUT: Duration = Duration::from_millis(29_000);
+
+/// For how long an authorizer's answer is kept unless it says otherwise: AWS's five minutes.
+const AUTHORIZER_TTL_SECS: u32 = 300;
 
 /// Live stages at hand, by [`stage_name`](crate::rest::snapshot::stage_name).
 pub(crate) type LiveStages = crate::edge::live::Live<String, LiveStage>;
@@ -59,6 +64,43 @@ pub(in crate::rest) struct Serving {
     resources: Vec<LiveResource>,
     pub(in crate::rest) responses: Responses,
     pub(in crate::rest) binary_types: BinaryTypes,
+    /// By id.
+    pub(in crate::rest) authorizers: HashMap<String, LiveAuthorizer>,
+}
+
+/// An authorizer, ready for requests.
+#[derive(Debug)]
+pub(in crate::rest) enum LiveAuthorizer {
+    Function(FunctionAuthorizer),
+    Tokens(TokenAuthorizer),
+    /// It cannot be asked: its function or issuers are not named as they should be.
+    Broken,
+}
+
+/// A function that says by a policy who may.
+#[derive(Debug)]
+pub(in crate::rest) struct FunctionAuthorizer {
+    pub(in crate::rest) function: base::Arn,
+    pub(in crate::rest) role: Option<String>,
+    pub(in crate::rest) identify: Identify,
+    pub(in crate::rest) ttl_secs: u32,
+}
+
+/// What tells callers apart, for whom an answer is kept.
+#[derive(Debug)]
+pub(in crate::rest) enum Identify {
+    /// A header, which must be so.
+    Token { header: String, expression: Option<Regex> },
+    /// Values of the request, of which all must be there.
+    Request(Vec<Source>),
+}
+
+/// Issuers whose tokens let callers in.
+#[derive(Debug)]
+pub(in crate::rest) struct TokenAuthorizer {
+    pub(in crate::rest) header: String,
+    pub(in crate::rest) expression: Option<Regex>,
+    pub(in crate::rest) trusts: Vec<Trust>,
 }
 
 #[derive(Debug)]
@@ -67,6 +109,9 @@ pub(in crate::rest) struct LiveResource {
     pub(in crate::rest) path: Arc<str>,
     methods: HashMap<String, LiveMethod>,
 }
+
+/// What a request means, and what stands at the names in its path.
+pub(in crate::rest) type Found<'s> = (&'s LiveResource, &'s LiveMethod, Vec<(String, String)>);
 
 /// A method, ready for requests.
 #[derive(Debug)]
@@ -78,6 +123,7 @@ pub(in crate::rest) struct LiveMethod {
     /// Counts the method's own requests, where that is asked for.
     pub(in crate::rest) meter: Option<Meter>,
     pub(in crate::rest) integration: Option<LiveIntegration>,
+    pub(in crate::rest) validation: Option<Validation>,
 }
 
 /// An integration, ready for requests.
@@ -233,17 +279,18 @@ impl Serving {
             resources: resources.collect(),
             responses: Responses::new(&snapshot.gateway_responses),
             binary_types: BinaryTypes::new(snapshot.api.binary_media_types.as_deref()),
+            authorizers: snapshot
+                .authorizers
+                .iter()
+                .map(|authorizer| (authorizer.id.clone(), LiveAuthorizer::new(authorizer, variables.as_ref())))
+                .collect(),
             api: snapshot.api.clone(),
             variables,
         }
     }
 
     /// The resource and method that a request means, and what stands at the names in the path.
-    pub(in crate::rest) fn find<'s>(
-        &'s self,
-        method: &HttpMethod,
-        path: &str,
-    ) -> Option<(&'s LiveResource, &'s LiveMethod, Vec<(String, String)>)> {
+    pub(in crate::rest) fn find<'s>(&'s self, method: &HttpMethod, path: &str) -> Option<Found<'s>> {
         let (at, parameters) = self.tree.find(path, |at| self.resources[at].method(method).is_some())?;
         let resource = &self.resources[at];
         let owned = parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -261,6 +308,60 @@ impl Serving {
         let (_, parameters) = self.tree.find(path, is_it)?;
         Some(parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
+}
+
+impl LiveAuthorizer {
+    fn new(authorizer: &Authorizer, variables: Option<&Texts>) -> LiveAuthorizer {
+        let source = authorizer.identity_source.as_deref().unwrap_or_default();
+        let header = source.strip_prefix("method.request.header.").unwrap_or("Authorization").to_owned();
+        let expression = authorizer.identity_validation_expression.as_deref().filter(|text| !text.is_empty());
+        let expression = expression.map(whole);
+        match authorizer.r#type {
+            AuthorizerType::CognitoUserPools | AuthorizerType::Jwt => {
+                let trusts = trusts(authorizer);
+                match trusts.is_empty() {
+                    true => LiveAuthorizer::Broken,
+                    false => LiveAuthorizer::Tokens(TokenAuthorizer { header, expression, trusts }),
+                }
+            }
+            kind @ (AuthorizerType::Token | AuthorizerType::Request) => {
+                let uri = with_variables(authorizer.authorizer_uri.as_deref().unwrap_or_default(), variables);
+                let Some(function) = function_of(&uri) else { return LiveAuthorizer::Broken };
+                let sources = source.split(',').map(str::trim).filter(|source| !source.is_empty());
+                LiveAuthorizer::Function(FunctionAuthorizer {
+                    function,
+                    role: authorizer.authorizer_credentials.clone(),
+                    identify: match kind {
+                        AuthorizerType::Token => Identify::Token { header, expression },
+                        _ => Identify::Request(sources.filter_map(parameters::parse).collect()),
+                    },
+                    ttl_secs: authorizer
+                        .authorizer_result_ttl_in_seconds
+                        .map_or(AUTHORIZER_TTL_SECS, |ttl| u32::try_from(ttl).unwrap_or_default()),
+                })
+            }
+        }
+    }
+}
+
+/// Whose tokens an authorizer takes.
+fn trusts(authorizer: &Authorizer) -> Vec<Trust> {
+    let pools = authorizer.provider_arns.iter().flatten().filter_map(|arn| {
+        let arn = base::Arn::parse(arn).filter(|arn| arn.service == "cognito-idp")?;
+        let pool = arn.resource.strip_prefix("userpool/")?;
+        let issuer = format!("https://cognito-idp.{}.amazonaws.com/{pool}", arn.region);
+        let keys = KeysAt::Url(format!("{issuer}/.well-known/jwks.json"));
+        Some(Trust { issuer, keys, audience: Vec::new() })
+    });
+    let issuers = authorizer.jwt_configuration.iter().flat_map(|configuration| configuration.issuers.iter().flatten());
+    let issuers = issuers.filter_map(|issuer| {
+        let (name, audience) = (issuer.issuer.clone()?, issuer.audiences.clone().unwrap_or_default());
+        Some(match &issuer.jwks_uri {
+            Some(uri) => Trust { issuer: name, keys: KeysAt::Url(uri.clone()), audience },
+            None => Trust::discovering(&name, audience),
+        })
+    });
+    pools.chain(issuers).collect()
 }
 
 impl LiveResource {
@@ -311,6 +412,7 @@ impl LiveMethod {
                 .method_integration
                 .as_ref()
                 .map(|integration| LiveIntegration::new(integration, variables)),
+            validation: Validation::new(method, snapshot),
             declared: method.clone(),
         }
     }
@@ -356,13 +458,17 @@ impl LiveAnswer {
                 .ok()
                 .and_then(|code| StatusCode::from_u16(code).ok())
                 .unwrap_or_default(),
-            // One that is none, for Java or for us, is never met.
-            pattern: pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")).unwrap_or_else(|_| never())),
+            pattern: pattern.map(whole),
             mapped: response.response_parameters.iter().flatten().filter_map(header).collect(),
             templates: templates(response.response_templates.as_ref()),
             content_handling: response.content_handling,
         }
     }
+}
+
+/// A pattern that a text must meet as a whole, as Java has it. One that is none, for Java or for us, is never met.
+fn whole(pattern: &str) -> Regex {
+    Regex::new(&format!("^(?:{pattern})$")).unwrap_or_else(|_| never())
 }
 
 /// A pattern that nothing meets.

@@ -14,7 +14,8 @@ use super::live::{LiveAnswer, LiveIntegration, LiveMethod};
 use super::media::essence;
 use super::proxied::Answered;
 use super::refusal::Refusal;
-use super::template::{Overrides, Rendered, Template};
+use super::template::Template;
+use crate::rest::mapping::{Overrides, Rendered};
 use crate::rest::records::{ContentHandlingStrategy, GatewayResponseType as Case, IntegrationType};
 
 /// The type that bodies have unless somebody says otherwise.
@@ -99,11 +100,11 @@ fn request_body(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<
         visit.log.error(|| "Execution failed due to unsupported media type".to_owned());
         return Err(Refusal::new(Case::UnsupportedMediaType, "Unsupported Media Type"));
     };
-    let Rendered { text, overrides } = render(visit, template, &body)?;
-    Ok((text.into(), overrides))
+    let Rendered { body, overrides } = render(visit, template, &body)?;
+    Ok((body.into(), overrides))
 }
 
-fn render(visit: &mut Visit<'_>, template: &Template, body: &[u8]) -> Result<Rendered, Refusal> {
+fn render(visit: &mut Visit<'_>, template: &Template, body: &Bytes) -> Result<Rendered, Refusal> {
     let rendered = template.render(&visit.asked, body, &visit.context, visit.serving.variables.as_ref());
     rendered.map_err(|words| {
         visit
@@ -157,8 +158,8 @@ fn answer_of(
     let (body, content_type, overrides) = match template {
         None => (body, answer_type.filter(|_| is_binary).unwrap_or(JSON).to_owned(), Overrides::default()),
         Some((kind, template)) => {
-            let Rendered { text, overrides } = render(visit, template, &body)?;
-            (Bytes::from(text), kind.clone(), overrides)
+            let Rendered { body, overrides } = render(visit, template, &body)?;
+            (Bytes::from(body), kind.clone(), overrides)
         }
     };
     let mut headers = HeaderMap::with_capacity(response.mapped.len() + 6);
@@ -170,12 +171,13 @@ fn answer_of(
         let value = source.value(&visit.asked, &visit.context, variables, Some(&answer));
         put(&mut headers, name.clone(), value);
     }
-    for (name, value) in &overrides.response_headers {
+    for (name, value) in &overrides.response.header {
         if let Ok(name) = name.parse() {
             put(&mut headers, name, Some(value.into()));
         }
     }
-    Ok(Answered { status: overrides.response_status.unwrap_or(response.status), headers, body })
+    let status = overrides.response.status.and_then(|status| StatusCode::from_u16(status).ok());
+    Ok(Answered { status: status.unwrap_or(response.status), headers, body })
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<Cow<'_, str>>) {
@@ -215,13 +217,13 @@ fn answer_body(visit: &mut Visit<'_>, response: &LiveAnswer, body: &Bytes, is_bi
 impl Outgoing {
     /// Puts what a template says in the places of what was mapped.
     fn override_with(&mut self, overrides: Overrides) {
-        for (name, value) in overrides.request_headers {
+        for (name, value) in overrides.request.header {
             if let Ok(name) = name.parse() {
                 self.set_header(name, &value);
             }
         }
-        overrides.request_query.iter().for_each(|(name, value)| self.set_query(name, value));
-        self.path.extend(overrides.request_path);
+        overrides.request.querystring.iter().for_each(|(name, value)| self.set_query(name, value));
+        self.path.extend(overrides.request.path);
     }
 }
 
