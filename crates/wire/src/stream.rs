@@ -14,6 +14,10 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Stream::Tls(_))
+    }
+
     /// Whether both sides agreed on HTTP/2 by ALPN.
     pub(crate) fn is_http2(&self) -> bool {
         match self {

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use wire::client::{Call, Client, Error, HOPS, HOPS_MAX, Reach, Tls};
 use wire::protocol::Answer;
-use wire::server::{Handler, Peer, serve};
+use wire::server::{Handler, Peer, Tls as ServerTls, serve};
 
 fn call() -> Call {
     Call::new(Duration::from_secs(60), 1 << 20)
@@ -57,7 +57,8 @@ impl Handler for Echo {
 async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, Arc::new(Echo), std::future::pending()));
+    let tls = Arc::new(ServerTls::own("/no/tls".into()));
+    tokio::spawn(serve(listener, Arc::new(Echo), tls, std::future::pending()));
     address
 }
 

@@ -7,4 +7,5 @@ mod client;
 mod model;
 mod never_panics;
 mod refusals;
+mod server;
 mod tagged;
