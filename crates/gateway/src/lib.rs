@@ -20,6 +20,7 @@ use base::{Clock, Error};
 use cloud::ports::{Credentials, Invoke, LogSink, Metrics, Targets, Traces};
 use store::Store;
 use wire::client::Client;
+use wire::server::Tls;
 
 use edge::authorizer::Verdicts;
 use edge::integration::lambda::Permits;
@@ -81,6 +82,8 @@ pub struct Ports {
     pub targets: Targets,
     /// What asks others over HTTP, as far as tenants may: integrations' URLs and JWT issuers'.
     pub http: Client,
+    /// Where certificates of custom domain names are shown from.
+    pub certificates: Arc<Tls>,
     /// Where access logs and execution logs go.
     pub logs: Arc<dyn LogSink>,
     /// Where metrics go.

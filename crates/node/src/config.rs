@@ -58,6 +58,10 @@ pub struct Settings {
     pub websocket_idle_secs: Option<u64>,
     /// How long a WebSocket connection stays at most, in seconds. Default 7,200, as on AWS.
     pub websocket_lifetime_secs: Option<u64>,
+    /// The server's own certificate, PEM, followed by those that vouch for it. Default: the node makes one when it is needed.
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
     /// Certificate authorities (PEM) that are trusted besides the system's when others are asked over https.
     pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda, where it is not the public price list: a table in the file only.
@@ -149,6 +153,8 @@ pub struct Config {
     pub websocket_idle_secs: u64,
     /// How long a WebSocket connection stays at most, in seconds.
     pub websocket_lifetime_secs: u64,
+    /// The operator's certificate; none: the node makes its own.
+    pub tls: Option<TlsFiles>,
     /// Certificate authorities that are trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
     /// What AWS asks for Lambda.
@@ -157,6 +163,15 @@ pub struct Config {
     pub registries: BTreeMap<String, RegistryLogin>,
     /// Where to look for interpreters.
     pub search: sandbox::Search,
+}
+
+/// Files of the server's certificate.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Why settings are refused.
@@ -184,6 +199,9 @@ pub enum Error {
     /// A receiver of traces that there cannot be.
     #[error("--otlp-endpoint: {0}")]
     Otlp(#[from] otlp::Refused),
+    /// A certificate without its key, or the reverse.
+    #[error("--tls-cert and --tls-key belong together; one is missing")]
+    HalfTls,
     /// A file that a setting names and that cannot be read.
     #[error("--{setting} {}: {source}", path.display())]
     File {
@@ -231,6 +249,8 @@ impl Settings {
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             websocket_idle_secs: self.websocket_idle_secs.or(other.websocket_idle_secs),
             websocket_lifetime_secs: self.websocket_lifetime_secs.or(other.websocket_lifetime_secs),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
             ca_bundle: self.ca_bundle.or(other.ca_bundle),
             prices: self.prices.or(other.prices),
             registries: self.registries.or(other.registries),
@@ -246,6 +266,11 @@ impl Settings {
             return Err(Error::NoListener);
         }
         readable("ca-bundle", self.ca_bundle.as_deref())?;
+        let tls = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            _ => return Err(Error::HalfTls),
+        };
         let loopback = listen.iter().all(|a| a.ip().is_loopback());
         Ok(Config {
             region,
@@ -267,6 +292,7 @@ impl Settings {
             otlp_endpoint: self.otlp_endpoint.as_deref().map(otlp::Endpoint::parse).transpose()?,
             websocket_idle_secs: self.websocket_idle_secs.unwrap_or(600),
             websocket_lifetime_secs: self.websocket_lifetime_secs.unwrap_or(7_200),
+            tls,
             ca_bundle: self.ca_bundle,
             prices: self.prices.unwrap_or_default(),
             registries: self.registries.unwrap_or_default(),

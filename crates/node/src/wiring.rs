@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::client::{Client, Reach};
-use wire::server::{self, Peer};
+use wire::server::{self, Peer, Tls};
 
 use crate::config::{self, Config, KeepEvents};
 use crate::hooks::Hooks;
@@ -37,6 +37,7 @@ const WEB_SOCKETS_AT_SHUTDOWN: Duration = Duration::from_secs(10);
 pub struct Node {
     house: Arc<House>,
     listeners: Vec<TcpListener>,
+    tls: Arc<Tls>,
     store: Store,
     logs: Arc<Logs>,
     cloudwatch: Arc<CloudWatch>,
@@ -72,6 +73,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("--tls-cert and --tls-key: {0}")]
+    Tls(#[from] server::Refused),
     /// The sandboxes cannot be made.
     #[error("{0}\n  `--isolation process` runs functions as plain processes, isolated from nothing")]
     Sandbox(#[from] sandbox::Error),
@@ -98,7 +102,8 @@ impl Node {
         make_private(&config.data_dir).map_err(in_data_dir)?;
         let listeners = listen(&config).await?;
         let master = crate::credentials::master_key(&config.data_dir).map_err(in_data_dir)?;
-        let inside = Inside::default();
+        let tls = Arc::new(tls(&config)?);
+        let inside = Inside::new(tls.clone());
         // At the same time, since both mostly wait: for the disk, and for the kernel's networks.
         let (store, engine) = tokio::try_join!(open_store(&config.data_dir, &clock), async {
             Ok(Engine::start(engine_config(&config, &clock, &listeners, &inside)).await?)
@@ -129,6 +134,7 @@ impl Node {
             functions: Arc::new(lambda.clone()),
             targets,
             http: http.within(if config.is_loopback() { Reach::Neighbours } else { Reach::Outside }),
+            certificates: tls.clone(),
             logs: logs.sink(),
             metrics: cloudwatch.sink(),
             traces: xray.sink(),
@@ -161,7 +167,7 @@ impl Node {
             config,
         });
         inside.open(&house);
-        Ok(Node { house, listeners, store, logs, cloudwatch, engine, hooks, stop: watch::Sender::new(false) })
+        Ok(Node { house, listeners, tls, store, logs, cloudwatch, engine, hooks, stop: watch::Sender::new(false) })
     }
 
     /// The addresses that are listened on.
@@ -181,7 +187,7 @@ impl Node {
 
     /// Answers requests until `stop` completes; then lets those under way end, and closes everything in order.
     pub async fn run(self, ready: impl FnOnce(), stop: impl Future<Output = ()>) {
-        let Node { house, listeners, store, logs, cloudwatch, engine, hooks, stop: stopping } = self;
+        let Node { house, listeners, tls, store, logs, cloudwatch, engine, hooks, stop: stopping } = self;
         tokio::pin!(stop);
         let early = async {
             hooks.run("boot").await;
@@ -195,7 +201,7 @@ impl Node {
         for listener in listeners {
             let mut stopping = stopping.subscribe();
             let stopped = async move { _ = stopping.wait_for(|stop| *stop).await };
-            servers.spawn(server::serve(listener, house.clone(), stopped));
+            servers.spawn(server::serve(listener, house.clone(), tls.clone(), stopped));
         }
         ready();
         let ready_hooks = tokio::spawn({
@@ -262,6 +268,15 @@ fn make_private(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The operator's certificate, or one of the node's own authority once somebody knocks with TLS.
+fn tls(config: &Config) -> Result<Tls, server::Refused> {
+    let directory = config.data_dir.join("tls");
+    match &config.tls {
+        Some(given) => Tls::given(directory, &given.certificate, &given.key),
+        None => Ok(Tls::own(directory)),
+    }
 }
 
 async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
@@ -362,17 +377,24 @@ fn hook_environment(config: &Config, listeners: &[TcpListener]) -> Vec<(String, 
 }
 
 /// The door for connections out of sandboxes: open once the house stands.
-#[derive(Clone, Default)]
-struct Inside(Arc<OnceLock<std::sync::Weak<House>>>);
+#[derive(Clone)]
+struct Inside {
+    house: Arc<OnceLock<std::sync::Weak<House>>>,
+    tls: Arc<Tls>,
+}
 
 impl Inside {
+    fn new(tls: Arc<Tls>) -> Inside {
+        Inside { house: Arc::default(), tls }
+    }
+
     fn open(&self, house: &Arc<House>) {
-        _ = self.0.set(Arc::downgrade(house));
+        _ = self.house.set(Arc::downgrade(house));
     }
 
     async fn serve(self, stream: TcpStream) {
-        let Some(house) = self.0.get().and_then(std::sync::Weak::upgrade) else { return };
+        let Some(house) = self.house.get().and_then(std::sync::Weak::upgrade) else { return };
         let peer = Peer { address: None, from_sandbox: true, tls: false, hops: 0 };
-        server::serve_connection(stream, house, peer).await;
+        server::serve_connection(stream, house, &self.tls, peer).await;
     }
 }

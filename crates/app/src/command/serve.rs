@@ -77,6 +77,13 @@ pub(super) struct Serve {
     /// Seconds a WebSocket connection stays at most [default: 7200, as on AWS]
     #[arg(long, env = "UPDRAFT_WEBSOCKET_LIFETIME_SECS", value_name = "SECONDS")]
     websocket_lifetime_secs: Option<u64>,
+    /// PEM file of the server's certificate, followed by those that vouch for it. The port speaks http and https [default: a
+    /// certificate for localhost and all names below it, made when it is first needed by an authority in DATA_DIR/tls]
+    #[arg(long, env = "UPDRAFT_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, env = "UPDRAFT_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
     /// PEM file of certificate authorities to trust besides the system's, wherever the node asks others over https
     #[arg(long, env = "UPDRAFT_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -117,6 +124,8 @@ impl Serve {
             otlp_endpoint: self.otlp_endpoint,
             websocket_idle_secs: self.websocket_idle_secs,
             websocket_lifetime_secs: self.websocket_lifetime_secs,
+            tls_cert: self.tls_cert,
+            tls_key: self.tls_key,
             ca_bundle: self.ca_bundle,
             prices: None,
             registries: None,
@@ -130,7 +139,7 @@ async fn serve(config: node::Config) -> Result<(), Failure> {
     let isolates_nothing = config.isolation == Isolation::Process;
     let node = Node::start(config).await?;
     for address in node.addresses() {
-        tracing::info!("listening on http://{address}");
+        tracing::info!("listening on http://{address} (and https)");
     }
     if isolates_nothing {
         tracing::warn!("--isolation process: functions run as plain processes and are isolated from NOTHING");
