@@ -16,6 +16,7 @@ mod run;
 use std::sync::Arc;
 
 use base::{Clock, Error};
+use bytes::Bytes;
 use http::Request;
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -63,8 +64,19 @@ impl Desk {
     /// Answers a request to an AWS API; what goes wrong is answered in the service's own form.
     pub async fn serve(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let (head, body) = request.into_parts();
-        let mut visit = Visit::begin(&head, peer);
-        let answer = match self.phases(&head, body, &mut visit).await {
+        self.answer(&head, read::Sent::Incoming(body), peer).await
+    }
+
+    /// Answers a request that a service of the house makes on somebody's behalf, signed like any other: an API's
+    /// integration with an AWS service.
+    pub async fn serve_held(&self, request: Request<Bytes>, peer: Peer) -> Answer {
+        let (head, body) = request.into_parts();
+        self.answer(&head, read::Sent::Held(body), peer).await
+    }
+
+    async fn answer(&self, head: &Parts, body: read::Sent, peer: Peer) -> Answer {
+        let mut visit = Visit::begin(head, peer);
+        let answer = match self.phases(head, body, &mut visit).await {
             Ok(answer) => answer,
             Err(error) => encode::refusal(&visit, &error),
         };
@@ -76,7 +88,7 @@ impl Desk {
         if from_sandbox { &self.bodies_of_functions } else { &self.bodies }
     }
 
-    async fn phases(&self, head: &Parts, body: Incoming, visit: &mut Visit) -> Result<Answer, Error> {
+    async fn phases(&self, head: &Parts, body: read::Sent, visit: &mut Visit) -> Result<Answer, Error> {
         let identity = identify::identify(&self.registry, head)?;
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;

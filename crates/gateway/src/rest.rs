@@ -19,6 +19,8 @@ use wire::protocol::Protocol;
 use crate::Gateway;
 
 pub(crate) use plane::{Keys, LiveStages, Usages};
+#[allow(unused_imports, reason = "the operations that test come with the next commits")]
+pub(crate) use plane::{TestCall, Tested, TestedAuthorizer};
 
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);

@@ -48,8 +48,21 @@ pub enum Unread {
     Late,
 }
 
-pub(super) async fn whole(budget: &Budget, head: &Parts, body: Incoming, identity: &Identity) -> Result<Held, Error> {
-    let collected = collect(budget, body, identity.service.id.body_limit_bytes).await;
+/// A body that has been sent, or is at hand.
+pub(super) enum Sent {
+    /// It comes in.
+    Incoming(Incoming),
+    /// Somebody in the house holds it.
+    Held(Bytes),
+}
+
+pub(super) async fn whole(budget: &Budget, head: &Parts, body: Sent, identity: &Identity) -> Result<Held, Error> {
+    let limit_bytes = identity.service.id.body_limit_bytes;
+    let collected = match body {
+        Sent::Incoming(body) => collect(budget, body, limit_bytes).await,
+        Sent::Held(bytes) if bytes.len() <= limit_bytes => Ok(Held { bytes, _room: None }),
+        Sent::Held(_) => Err(Unread::TooLarge),
+    };
     collected.map_err(|unread| match unread {
         Unread::TooLarge => too_large(identity, head),
         Unread::Broken => Error::new(400, "RequestAbortedException", "The request body ended early."),

@@ -1,6 +1,7 @@
 //! What stands behind an API: functions (`lambda`), HTTP servers (`http`), services of the house (`aws`). Each file is one door, the same
 //! for all kinds of API; what goes in and what becomes of the answer is the data plane's matter.
 
+pub(crate) mod aws;
 pub(crate) mod http;
 pub(crate) mod lambda;
 

@@ -17,6 +17,7 @@ mod parameters;
 mod proxied;
 mod refusal;
 mod template;
+mod test;
 mod trace;
 mod tree;
 mod usage;
@@ -48,6 +49,7 @@ use live::{LiveMethod, LiveResource, LiveStage, Serving};
 use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
+pub(crate) use test::{TestCall, Tested, TestedAuthorizer};
 pub(crate) use usage::Usages;
 
 /// The largest request body, in bytes: API Gateway's 10 MB.
@@ -59,7 +61,8 @@ const HEAD_BYTES_MAX: usize = 10_240;
 /// A request on its way.
 pub(in crate::rest) struct Visit<'v> {
     gateway: &'v Gateway,
-    desk: &'v Desk,
+    /// Who knows policies; a test has none, for which all is allowed that its caller may have tested.
+    desk: Option<&'v Desk>,
     stage: &'v LiveStage,
     serving: &'v Serving,
     cx: Cx,
@@ -77,6 +80,8 @@ pub(in crate::rest) struct Visit<'v> {
     cache_hit: Option<bool>,
     /// The API key that an authorizer names.
     usage_key: Option<String>,
+    /// The policy that an authorizer's function gave.
+    policy: Option<String>,
 }
 
 impl Gateway {
@@ -98,7 +103,7 @@ impl Gateway {
         };
         let path = path.to_owned();
         let mut visit = Visit::begin(self, desk, &stage, &address, head, path, peer);
-        let answered = match visit.phases(body).await {
+        let answered = match visit.phases(desk, body).await {
             Ok(answered) => answered,
             Err(refusal) => visit.refuse(&refusal),
         };
@@ -165,7 +170,7 @@ impl<'v> Visit<'v> {
         let serving = stage.serving();
         let mut visit = Visit {
             gateway,
-            desk,
+            desk: Some(desk),
             stage,
             serving,
             context: Context::new(cx.now()),
@@ -179,6 +184,7 @@ impl<'v> Visit<'v> {
             integration_latency: None,
             cache_hit: None,
             usage_key: None,
+            policy: None,
         };
         visit.introduce(address, source_ip);
         visit
@@ -214,28 +220,31 @@ impl<'v> Visit<'v> {
     }
 
     /// The steps of a request's way.
-    async fn phases(&mut self, body: Incoming) -> Result<Answered, Refusal> {
+    async fn phases(&mut self, desk: &Desk, body: Incoming) -> Result<Answered, Refusal> {
         if head_bytes(&self.asked) > HEAD_BYTES_MAX {
             let refusal =
                 Refusal::new(crate::rest::records::GatewayResponseType::Default4xx, "Request Header Fields Too Large");
             return Err(Refusal { status: Some(431), ..refusal });
         }
         let (resource, method) = self.route()?;
-        let held = self.desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
+        let held = desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
         self.asked.body = held.bytes.clone();
         self.log_request(resource);
         admit::admit(self, method).await?;
         keys::check(self, method).await?;
         self.throttle(method)?;
+        self.work(method).await
+    }
+
+    /// What is left once a request is let in.
+    async fn work(&mut self, method: &LiveMethod) -> Result<Answered, Refusal> {
         if let Some(validation) = &method.validation {
             validation.check(&self.asked).inspect_err(|refusal| {
                 let words = refusal.validation.as_deref().or(refusal.message.as_deref()).unwrap_or_default();
                 self.log.error(|| format!("Request failed validation: {words}"));
             })?;
         }
-        let answered = integrate::integrate(self, method).await?;
-        drop(held);
-        Ok(answered)
+        integrate::integrate(self, method).await
     }
 
     fn route(&mut self) -> Result<(&'v LiveResource, &'v LiveMethod), Refusal> {

@@ -86,13 +86,16 @@ pub(crate) fn function_of(uri: &str) -> Option<Arn> {
 
 impl Gateway {
     /// Runs a function for an API, if the API may, and waits for its answer. A failure of the function is an answer, too.
+    /// Without a desk nobody is asked whether it may: that is for tests of the control plane.
     pub(crate) async fn call_function(
         &self,
-        desk: &Desk,
+        desk: impl Into<Option<&Desk>>,
         cx: &Cx,
         call: FunctionCall<'_>,
     ) -> Result<Answered, Failure> {
-        self.may_call(desk, cx, &call).await?;
+        if let Some(desk) = desk.into() {
+            self.may_call(desk, cx, &call).await?;
+        }
         let FunctionCall { function, payload, trace_id, timeout, .. } = call;
         let run = self.ports.functions.invoke(Call { function: function.clone(), payload, trace_id });
         match tokio::time::timeout(timeout, run).await {

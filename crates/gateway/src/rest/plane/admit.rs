@@ -44,7 +44,9 @@ pub(super) async fn admit(visit: &mut Visit<'_>, method: &LiveMethod) -> Result<
     };
     match authorizer {
         LiveAuthorizer::Function(_) => by_function(visit, id).await,
-        LiveAuthorizer::Tokens(_) => by_token(visit, id, method).await,
+        LiveAuthorizer::Tokens(_) => {
+            by_token(visit, id, method.declared.authorization_scopes.as_deref().unwrap_or_default()).await
+        }
         LiveAuthorizer::Broken => {
             visit.log.error(|| "Execution failed due to configuration error: Invalid authorizer".to_owned());
             Err(configuration())
@@ -58,7 +60,8 @@ async fn sign(visit: &mut Visit<'_>) -> Result<(), Refusal> {
     let Ok(request) = request else { return Err(Refusal::no_route()) };
     let (mut head, ()) = request.into_parts();
     head.headers = visit.asked.headers.clone();
-    let signer = visit.desk.signer("execute-api", &visit.cx.region, &head, &visit.asked.body, &visit.cx.origin).await;
+    let Some(desk) = visit.desk else { return Ok(()) };
+    let signer = desk.signer("execute-api", &visit.cx.region, &head, &visit.asked.body, &visit.cx.origin).await;
     let signer = signer.map_err(|error| unsigned(&error))?.ok_or_else(Refusal::no_route)?;
     introduce(visit, &signer);
     visit.cx.caller = signer;
@@ -96,7 +99,8 @@ async fn permit(visit: &mut Visit<'_>) -> Result<(), Refusal> {
     let method = visit.asked.method.as_str();
     let text = visit.stage.arn(method, visit.asked.path.trim_end_matches('/'));
     let Some(arn) = base::Arn::parse(&text) else { return Err(configuration()) };
-    let Err(error) = visit.desk.permit(&visit.cx, "execute-api", "Invoke", &arn, &[]).await else { return Ok(()) };
+    let Some(desk) = visit.desk else { return Ok(()) };
+    let Err(error) = desk.permit(&visit.cx, "execute-api", "Invoke", &arn, &[]).await else { return Ok(()) };
     let who = match visit.cx.caller.kind {
         CallerKind::Anonymous => "anonymous",
         _ => &visit.cx.caller.arn,
@@ -114,7 +118,7 @@ fn mask(arn: &str, account: &str) -> String {
     arn.replacen(account, &format!("********{shown}"), 1)
 }
 
-fn configuration() -> Refusal {
+pub(super) fn configuration() -> Refusal {
     Refusal { message: None, ..Refusal::new(Case::AuthorizerConfigurationError, "") }
 }
 
@@ -132,7 +136,7 @@ struct TokenEvent<'a> {
 }
 
 /// `CUSTOM`: a function says by a policy.
-async fn by_function(visit: &mut Visit<'_>, id: &str) -> Result<(), Refusal> {
+pub(super) async fn by_function(visit: &mut Visit<'_>, id: &str) -> Result<(), Refusal> {
     let serving = visit.serving;
     let Some(LiveAuthorizer::Function(authorizer)) = serving.authorizers.get(id) else { return Err(configuration()) };
     let request_id = visit.cx.request_id.clone();
@@ -256,11 +260,21 @@ async fn ask(
         visit.log.error(|| format!("Execution failed due to configuration error: Authorizer error: {error}"));
         return Err(configuration());
     }
+    visit.policy = policy_of(&answered.payload);
     Verdict::of_policy(&answered.payload, true).map_err(|malformed| {
         visit.log.error(|| {
             format!("Execution failed due to configuration error: Invalid JSON in authorizer response: {malformed}")
         });
         configuration()
+    })
+}
+
+/// The policy in an authorizer's answer, for tests to show.
+fn policy_of(payload: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(payload).ok()?;
+    answer.get("policyDocument").map(|document| match document {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     })
 }
 
@@ -274,7 +288,7 @@ fn failed(visit: &mut Visit<'_>, failure: &Failure) -> Refusal {
 }
 
 /// `COGNITO_USER_POOLS`: a token of an issuer's.
-async fn by_token(visit: &mut Visit<'_>, id: &str, method: &LiveMethod) -> Result<(), Refusal> {
+pub(super) async fn by_token(visit: &mut Visit<'_>, id: &str, scopes: &[String]) -> Result<(), Refusal> {
     let serving = visit.serving;
     let Some(LiveAuthorizer::Tokens(authorizer)) = serving.authorizers.get(id) else { return Err(configuration()) };
     let header = visit.asked.header(&authorizer.header).map(Cow::into_owned).unwrap_or_default();
@@ -286,7 +300,7 @@ async fn by_token(visit: &mut Visit<'_>, id: &str, method: &LiveMethod) -> Resul
     let mut why = Refused::Malformed;
     for trust in &authorizer.trusts {
         match verify(visit, token, trust).await {
-            Ok(claims) => return accept(visit, method, claims),
+            Ok(claims) => return accept(visit, scopes, claims),
             // The reason of the issuer that the token names, rather than that it is another's.
             Err(refused) if refused != Refused::Issuer => why = refused,
             Err(_) => {}
@@ -304,8 +318,7 @@ async fn verify(visit: &Visit<'_>, token: &str, trust: &Trust) -> Result<Map<Str
 }
 
 /// Takes a token's claims, if it has one of the scopes that the method asks for.
-fn accept(visit: &mut Visit<'_>, method: &LiveMethod, claims: Map<String, Value>) -> Result<(), Refusal> {
-    let wanted = method.declared.authorization_scopes.as_deref().unwrap_or_default();
+fn accept(visit: &mut Visit<'_>, wanted: &[String], claims: Map<String, Value>) -> Result<(), Refusal> {
     let scopes = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
     if !wanted.is_empty() && !scopes.split(' ').any(|scope| wanted.iter().any(|wanted| wanted == scope)) {
         return Err(unauthorized());

@@ -286,10 +286,7 @@ pub(super) async fn call_server(
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str(&outgoing.query);
     }
-    let method = match integration.declared.http_method.as_deref() {
-        None | Some("ANY") => visit.asked.method.clone(),
-        Some(name) => Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST),
-    };
+    let method = method(&visit.asked, integration);
     for (name, value) in [("x-amzn-trace-id", &*visit.trace_id), ("x-amzn-apigateway-api-id", &*visit.stage.api_id)] {
         outgoing.set_header(HeaderName::from_static(name), value);
     }
@@ -330,7 +327,15 @@ pub(super) async fn call_server(
     }
 }
 
-fn server_failed(visit: &mut Visit<'_>, failure: &Failure) -> Refusal {
+/// The method with which the integration is asked.
+pub(super) fn method(asked: &Asked, integration: &LiveIntegration) -> Method {
+    match integration.declared.http_method.as_deref() {
+        None | Some("ANY") => asked.method.clone(),
+        Some(name) => Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST),
+    }
+}
+
+pub(super) fn server_failed(visit: &mut Visit<'_>, failure: &Failure) -> Refusal {
     visit.context.set("integration.error", failure.to_string());
     let (line, refusal) = match failure {
         Failure::Timeout(_) => ("Execution failed due to a timeout error".to_owned(), Refusal::timeout()),

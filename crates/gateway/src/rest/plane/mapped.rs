@@ -1,6 +1,7 @@
 //! Integrations whose requests and answers are mapped: `MOCK`, `HTTP`, `AWS`.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +9,15 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Visit;
 use super::integrate::{self, Outgoing};
-use super::live::{LiveAnswer, LiveIntegration, LiveMethod};
+use super::live::{LiveAnswer, LiveIntegration, LiveMethod, Place};
 use super::media::essence;
 use super::proxied::Answered;
 use super::refusal::Refusal;
 use super::template::Template;
+use super::{Visit, log};
+use crate::edge::integration::Failure;
+use crate::edge::integration::aws::{ServiceCall, ServiceUri};
 use crate::rest::mapping::{Overrides, Rendered};
 use crate::rest::records::{ContentHandlingStrategy, GatewayResponseType as Case, IntegrationType};
 
@@ -38,24 +41,77 @@ pub(super) async fn integrate(
             let answer = Answered { status: StatusCode::OK, headers: HeaderMap::new(), body };
             (answer, status.to_string())
         }
-        IntegrationType::Aws if integration.function.is_some() => function(visit, method, integration, body).await?,
-        IntegrationType::Http => {
-            let mut outgoing = Outgoing { body, ..Outgoing::default() };
-            outgoing.set_header(ACCEPT, JSON);
-            outgoing.set_header(CONTENT_TYPE, JSON);
-            outgoing.map(visit, integration);
-            outgoing.override_with(overrides);
-            let answer = integrate::call_server(visit, integration, outgoing).await?;
+        IntegrationType::Aws if integration.function.is_some() && !is_event(visit, integration) => {
+            function(visit, method, integration, body).await?
+        }
+        IntegrationType::Aws => {
+            let outgoing = outgoing(visit, integration, body, overrides);
+            let answer = service(visit, integration, outgoing).await?;
             let status = answer.status.as_str().to_owned();
             (answer, status)
         }
         _ => {
-            visit.log.error(|| "Execution failed due to configuration error: this service is not here yet".to_owned());
-            let words = "AWS integrations of services other than Lambda are not implemented by Updraft yet";
-            return Err(Refusal { status: Some(501), ..Refusal::new(Case::IntegrationFailure, words) });
+            let outgoing = outgoing(visit, integration, body, overrides);
+            let answer = integrate::call_server(visit, integration, outgoing).await?;
+            let status = answer.status.as_str().to_owned();
+            (answer, status)
         }
     };
     answer_of(visit, integration, answer, &selected_by)
+}
+
+/// The request to an HTTP server or a service: nothing of the client's but what is mapped.
+fn outgoing(visit: &Visit<'_>, integration: &LiveIntegration, body: Bytes, overrides: Overrides) -> Outgoing {
+    let mut outgoing = Outgoing { body, ..Outgoing::default() };
+    outgoing.set_header(ACCEPT, JSON);
+    outgoing.set_header(CONTENT_TYPE, JSON);
+    outgoing.map(visit, integration);
+    outgoing.override_with(overrides);
+    outgoing
+}
+
+/// Whether a function gets its event without anybody waiting for its answer.
+fn is_event(visit: &Visit<'_>, integration: &LiveIntegration) -> bool {
+    let variables = visit.serving.variables.as_ref();
+    integration.mapped.iter().any(|(place, source)| {
+        *place == Place::Header(HeaderName::from_static("x-amz-invocation-type"))
+            && source.value(&visit.asked, &visit.context, variables, None).as_deref() == Some("Event")
+    })
+}
+
+/// Asks a service of the house.
+async fn service(
+    visit: &mut Visit<'_>,
+    integration: &LiveIntegration,
+    outgoing: Outgoing,
+) -> Result<Answered, Refusal> {
+    let uri = integration.uri.fill(|name| outgoing.at(&visit.asked, name));
+    visit.log.info(|| format!("Endpoint request URI: {uri}"));
+    visit.log.map("Endpoint request headers", || log::pairs(&outgoing.headers));
+    visit.log.data("Endpoint request body after transformations", &outgoing.body);
+    visit.log.info(|| format!("Sending request to {uri}"));
+    let begun = Instant::now();
+    let answer = match (ServiceUri::parse(&uri), visit.desk) {
+        (Some(uri), Some(desk)) => {
+            let call = ServiceCall {
+                uri: &uri,
+                method: integrate::method(&visit.asked, integration),
+                headers: outgoing.headers,
+                query: &outgoing.query,
+                body: outgoing.body,
+                role: integration.role.as_deref(),
+                timeout: integration.timeout,
+            };
+            visit.gateway.call_service(desk, &visit.cx, call).await
+        }
+        (Some(_), None) => Err(Failure::Configuration("services cannot be called in a test yet".to_owned())),
+        (None, _) => Err(Failure::Configuration("Invalid URI".to_owned())),
+    };
+    visit.integration_latency = Some(begun.elapsed());
+    let answer = answer.map_err(|failure| integrate::server_failed(visit, &failure))?;
+    integrate::note_answer(visit, answer.status().as_u16(), begun);
+    let (head, body) = answer.into_parts();
+    Ok(Answered { status: head.status, headers: head.headers, body })
 }
 
 /// A function's answer, and what chooses its response: its error's message, if it has one.
