@@ -1,5 +1,6 @@
 """Fixtures: one server for the whole session, functions that clean up after themselves, servers of a test's own."""
 
+import contextlib
 import subprocess
 
 import pytest
@@ -56,6 +57,28 @@ def another_server(executable, runtimes_dir, tmp_path):
 @pytest.fixture(scope="session")
 def lambda_(updraft):
     return updraft.client("lambda")
+
+
+@pytest.fixture(scope="session")
+def v2(updraft):
+    """API Gateway's second version."""
+    return updraft.client("apigatewayv2")
+
+
+@pytest.fixture
+def make_api(v2):
+    """Makes HTTP APIs for one test."""
+    made = []
+
+    def make(**settings):
+        api = v2.create_api(**({"Name": "pets", "ProtocolType": "HTTP"} | settings))
+        made.append(api["ApiId"])
+        return api
+
+    yield make
+    for api_id in made:
+        with contextlib.suppress(v2.exceptions.NotFoundException):
+            v2.delete_api(ApiId=api_id)
 
 
 @pytest.fixture(scope="session")

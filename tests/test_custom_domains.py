@@ -3,16 +3,11 @@
 import contextlib
 
 import pytest
+from support.apis import bare
 from support.refusals import refused
-from test_http_api_control_plane import bare
 
 CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/11111111-2222-3333-4444-555555555555"
 CONFIGURATION = {"CertificateArn": CERTIFICATE, "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"}
-
-
-@pytest.fixture(scope="session")
-def v2(updraft):
-    return updraft.client("apigatewayv2")
 
 
 @pytest.fixture

@@ -1,44 +1,17 @@
 """The control plane of HTTP APIs (API Gateway v2) through boto3: APIs, routes, integrations, authorizers, stages, deployments."""
 
-import contextlib
 import re
 
 import pytest
+from support.apis import FUNCTION, INVOKE, bare
 from support.refusals import refused
 
-FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:hello"
 SELECTION = "$request.method $request.path"
-
-
-@pytest.fixture(scope="session")
-def v2(updraft):
-    return updraft.client("apigatewayv2")
-
-
-@pytest.fixture
-def make_api(v2):
-    """Makes APIs for one test."""
-    made = []
-
-    def make(**settings):
-        api = v2.create_api(**({"Name": "pets", "ProtocolType": "HTTP"} | settings))
-        made.append(api["ApiId"])
-        return api
-
-    yield make
-    for api_id in made:
-        with contextlib.suppress(v2.exceptions.NotFoundException):
-            v2.delete_api(ApiId=api_id)
 
 
 @pytest.fixture
 def api(make_api):
     return make_api()["ApiId"]
-
-
-def bare(answer):
-    """An answer without what boto3 adds."""
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 def function_integration(v2, api, **settings):
@@ -218,7 +191,7 @@ def test_integrations_are_made_changed_and_deleted(v2, api):
 
 
 def test_integrations_with_functions_and_services(v2, api):
-    for uri in (FUNCTION, f"{FUNCTION}:live", f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"):
+    for uri in (FUNCTION, f"{FUNCTION}:live", INVOKE):
         made = v2.get_integration(ApiId=api, IntegrationId=function_integration(v2, api, IntegrationUri=uri))
         assert (made["IntegrationUri"], made["IntegrationMethod"]) == (uri, "POST")
     role = "arn:aws:iam::000000000000:role/r"
@@ -298,10 +271,9 @@ def test_jwt_authorizers(v2, api):
 
 
 def test_request_authorizers(v2, api):
-    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
     request = {
         "AuthorizerType": "REQUEST", "Name": "r", "IdentitySource": ["$request.header.x", "$context.stage"],
-        "AuthorizerUri": uri, "AuthorizerPayloadFormatVersion": "2.0",
+        "AuthorizerUri": INVOKE, "AuthorizerPayloadFormatVersion": "2.0",
     }
     created = v2.create_authorizer(ApiId=api, **request)
     assert bare(created) == request | {

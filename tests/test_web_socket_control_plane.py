@@ -3,15 +3,8 @@
 import json
 
 import pytest
+from support.apis import INVOKE, bare
 from support.refusals import refused
-from test_http_api_control_plane import FUNCTION, bare
-
-URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
-
-
-@pytest.fixture(scope="session")
-def v2(updraft):
-    return updraft.client("apigatewayv2")
 
 
 @pytest.fixture
@@ -79,7 +72,7 @@ def test_integrations_and_their_responses(v2, api):
         "RequestTemplates": {"200": '{"statusCode":200}'},
     }
     for settings in (
-        {"IntegrationType": "AWS_PROXY", "IntegrationUri": URI},
+        {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOKE},
         {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q", "IntegrationMethod": "POST"},
         {"IntegrationType": "HTTP", "IntegrationUri": "http://example.com", "IntegrationMethod": "GET",
          "RequestParameters": {"integration.request.header.x": "route.request.body.y"}},
@@ -136,7 +129,7 @@ def test_models(v2, api, updraft):
 
 
 def test_authorizers(v2, api):
-    request = {"AuthorizerType": "REQUEST", "Name": "r", "AuthorizerUri": URI, "IdentitySource": ["route.request.querystring.token"]}
+    request = {"AuthorizerType": "REQUEST", "Name": "r", "AuthorizerUri": INVOKE, "IdentitySource": ["route.request.querystring.token"]}
     created = v2.create_authorizer(ApiId=api, **request)
     assert bare(created) == request | {"AuthorizerId": created["AuthorizerId"]}
     v2.create_route(ApiId=api, RouteKey="$connect", AuthorizationType="CUSTOM", AuthorizerId=created["AuthorizerId"])

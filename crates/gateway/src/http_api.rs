@@ -12,6 +12,7 @@ mod integration_response;
 mod merge;
 mod model;
 mod not_yet;
+mod openapi;
 pub mod operations;
 mod paging;
 mod plane;
@@ -67,6 +68,7 @@ impl Service for ApiGatewayV2 {
         op::<_, operations::stage::DeleteRouteSettings>(),
         op::<_, operations::stage::DeleteStage>(),
         op::<_, operations::vpc_link::DeleteVpcLink>(),
+        op::<_, operations::definition::ExportApi>(),
         op::<_, operations::api::GetApi>(),
         op::<_, operations::api_mapping::GetApiMapping>(),
         op::<_, operations::api_mapping::GetApiMappings>(),
@@ -92,6 +94,8 @@ impl Service for ApiGatewayV2 {
         op::<_, operations::tag::GetTags>(),
         op::<_, operations::vpc_link::GetVpcLink>(),
         op::<_, operations::vpc_link::GetVpcLinks>(),
+        op::<_, operations::definition::ImportApi>(),
+        op::<_, operations::definition::ReimportApi>(),
         op::<_, operations::stage::ResetAuthorizersCache>(),
         op::<_, operations::tag::TagResource>(),
         op::<_, operations::tag::UntagResource>(),

@@ -61,10 +61,13 @@ pub(crate) fn blank(integration_id: String, integration_type: IntegrationType) -
 
 /// Adds an integration.
 pub(crate) fn add(tx: &mut Tx<'_>, api: &Api, integration: Integration) -> Result<Integration, Failure> {
-    if tx.scan(INTEGRATIONS, Scan::under(api.api_id.as_str()))?.len() >= INTEGRATIONS_MAX {
-        return Err(too_many("Integrations").into());
-    }
+    check_count(tx.scan(INTEGRATIONS, Scan::under(api.api_id.as_str()))?.len() + 1)?;
     put(tx, api, integration)
+}
+
+/// Refuses more integrations than an API may have.
+pub(crate) fn check_count(integrations: usize) -> Result<(), Failure> {
+    if integrations > INTEGRATIONS_MAX { Err(too_many("Integrations").into()) } else { Ok(()) }
 }
 
 /// Writes an integration that was changed, or is new.

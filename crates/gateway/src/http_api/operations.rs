@@ -3,6 +3,7 @@
 pub mod api;
 pub mod api_mapping;
 pub mod authorizer;
+pub mod definition;
 pub mod deployment;
 pub mod domain_name;
 pub mod integration;

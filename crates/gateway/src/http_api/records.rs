@@ -109,6 +109,7 @@ pub struct Api {
 /// What browsers are told about requests from other origins.
 #[derive(Shape, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[shape(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Cors {
     /// Whether requests may carry credentials.
     pub allow_credentials: Option<bool>,

@@ -30,9 +30,17 @@ pub(crate) const METHODS: &[&str] = &["ANY", "GET", "PUT", "POST", "DELETE", "PA
 
 /// Adds a route.
 pub(crate) fn add(tx: &mut Tx<'_>, api: &Api, route: Route) -> Result<Route, Failure> {
-    if tx.scan(ROUTES, Scan::under(api.api_id.as_str()))?.len() >= ROUTES_MAX {
-        return Err(too_many("Routes").into());
-    }
+    check_count(tx.scan(ROUTES, Scan::under(api.api_id.as_str()))?.len() + 1)?;
+    insert(tx, api, route)
+}
+
+/// Refuses more routes than an API may have.
+pub(crate) fn check_count(routes: usize) -> Result<(), Failure> {
+    if routes > ROUTES_MAX { Err(too_many("Routes").into()) } else { Ok(()) }
+}
+
+/// Adds a route to those that have been counted.
+pub(crate) fn insert(tx: &mut Tx<'_>, api: &Api, route: Route) -> Result<Route, Failure> {
     let route = settle(tx, api, route)?;
     claim(tx, api, &route)?;
     change::route(&api.api_id, &route.route_id).put(tx, &route)?;

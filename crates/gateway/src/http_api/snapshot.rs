@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base::Timestamp;
+use base::{Cx, Error, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, Record, Scan, Table, Tx, VALUE_BYTES_MAX};
 
+use super::change;
 use super::error::bad;
 use super::records::{
     AUTHORIZERS, Api, Authorizer, DEPLOYMENTS, Deployment, DeploymentStatus, INTEGRATION_RESPONSES, INTEGRATIONS,
@@ -46,7 +47,6 @@ impl Record for Snapshot {}
 
 /// A stage, and what it serves.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "the data planes come with the next commits")]
 pub(crate) struct DeployedStage {
     pub(crate) stage: Stage,
     pub(crate) snapshot: Snapshot,
@@ -55,13 +55,23 @@ pub(crate) struct DeployedStage {
 impl Gateway {
     /// A stage of an HTTP or WebSocket API with what it serves; none if there is no such stage, or it serves nothing yet.
     /// Data planes compile this and keep it at hand; [`Gateway::forget_api`] is called after every change.
-    #[expect(dead_code, reason = "the data planes come with the next commits")]
     pub(crate) async fn http_stage(&self, api_id: &str, stage_name: &str) -> Result<Option<DeployedStage>, Failure> {
         let state = self.store.snapshot()?;
         let Some(stage) = state.get(STAGES, &Key::of((api_id, stage_name))).await? else { return Ok(None) };
         let Some(deployment) = &stage.deployment_id else { return Ok(None) };
         let snapshot = state.get(SNAPSHOTS, &Key::of((api_id, deployment.as_str()))).await?;
         Ok(snapshot.map(|snapshot| DeployedStage { stage, snapshot }))
+    }
+
+    /// An API as a stage serves it, or as it is now.
+    pub(crate) async fn exportable(&self, cx: &Cx, api: &Api, stage_name: Option<&str>) -> Result<Snapshot, Error> {
+        if let Some(name) = stage_name {
+            self.part(cx, &api.api_id, &change::stage(&api.api_id, name)).await?;
+            let served = self.http_stage(&api.api_id, name).await?;
+            return Ok(served.ok_or_else(|| bad(format!("Stage {name} has no deployment")))?.snapshot);
+        }
+        let api = api.clone();
+        Ok(self.store.rehearse(move |tx| Snapshot::take(tx, &api)).await?)
     }
 }
 
