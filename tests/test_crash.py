@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -197,10 +198,81 @@ def handler(event, context):
     print(json.dumps({"told": told["requestId"], "condition": told["condition"]}))
 """
 
+# Threads that send events, and how long each waits after one: what was accepted has to be worked off, too.
+SENDERS = 4
+SENDER_PAUSE_SECONDS = 0.02
+
+
+class Senders:
+    """Threads that send events while there is a server to send them to, and remember which were accepted."""
+
+    def __init__(self, function):
+        self.function, self.accepted = function, {}
+        # Nobody connects while there is nobody to connect to: a socket that tries may end up connected to itself, on the port.
+        self.up, self.stop = threading.Event(), threading.Event()
+        self.threads = [threading.Thread(target=self._send, args=(first,), daemon=True) for first in range(1, SENDERS + 1)]
+        for thread in self.threads:
+            thread.start()
+
+    def _send(self, first):
+        for n in range(first, 1_000_000, SENDERS):
+            self.up.wait()
+            if self.stop.is_set():
+                return
+            try:
+                self.accepted[self.function.invoke({"n": n}, InvocationType="Event").request_id] = n
+            except (BotoCoreError, ClientError, OSError):
+                pass
+            time.sleep(SENDER_PAUSE_SECONDS)
+
+    def end(self):
+        self.stop.set()
+        self.up.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Told:
+    """What the recorder's log says, read as it grows."""
+
+    # Lines are in the order of their times but for those of sandboxes that ran at the same time.
+    OVERLAP_MS = 60_000
+
+    def __init__(self, logs, group):
+        self.logs, self.group = logs, group
+        self.lines, self.latest = {}, 0
+
+    def read(self):
+        pages = self.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self.group, filterPattern="{ $.told = * }", startTime=max(0, self.latest - self.OVERLAP_MS)
+        )
+        for page in pages:
+            for event in page["events"]:
+                one = json.loads(event["message"])
+                self.lines[event["eventId"]] = (one["told"], one["condition"])
+                self.latest = max(self.latest, event["timestamp"])
+        return set(self.lines.values())
+
+
+def kill_and_start(server, chance):
+    """A kill, and the start after it; one in ten starts is killed as well, somewhere on its way. Gives the number of kills."""
+    kills = 1
+    server.kill()
+    while chance.random() < 0.1:
+        server.launch()
+        time.sleep(chance.uniform(0, 0.15))
+        server.kill()
+        kills += 1
+    start_again(server)
+    return kills
+
 
 def test_every_accepted_event_comes_to_an_end_however_often_the_server_is_killed(another_server, runtimes):
     """A success, or a failure after all retries: each is told to a destination, which is an event itself."""
-    server = another_server(arguments=["--async-retry-delay-secs", "0"]).start()
+    seed = int(os.environ.get("UPDRAFT_TORTURE_SEED", time.time()))
+    chance = random.Random(seed)
+    arguments = ["--async-retry-delay-secs", "0", "--pool-python", "1", "--pool-node", "0", "--pool-java", "0"]
+    server = another_server(arguments=arguments).start()
     factory = Factory(server.client("lambda", retries={"max_attempts": 0}), runtimes)
     worker, recorder = factory.python(WORKER, FunctionName="worker"), factory.python(RECORDER, FunctionName="recorder")
     server.client("logs").create_log_group(logGroupName=recorder.log_group)
@@ -208,52 +280,35 @@ def test_every_accepted_event_comes_to_an_end_however_often_the_server_is_killed
     factory.client.put_function_event_invoke_config(
         FunctionName=worker.name, DestinationConfig={"OnSuccess": destination, "OnFailure": destination}
     )
-    # Nobody connects while there is nobody to connect to: a socket that tries may end up connected to itself, on the port.
-    accepted, stop, up = {}, threading.Event(), threading.Event()
-
-    def send(first):
-        for n in range(first, 1_000_000, 4):
-            up.wait()
-            if stop.is_set():
-                return
-            try:
-                accepted[worker.invoke({"n": n}, InvocationType="Event").request_id] = n
-            except (BotoCoreError, ClientError, OSError):
-                time.sleep(0.05)
-
-    kills, deadline = 0, time.monotonic() + TORTURE_SECONDS
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        up.set()
-        for first in range(1, 5):
-            pool.submit(send, first)
-        try:
-            while time.monotonic() < deadline:
-                time.sleep(0.3 + kills % 7 * 0.4)
-                up.clear()
-                server.kill()
-                kills += 1
-                start_again(server)
-                up.set()
-        finally:
-            up.clear()
-            server.kill()
-            stop.set()
-            up.set()
-    print(f"{kills} kills, {len(accepted)} events accepted")
+    senders = Senders(worker)
+    kills, began = 0, time.monotonic()
+    try:
+        while time.monotonic() < began + TORTURE_SECONDS:
+            senders.up.set()
+            # From 20 ms to 1.3 s, the shorter the likelier.
+            time.sleep(0.02 * 64 ** chance.random())
+            senders.up.clear()
+            kills += kill_and_start(server, chance)
+    finally:
+        killed_for = time.monotonic() - began
+        senders.up.clear()
+        server.kill()
+        senders.end()
+    accepted = senders.accepted
+    print(f"\nseed {seed}: {kills} kills in {killed_for:.0f} s, {len(accepted)} events accepted")
     assert kills and accepted
     expected = {(id, "Success" if n % 5 else "RetriesExhausted") for id, n in accepted.items()}
+    told = Told(server.client("logs"), recorder.log_group)
 
     def missing():
-        logs = server.client("logs")
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=recorder.log_group, filterPattern="{ $.told = * }"
-        )
-        told = [json.loads(event["message"]) for page in pages for event in page["events"]]
-        return expected - {(one["told"], one["condition"]) for one in told}
+        return expected - told.read()
 
     with server:
         # Twice as long: an event and what it leaves to be handed over may each wait for a lease to end.
+        began = time.monotonic()
         left = eventually(lambda: not missing(), 2 * DELIVERY_SECONDS_MAX + TORTURE_SECONDS, 1, give=missing)
+        repeated = len(told.lines) - len(set(told.lines.values()))
+        print(f"all but {len(left or ())} ended after {time.monotonic() - began:.0f} s more; {repeated} were told more than once")
         assert not left, f"{len(left)} of {len(expected)} events came to no end, as {sorted(left)[:3]}"
 
 

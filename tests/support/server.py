@@ -97,7 +97,8 @@ class Server:
             *self.arguments,
         ]
 
-    def start(self):
+    def launch(self):
+        """Starts it, and does not wait until it is ready; gives what says so."""
         settings = {
             "UPDRAFT_ASYNC_RETRY_DELAY_SECS": "1",
             "UPDRAFT_INIT_DIRS": str(self.data_dir / "init"),
@@ -105,13 +106,17 @@ class Server:
             "UPDRAFT_EGRESS": "none",
         }
         env = environment(**settings | self.env)
-        self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(
-            self.command(), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True
-        )
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout, ready), daemon=True)
         self._reader.start()
+        return ready
+
+    def start(self):
+        ready = self.launch()
         deadline = time.monotonic() + START_SECONDS_MAX
         while not ready.wait(0.02):
             if self.process.poll() is not None:
