@@ -129,8 +129,23 @@ def test_above_a_reservation_429_at_once_and_below_it_all_succeed(lambda_, logs,
         assert neighbour.invoke({"seconds": 0}).ok() == "done"
         assert [one.result().ok() for one in long_ones] == ["done"] * 3
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
-        for _ in range(20):
+        for _ in range(8):  # a reservation of three bears thirty requests a second
             assert {one.ok() for one in threads.map(function.invoke, [{"seconds": 0}] * 3)} == {"done"}
+
+
+def test_a_reservation_bears_ten_requests_a_second_for_each_of_its_units(lambda_, create):
+    function = create.python(SLEEPY)
+    lambda_.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=1)
+    assert [function.invoke({"seconds": 0}).ok() for _ in range(10)] == ["done"] * 10
+    with pytest.raises(ClientError) as caught:
+        for _ in range(500):
+            function.invoke({"seconds": 0})
+    answer = caught.value.response
+    assert answer["Error"]["Code"] == "TooManyRequestsException"
+    assert answer["Reason"] == "ReservedFunctionInvocationRateLimitExceeded"
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
+    lambda_.delete_function_concurrency(FunctionName=function.name)
+    assert [function.invoke({"seconds": 0}).ok() for _ in range(20)] == ["done"] * 20
 
 
 def test_the_accounts_limit_is_for_all_functions_without_a_reservation(another_server, runtimes):

@@ -1,5 +1,6 @@
 """Extensions in layers through boto3: what the log shows of them, and what their users see."""
 
+import datetime
 import json
 
 import pytest
@@ -76,7 +77,7 @@ def test_in_json_the_log_says_so_in_a_record(logs, with_extensions):
     assert record == {"name": "watcher", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
 
 
-def test_an_answer_does_not_wait_for_extensions_but_the_report_does(logs, with_extensions):
+def test_an_answer_does_not_wait_for_extensions_but_the_report_does(updraft, logs, with_extensions):
     slow = extension("while True:\n    next()\n    time.sleep(0.7)\n", events=["INVOKE"])
     function = with_extensions(extensions={"slow": slow})
     function.invoke(1)
@@ -86,6 +87,26 @@ def test_an_answer_does_not_wait_for_extensions_but_the_report_does(logs, with_e
         assert float(report.split("Duration: ")[1].split(" ms")[0]) >= 700, report
     tail = function.tail(3)
     assert tail.value == 3 and "REPORT" in tail.tail, "whoever wants the log waits for it"
+    # All three, as soon as the metrics are written.
+    eventually(lambda: post_runtime(updraft, function).get("SampleCount") == 3)
+    measured = post_runtime(updraft, function)
+    assert (measured["SampleCount"], measured["Unit"]) == (3, "Milliseconds"), measured
+    assert measured["Minimum"] > 350, "most of the 700 that the extension sleeps from the event on"
+
+
+def post_runtime(updraft, function):
+    """What the metric says of extensions' time after answers."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    points = updraft.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="PostRuntimeExtensionsDuration",
+        Dimensions=[{"Name": "FunctionName", "Value": function.name}],
+        StartTime=now - datetime.timedelta(minutes=30),
+        EndTime=now + datetime.timedelta(minutes=2),
+        Period=3600,
+        Statistics=["SampleCount", "Minimum"],
+    )["Datapoints"]
+    return points[0] if len(points) == 1 else {}
 
 
 def test_a_crash_and_a_launch_that_fails_are_told_in_awss_words(logs, with_extensions):

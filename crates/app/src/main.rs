@@ -20,6 +20,9 @@ fn main() -> ExitCode {
     // allows them again, for functions.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    // Before there are other threads, which inherit it. A kernel that refuses serves all the same.
+    #[cfg(target_os = "linux")]
+    let _ = sandbox::turns::take(0, sandbox::turns::Turn::First);
     match command::run(command::Updraft::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -49,6 +49,9 @@ pub struct Limits {
     pub tmp_bytes: u64,
     /// Processor time in thousandths of a core: `memory_mb * 1000 / 1769`, as AWS gives it.
     pub cpu_milli: u32,
+    /// What it weighs against other sandboxes where there is not enough processor time for all, in thousandths of what a
+    /// whole core weighs.
+    pub cpu_weight_milli: u32,
     /// Processes and threads together. AWS's limit is 1024.
     pub pids: u32,
 }
@@ -99,6 +102,7 @@ trait Tree: Send + Sync {
     /// Sets the limit of memory, [`Limits::tmp_bytes`] included.
     fn set_memory(&self, name: &str, bytes: u64) -> io::Result<()>;
     fn set_cpu(&self, name: &str, cpu_milli: u32) -> io::Result<()>;
+    fn set_weight(&self, name: &str, weight_milli: u32) -> io::Result<()>;
     fn set_pids(&self, name: &str, pids: u32) -> io::Result<()>;
     /// Freezes and waits until all processes are frozen, or thaws.
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<()>;
@@ -109,6 +113,8 @@ trait Tree: Send + Sync {
     fn memory_now(&self, name: &str) -> Option<OwnedFd>;
     /// `memory.stat`.
     fn memory_stat(&self, name: &str) -> Option<OwnedFd>;
+    /// Its threads, as numbers of our own pid namespace.
+    fn threads(&self, name: &str) -> io::Result<Vec<i32>>;
     fn is_empty(&self, name: &str) -> io::Result<bool>;
     /// Sends SIGKILL to every process, frozen or not, until none is left.
     fn kill(&self, name: &str) -> io::Result<()>;
@@ -240,6 +246,9 @@ impl Group {
         if changed(|limits| limits.cpu_milli.into()) {
             self.tree.set_cpu(&self.name, limits.cpu_milli)?;
         }
+        if changed(|limits| limits.cpu_weight_milli.into()) {
+            self.tree.set_weight(&self.name, limits.cpu_weight_milli)?;
+        }
         if changed(|limits| limits.pids.into()) {
             self.tree.set_pids(&self.name, limits.pids)?;
         }
@@ -254,7 +263,7 @@ impl Group {
         let Some(limits) = self.limits.filter(|limits| limits.cpu_milli < all) else {
             return Ok(());
         };
-        self.set(&Limits { cpu_milli: all, ..limits })
+        self.set(&Limits { cpu_milli: all, cpu_weight_milli: all, ..limits })
     }
 
     /// Whether the processes have more memory than [`Limits::memory_bytes`], not counting what files in their tmpfs hold:
@@ -280,6 +289,11 @@ impl Group {
     /// Stops all processes and returns when they have stopped, or lets them go on. They cannot notice.
     pub fn freeze(&self, frozen: bool) -> io::Result<()> {
         self.tree.freeze(&self.name, frozen)
+    }
+
+    /// The threads inside, as numbers of our own pid namespace.
+    pub fn threads(&self) -> io::Result<Vec<i32>> {
+        self.tree.threads(&self.name)
     }
 
     /// What has been used since the group was taken.
@@ -379,6 +393,9 @@ impl Tree for Missing {
     fn set_cpu(&self, _: &str, _: u32) -> io::Result<()> {
         Ok(())
     }
+    fn set_weight(&self, _: &str, _: u32) -> io::Result<()> {
+        Ok(())
+    }
     fn set_pids(&self, _: &str, _: u32) -> io::Result<()> {
         Ok(())
     }
@@ -396,6 +413,9 @@ impl Tree for Missing {
     }
     fn counters(&self, _: &str) -> io::Result<Usage> {
         Ok(Usage::default())
+    }
+    fn threads(&self, _: &str) -> io::Result<Vec<i32>> {
+        Ok(Vec::new())
     }
     fn is_empty(&self, _: &str) -> io::Result<bool> {
         Ok(true)

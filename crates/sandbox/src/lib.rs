@@ -9,6 +9,7 @@
 //! - `spawner`: the tiny privileged process that forks, mounts, confines and reaps, and its client (Linux only).
 //! - `cgroup`, `net`: limits and network namespaces, used by the spawner (Linux only).
 //! - `packs`: the AWS SDKs that managed runtimes offer without the user bundling them, built on the host.
+//! - `turns`: who interrupts whom on a busy processor (Linux only).
 //! - `posture`: what isolation was asked for, and which layers of it this host really gives.
 
 #[cfg(target_os = "linux")]
@@ -21,6 +22,8 @@ pub mod posture;
 pub mod runtimes;
 #[cfg(target_os = "linux")]
 pub mod spawner;
+#[cfg(target_os = "linux")]
+pub mod turns;
 
 pub use engine::{
     Architecture, Config, Credentials, DebugPort, Engine, Error, Failure, ImageProcess, InitFailure, InitReport,

@@ -53,7 +53,7 @@ impl Lambda {
     /// request. Its output goes to the function's log; whether its init succeeds shows there, and in the next request.
     pub async fn start_ahead(&self, cx: &Cx, function: &str) -> Result<(), Error> {
         let resolved = self.resolve(cx, function, None).await?;
-        let mut lease = self.fleet.lease(&resolved).await.map_err(|refusal| match refusal {
+        let mut lease = self.fleet.lease(&resolved, false).await.map_err(|refusal| match refusal {
             Refusal::Aws(error) => error,
             Refusal::NotExecutable { words, .. } => invalid(words),
         })?;

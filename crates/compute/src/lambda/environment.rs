@@ -10,7 +10,7 @@ use sandbox::engine::{ExtensionState, INIT_AHEAD_TIMEOUT, INIT_TIMEOUT, Subscrip
 use sandbox::{LaunchError, LogSink, Sandbox, Spec};
 
 use super::configuration::{Architecture, LogFormat};
-use super::fleet::Place;
+use super::fleet::{Place, Starting};
 use super::resolve::Resolved;
 use super::{Config, Ports, debugging, extension, report, snapstart};
 
@@ -231,12 +231,21 @@ struct Present {
     start: Option<Bytes>,
     /// The end of what was written, if the caller asked for it.
     tail: Option<Vec<u8>>,
+    /// Its place among those that boot, until it has.
+    starting: Option<Starting>,
 }
 
 impl EnvironmentLog {
+    /// It boots, and holds a place until it begins its first request.
+    pub(crate) fn starts(&self, place: Starting) {
+        self.lock().starting = Some(place);
+    }
+
     /// Prepares for a request: its START line, and whether its output is wanted.
     pub(crate) fn begin(&self, start: Option<Bytes>, wants_tail: bool) {
-        *self.lock() = Present { start, tail: wants_tail.then(Vec::new) };
+        let mut present = self.lock();
+        present.start = start;
+        present.tail = wants_tail.then(Vec::new);
     }
 
     /// Writes the lines that end a request; gives the tail if it was wanted.
@@ -287,7 +296,11 @@ impl LogSink for EnvironmentLog {
     }
 
     fn invoke_begins(&self) {
-        let start = self.lock().start.take();
+        let (start, booted) = {
+            let mut present = self.lock();
+            (present.start.take(), present.starting.take())
+        };
+        drop(booted);
         self.write(start);
     }
 

@@ -30,11 +30,12 @@ use super::resolve::Resolved;
 use super::snapstart::{self, Snapshots};
 use super::{Config, Ports};
 
-/// Environments that may be starting at a time. More would only make each other slow: starting is a matter of CPU.
-const LAUNCHES_AT_A_TIME: usize = 8;
+/// Environments that may be starting at a time, beside one for each processor. More would only make each other slow, and those
+/// that serve: starting is a matter of CPU.
+const LAUNCHES_BESIDE: usize = 2;
 
-/// How long an environment that starts from nothing keeps its place after its launch, unless its request ends before:
-/// about the CPU time of a runtime's boot. An init that sleeps must not hold others up.
+/// How long an environment that boots keeps its place after its launch, unless its init ends before: about the CPU time of a
+/// runtime's boot. An init that sleeps must not hold others up.
 const BOOT_HOLD: Duration = Duration::from_millis(50);
 
 /// How long a request that may run waits while the host bears no further sandbox, and between looks. AWS's limits are
@@ -70,11 +71,11 @@ pub(crate) struct Lease {
     version: Arc<Version>,
     fleet: Arc<Fleet>,
     permit: Permit,
-    /// Held while the environment starts.
-    starting: Option<Starting>,
 }
 
-struct Starting(tokio::task::JoinHandle<()>);
+/// The place of an environment that boots.
+#[derive(Debug)]
+pub(crate) struct Starting(tokio::task::JoinHandle<()>);
 
 impl Starting {
     /// Keeps the place of a launch for a moment.
@@ -118,21 +119,22 @@ impl Fleet {
             versions: Mutex::default(),
             keepers: Keepers::default(),
             closed: AtomicBool::new(false),
-            launches: Arc::new(Semaphore::new(LAUNCHES_AT_A_TIME)),
+            launches: Arc::new(Semaphore::new(processors() + LAUNCHES_BESIDE)),
         });
         tokio::spawn(reap(Arc::downgrade(&fleet)));
         fleet
     }
 
-    /// An environment for one request: a provisioned one if there is one, or else as the limits allow.
-    pub(crate) async fn lease(self: &Arc<Self>, resolved: &Arc<Resolved>) -> Result<Lease, Refusal> {
+    /// An environment for one request: a provisioned one if there is one, or else as the limits allow. `awaited`: a client
+    /// waits for the answer.
+    pub(crate) async fn lease(self: &Arc<Self>, resolved: &Arc<Resolved>, awaited: bool) -> Result<Lease, Refusal> {
         let version = self.version(resolved);
         if let Some(environment) = version.take_provisioned() {
             let permit = version.capacity.admit_provisioned();
-            return Ok(Lease { environment: Some(environment), version, fleet: self.clone(), permit, starting: None });
+            return Ok(Lease { environment: Some(environment), version, fleet: self.clone(), permit });
         }
-        let permit = version.capacity.admit().map_err(|throttle| Refusal::Aws(throttle.into()))?;
-        let mut lease = Lease { environment: None, version, fleet: self.clone(), permit, starting: None };
+        let permit = version.capacity.admit(awaited).map_err(|throttle| Refusal::Aws(throttle.into()))?;
+        let mut lease = Lease { environment: None, version, fleet: self.clone(), permit };
         lease.acquire(resolved).await?;
         Ok(lease)
     }
@@ -259,6 +261,10 @@ impl Fleet {
     }
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// AWS's answer to a request for which no environment could be started.
 fn refusal(error: LaunchError, resolved: &Resolved) -> Refusal {
     match error {
@@ -326,9 +332,11 @@ impl Lease {
             }
             match self.fleet.launch(resolved, Initialization::of_request(resolved)).await {
                 Ok(environment) => {
-                    let boots = environment.sandbox.path() == LaunchPath::Exec;
+                    let boots = environment.sandbox.path() != LaunchPath::Parked;
+                    if let Some(place) = place.ok().filter(|_| boots) {
+                        environment.log.starts(Starting::hold(place));
+                    }
                     self.hold(environment);
-                    self.starting = place.ok().filter(|_| boots).map(Starting::hold);
                     return Ok(true);
                 }
                 Err(LaunchError::Capacity(_)) if began.elapsed() < HOST_PATIENCE => drop(place),
@@ -381,7 +389,6 @@ impl Lease {
 
     /// Gives the environment back for the next request.
     pub(crate) fn release(mut self) {
-        self.starting = None;
         let environment = self.environment.take().filter(|_| !self.fleet.closed.load(Ordering::SeqCst));
         if let Some(environment) = environment {
             self.version.give_back(environment);

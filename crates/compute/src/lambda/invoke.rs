@@ -29,6 +29,8 @@ pub(crate) struct Invocation {
     pub(crate) trace_id: String,
     /// The caller wants the end of the log.
     pub(crate) wants_tail: bool,
+    /// A client waits for the answer; else it is an event of a queue or stream.
+    pub(crate) awaited: bool,
 }
 
 /// What came of it.
@@ -72,7 +74,7 @@ impl Lambda {
         resolved: &Arc<Resolved>,
         call: &Invocation,
     ) -> Result<Result<Lease, Answer>, Error> {
-        match self.fleet.lease(resolved).await {
+        match self.fleet.lease(resolved, call.awaited).await {
             Ok(lease) => {
                 match lease.is_provisioned() {
                     None => {}
@@ -173,6 +175,9 @@ impl Lambda {
         let tail = log.end(report::end(resolved, request_id, &outcome, error.as_ref(), now));
         let failed = error.is_some();
         self.measure(resolved, outcome.duration, failed);
+        if let Some(extensions) = outcome.extensions {
+            self.record(resolved, Metric::PostRuntimeExtensionsDuration, extensions.as_secs_f64() * 1000.0);
+        }
         let (payload, error_type) = match (outcome.result, error) {
             (_, Some(error)) => (error.payload, Some(error.error_type)),
             (Ok(payload), None) => (payload, None),

@@ -105,7 +105,12 @@ impl Base {
 
     /// The processes inside, as numbers of our own pid namespace (0 for those outside of it).
     pub(super) fn pids(&self, group: &str) -> io::Result<Vec<i32>> {
-        match self.read(group, "cgroup.procs") {
+        self.numbers(group, "cgroup.procs")
+    }
+
+    /// A file of one number a line; a file this kernel does not have has none.
+    pub(super) fn numbers(&self, group: &str, file: &str) -> io::Result<Vec<i32>> {
+        match self.read(group, file) {
             Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),

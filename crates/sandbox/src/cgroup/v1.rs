@@ -56,6 +56,7 @@ pub(super) fn open(mounts: &Mounts, instance: &str) -> io::Result<(V1, Vec<Layer
     if tree.controllers.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no hierarchy is mounted and writable"));
     }
+    tree.weigh_all();
     let layers = layers(&tree, &failures);
     Ok((tree, layers))
 }
@@ -108,6 +109,15 @@ impl V1 {
     /// Each directory once.
     fn bases(&self) -> impl Iterator<Item = &Base> {
         self.controllers.iter().filter(|controller| !controller.repeated).map(|controller| controller.base.as_ref())
+    }
+
+    /// All sandboxes together weigh as much as all cores. By default they would weigh as one, split among the cores.
+    fn weigh_all(&self) {
+        let Some(cpu) = self.controllers.iter().find(|controller| controller.name == "cpu") else { return };
+        for directory in [Some(cpu.path.as_path()), cpu.path.parent()].into_iter().flatten() {
+            // One that is not ours to write weighs what its owner says.
+            let _ = std::fs::write(directory.join("cpu.shares"), (SHARES_PER_CORE * cores() as u64).to_string());
+        }
     }
 
     fn signal_all(&self, group: &str) -> io::Result<bool> {
@@ -164,14 +174,18 @@ impl Tree for V1 {
 
     fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
         let Some(cpu) = self.get("cpu") else { return Ok(()) };
-        let shares = (u64::from(cpu_milli) * SHARES_PER_CORE / 1000).max(SHARES_MIN);
-        cpu.write(group, "cpu.shares", shares)?;
         let Some((quota, period)) = cpu_quota(cpu_milli, cores()) else {
             return cpu.write_if_there(group, "cpu.cfs_quota_us", -1).map(drop);
         };
         cpu.write_if_there(group, "cpu.cfs_period_us", period.as_micros())?;
         cpu.write_if_there(group, "cpu.cfs_quota_us", quota.as_micros())?;
         Ok(())
+    }
+
+    fn set_weight(&self, group: &str, weight_milli: u32) -> io::Result<()> {
+        let Some(cpu) = self.get("cpu") else { return Ok(()) };
+        let shares = (u64::from(weight_milli) * SHARES_PER_CORE / 1000).max(SHARES_MIN);
+        cpu.write(group, "cpu.shares", shares)
     }
 
     fn set_pids(&self, name: &str, limit: u32) -> io::Result<()> {
@@ -217,6 +231,10 @@ impl Tree for V1 {
             usage.cpu_ns = cpuacct.number(name, "cpuacct.usage")?.unwrap_or_default();
         }
         Ok(usage)
+    }
+
+    fn threads(&self, name: &str) -> io::Result<Vec<i32>> {
+        self.bases().next().map_or(Ok(Vec::new()), |base| base.numbers(name, "tasks"))
     }
 
     fn is_empty(&self, name: &str) -> io::Result<bool> {

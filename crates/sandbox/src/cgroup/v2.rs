@@ -80,6 +80,11 @@ fn open_below(place: &Path, is_own: bool, instance: &str) -> io::Result<V2> {
     share_out(place, is_own)?;
     share_out(&updraft, false)?;
     share_out(&path, false)?;
+    // All sandboxes together weigh as much as all cores. By default they would weigh as one, split among the cores.
+    let weight = (WEIGHT_PER_CORE * cores() as u64).min(WEIGHT_MAX).to_string();
+    for directory in [&updraft, &path] {
+        let _ = std::fs::write(directory.join("cpu.weight"), &weight); // not there without the controller
+    }
     let enabled = std::fs::read_to_string(path.join("cgroup.subtree_control"))?;
     let controllers = enabled.split_whitespace().map(str::to_owned).filter(|name| CONTROLLERS.contains(&name.as_str()));
     Ok(V2 { base, controllers: controllers.collect(), path })
@@ -201,14 +206,20 @@ impl Tree for V2 {
         if !self.has("cpu") {
             return Ok(());
         }
-        let weight = (u64::from(cpu_milli) * WEIGHT_PER_CORE / 1000).clamp(1, WEIGHT_MAX);
-        self.base.write(group, "cpu.weight", weight)?;
         let max = match cpu_quota(cpu_milli, cores()) {
             Some((quota, period)) => format!("{} {}", quota.as_micros(), period.as_micros()),
             None => "max".to_owned(),
         };
         self.base.write_if_there(group, "cpu.max", max)?;
         Ok(())
+    }
+
+    fn set_weight(&self, group: &str, weight_milli: u32) -> io::Result<()> {
+        if !self.has("cpu") {
+            return Ok(());
+        }
+        let weight = (u64::from(weight_milli) * WEIGHT_PER_CORE / 1000).clamp(1, WEIGHT_MAX);
+        self.base.write(group, "cpu.weight", weight)
     }
 
     fn set_pids(&self, name: &str, limit: u32) -> io::Result<()> {
@@ -253,6 +264,10 @@ impl Tree for V2 {
         let stat = self.base.read(name, "cpu.stat").unwrap_or_default();
         usage.cpu_ns = field_of(&stat, "usage_usec").unwrap_or_default() * 1000;
         Ok(usage)
+    }
+
+    fn threads(&self, name: &str) -> io::Result<Vec<i32>> {
+        self.base.numbers(name, "cgroup.threads")
     }
 
     fn is_empty(&self, name: &str) -> io::Result<bool> {

@@ -37,6 +37,11 @@ const PARK_TIMEOUT: Duration = Duration::from_secs(60);
 /// Share of all places that pools leave to launches on demand.
 const PLACES_FOR_LAUNCHES: f64 = 0.1;
 
+/// What a sandbox weighs while it boots, at most: where there is not enough for all, those that serve go before a crowd that boots.
+/// Not less, so that it comes to its end beside functions that spin, too.
+#[cfg(target_os = "linux")]
+const BOOT_WEIGHT_MILLI: u32 = 200;
+
 /// Memory of a sandbox that has no function yet, in MB.
 #[cfg(target_os = "linux")]
 const PARKED_MEMORY_MB: u32 = 512;
@@ -103,15 +108,15 @@ impl Factory {
         }
     }
 
-    /// Takes back what init had beyond the function's share. Does not wait: an invocation that begins meanwhile has a
+    /// Takes back what init had beyond the function's share, and lets it go before those that boot. Does not wait: an invocation that begins meanwhile has a
     /// whole processor for some microseconds, which is better than one that waits for a busy spawner.
     pub(crate) fn end_of_init(&self, life: &Life, spec: &Spec) {
         #[cfg(target_os = "linux")]
-        if matches!(&*life.cell, Cell::Isolated(_)) && init_limits(spec) != limits(spec) {
+        if matches!(&*life.cell, Cell::Isolated(_)) {
             let (cell, limits) = (life.cell.clone(), limits(spec));
             tokio::spawn(async move {
                 if let Cell::Isolated(cell) = &*cell {
-                    cell.limit(limits).await;
+                    cell.settle(limits).await;
                 }
             });
         }
@@ -276,9 +281,11 @@ fn limits(spec: &Spec) -> Limits {
     const TMP_BYTES_PER_INODE: u64 = 16 * 1024;
     let tmp_bytes = u64::from(spec.tmp_mb) << 20;
     let memory_mb = spec.memory_mb + spec.debug.map_or(0, |_| DEBUGGER_MEMORY_MB);
+    let cpu_milli = (u64::from(spec.memory_mb) * 1000 / MEMORY_MB_PER_CPU) as u32;
     Limits {
         memory_bytes: u64::from(memory_mb) << 20,
-        cpu_milli: (u64::from(spec.memory_mb) * 1000 / MEMORY_MB_PER_CPU) as u32,
+        cpu_milli,
+        cpu_weight_milli: cpu_milli,
         tmp_bytes,
         tmp_inodes: tmp_bytes / TMP_BYTES_PER_INODE,
         ..Limits::default()
@@ -286,18 +293,19 @@ fn limits(spec: &Spec) -> Limits {
 }
 
 /// What a function may use while it initialises: at least two processors. AWS boosts init in the same way, so that a
-/// function of 128 MB does not import its libraries with a fourteenth of a processor.
+/// function of 128 MB does not import its libraries with a fourteenth of a processor. Of what nobody else wants, that is.
 #[cfg(target_os = "linux")]
 fn init_limits(spec: &Spec) -> Limits {
     const INIT_CPU_MILLI: u32 = 2000;
     let own = limits(spec);
-    Limits { cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI), ..own }
+    let cpu_weight_milli = own.cpu_weight_milli.min(BOOT_WEIGHT_MILLI);
+    Limits { cpu_milli: own.cpu_milli.max(INIT_CPU_MILLI), cpu_weight_milli, ..own }
 }
 
 #[cfg(target_os = "linux")]
 fn parked_limits(recipe: &Recipe) -> Limits {
     let memory_mb = recipe.memory_class_mb.unwrap_or(PARKED_MEMORY_MB).max(PARKED_MEMORY_MB);
-    Limits { memory_bytes: u64::from(memory_mb) << 20, ..Limits::default() }
+    Limits { memory_bytes: u64::from(memory_mb) << 20, cpu_weight_milli: BOOT_WEIGHT_MILLI, ..Limits::default() }
 }
 
 pub(crate) fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, LaunchError> {

@@ -87,6 +87,15 @@ impl IsolatedCell {
         }
     }
 
+    /// Its init is over: what it may use from now on.
+    pub(crate) async fn settle(&self, limits: Limits) {
+        if let Err(error) = self.spawner.settle(self.id, limits).await
+            && !matches!(error, spawner::Error::Gone | spawner::Error::Died)
+        {
+            tracing::warn!(%error, slot = self.id.slot, "a sandbox could not be limited");
+        }
+    }
+
     pub(crate) async fn exited(&self) -> Exit {
         if !self.lingers.load(Relaxed) {
             // An error of the poll itself cannot be told from an end, and `wait` tells the truth.

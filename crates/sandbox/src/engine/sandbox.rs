@@ -87,6 +87,7 @@ struct Reports {
     init: Option<InitReport>,
     restore: Option<RestoreReport>,
     init_retry: Option<InitReport>,
+    extensions: Option<Duration>,
 }
 
 impl Reports {
@@ -97,6 +98,7 @@ impl Reports {
             restore: self.restore,
             init_retry: self.init_retry,
             duration,
+            extensions: self.extensions,
             memory_peak_bytes,
         }
     }
@@ -220,7 +222,9 @@ impl Sandbox {
             self.tell_runtime_done(told, &heard, began.elapsed());
         }
         if life.extensions.any() {
+            let answered = Instant::now();
             heard = linger(&mut life, heard, early, deadline).await;
+            reports.extensions = Some(answered.elapsed());
         }
         if let Some(told) = &told {
             self.tell_end(told, &heard);

@@ -244,6 +244,8 @@ pub struct Outcome {
     pub init_retry: Option<InitReport>,
     /// Time of the invoke phase.
     pub duration: Duration,
+    /// How much of that extensions took after the runtime's answer, where there are any.
+    pub extensions: Option<Duration>,
     /// Most memory the environment ever used.
     pub memory_peak_bytes: u64,
 }

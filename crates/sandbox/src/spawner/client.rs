@@ -184,6 +184,11 @@ impl Spawner {
         self.order(Request::Limit { id, limits }).await.map(drop)
     }
 
+    /// As [`Spawner::limit`], at the end of its init: from now on its threads go before those of sandboxes that boot.
+    pub async fn settle(&self, id: SlotId, limits: Limits) -> Result<(), Error> {
+        self.order(Request::Settle { id, limits }).await.map(drop)
+    }
+
     /// Stops or resumes every process in it. The processes do not notice.
     pub async fn freeze(&self, id: SlotId, frozen: bool) -> Result<(), Error> {
         self.order(Request::Freeze { id, frozen }).await.map(drop)

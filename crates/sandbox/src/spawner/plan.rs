@@ -143,6 +143,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Processor time in thousandths of one processor (AWS: 1,769 MB of memory buy one, so `memory_mb * 1000 / 1769`).
     pub cpu_milli: u32,
+    /// What it weighs against others where there is not enough processor time for all, in thousandths of a processor.
+    pub cpu_weight_milli: u32,
     /// Processes and threads (AWS: 1,024).
     pub pids: u32,
     /// Open files of one process (AWS: 1,024). Lowered to what the host gives the spawner.
@@ -158,6 +160,7 @@ impl Default for Limits {
         Limits {
             memory_bytes: 128 << 20,
             cpu_milli: 1000,
+            cpu_weight_milli: 1000,
             pids: 1024,
             open_files: 1024,
             tmp_bytes: 512 << 20,

@@ -32,6 +32,7 @@ use crate::{
     cgroup::{Groups, Mounts},
     net::{self, NetPool},
     posture::{Egress, Layer, LayerState},
+    turns::{self, Turn},
 };
 
 /// Descriptors below this are kept occupied, so that a child can place its own ones without losing any.
@@ -79,6 +80,8 @@ pub(super) fn main() -> ! {
 
 /// The watchdog.
 fn watch() -> Result<i32, String> {
+    // The server, of whose threads we inherit, goes before us.
+    let _ = turns::take(0, Turn::Last);
     let socket = take_socket().map_err(|error| format!("no socket on standard input: {error}"))?;
     let ready = prepare(&socket);
     let (hello, rootless) = match ready {

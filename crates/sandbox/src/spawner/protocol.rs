@@ -52,6 +52,11 @@ pub(super) enum Request {
         id: SlotId,
         limits: Limits,
     },
+    /// Its init is over.
+    Settle {
+        id: SlotId,
+        limits: Limits,
+    },
     Freeze {
         id: SlotId,
         frozen: bool,

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     cgroup::{self, Entry, Group},
     net::NetSlot,
+    turns::{self, Turn},
 };
 
 /// How long a sandbox that is being made may take until it is one: some hundred microseconds.
@@ -336,6 +337,15 @@ impl Slot {
         self.group.set(&group_limits(limits, self.has_code)).map_err(Refusal::system("write the cgroup's limits"))
     }
 
+    /// It is done with its init: its limits from now on, and its turn on the processor before those that boot.
+    pub(super) fn settle(&mut self, limits: &Limits) -> Result<(), Refusal> {
+        self.limit(limits)?;
+        for thread in self.group.threads().unwrap_or_default() {
+            let _ = turns::take(thread, Turn::Second); // gone already, or a kernel that has no turns
+        }
+        Ok(())
+    }
+
     pub(super) fn usage(&mut self) -> Usage {
         let used = self.group.usage().unwrap_or_default();
         Usage {
@@ -401,6 +411,7 @@ fn group_limits(limits: &Limits, has_code: bool) -> cgroup::Limits {
         memory_bytes: limits.memory_bytes,
         tmp_bytes: if has_code { limits.tmp_bytes } else { 0 },
         cpu_milli: limits.cpu_milli,
+        cpu_weight_milli: limits.cpu_weight_milli,
         // The init is not the function's.
         pids: limits.pids + 1,
     }

@@ -215,6 +215,7 @@ impl Worker {
             },
             Request::Attach { id, code, limits } => self.attach(id, &code, &limits),
             Request::Limit { id, limits } => self.slot(id).and_then(|slot| slot.limit(&limits)).map(|()| Reply::Done),
+            Request::Settle { id, limits } => self.slot(id).and_then(|slot| slot.settle(&limits)).map(|()| Reply::Done),
             Request::Freeze { id, frozen } => {
                 self.running |= !frozen;
                 self.slot(id).and_then(|slot| {

@@ -21,7 +21,8 @@ use crate::privilege;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 const MEGABYTE: u64 = 1 << 20;
-const ROOMY: Limits = Limits { memory_bytes: 256 * MEGABYTE, tmp_bytes: 0, cpu_milli: 1000, pids: 1024 };
+const ROOMY: Limits =
+    Limits { memory_bytes: 256 * MEGABYTE, tmp_bytes: 0, cpu_milli: 1000, cpu_weight_milli: 1000, pids: 1024 };
 
 /// Runs a test on each usable interface, on groups of its own; at least one must be usable.
 fn on_each_interface(name: &str, needed: &[&str], test: impl Fn(&Mounts, &str, Groups)) {
@@ -174,7 +175,7 @@ fn cpu_is_given_in_proportion() {
     on_each_interface("cpu", &["cpu limit"], |_, _, mut groups| {
         let mut used = |cpu_milli| {
             let mut group = groups.take().unwrap();
-            group.set(&Limits { cpu_milli, ..ROOMY }).unwrap();
+            group.set(&Limits { cpu_milli, cpu_weight_milli: cpu_milli, ..ROOMY }).unwrap();
             let spinner = Inmate::start(&group, "while :; do :; done");
             let start = Instant::now();
             sleep(Duration::from_millis(800));
@@ -192,6 +193,37 @@ fn cpu_is_given_in_proportion() {
         println!("72 thousandths got {small:.3} of a core, 1000 got {large:.3}");
         assert!(small < 0.12, "72 thousandths of a core got {small:.3}");
         assert!(large > 2.0 * small, "1000 thousandths got {large:.3}, 72 got {small:.3}");
+    });
+}
+
+#[test]
+fn where_there_is_not_enough_the_weight_decides() {
+    on_each_interface("weight", &["cpu limit"], |_, _, mut groups| {
+        // More than there are cores, in each of two groups, at the same time.
+        let spin = "for _ in $(seq $(nproc)); do while :; do :; done & done; wait";
+        let mut shares = || {
+            let mut pair = [1000, 100].map(|cpu_weight_milli| {
+                let mut group = groups.take().unwrap();
+                group.set(&Limits { cpu_milli: 1_000_000, cpu_weight_milli, ..ROOMY }).unwrap();
+                let spinner = Inmate::start(&group, spin);
+                (group, spinner)
+            });
+            sleep(Duration::from_millis(800));
+            let used = pair.each_mut().map(|(group, _)| group.usage().unwrap().cpu_ns);
+            for (group, spinner) in pair {
+                group.kill().unwrap();
+                spinner.wait();
+                groups.give_back(group).unwrap();
+            }
+            used
+        };
+        let mut used = shares();
+        // As above: other tests may be what decides for a while.
+        for _ in 0..10 {
+            used = if used[0] > 3 * used[1] { used } else { shares() };
+        }
+        println!("nanoseconds with ten times the weight and with one: {used:?}");
+        assert!(used[0] > 3 * used[1], "{used:?}");
     });
 }
 

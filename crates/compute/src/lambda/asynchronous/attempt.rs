@@ -141,7 +141,7 @@ impl Lambda {
             payload,
             client_context: event.client_context.clone(),
             trace_id: entered.trace_id,
-            wants_tail: false,
+            ..Invocation::default()
         };
         match self.run_invocation(&resolved, call).await {
             Ok(answer) if !answer.failed => {

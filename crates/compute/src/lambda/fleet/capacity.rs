@@ -18,6 +18,10 @@ use super::lock;
 const GROWTH_MAX: u32 = 1_000;
 const GROWTH_PERIOD: Duration = Duration::from_secs(10);
 
+/// Requests a second for each unit of a reservation, where somebody waits for the answer: AWS's invocation rate. Events from queues
+/// and streams are limited by concurrency alone.
+const RATE_PER_RESERVED: f64 = 10.0;
+
 /// No limit of its own: the account's rest is what limits it.
 const UNRESERVED: usize = usize::MAX;
 
@@ -64,7 +68,9 @@ pub(crate) struct Function {
     on_demand_running: AtomicUsize,
     provisioned_running: AtomicUsize,
     peak: AtomicUsize,
-    growth: Mutex<Growth>,
+    growth: Mutex<Bucket>,
+    /// Requests that came in while there was a reservation.
+    rate: Mutex<Bucket>,
 }
 
 /// What a function has set aside.
@@ -90,6 +96,8 @@ pub(crate) enum Throttle {
     Account,
     /// The function's reservation is in use.
     Reservation,
+    /// The reservation bears no more requests in this second.
+    Rate(Duration),
     /// The function has grown too fast; it may grow again after so long.
     Growth(Duration),
 }
@@ -99,6 +107,7 @@ impl From<Throttle> for Error {
         let (reason, after) = match throttle {
             Throttle::Account => ("ConcurrentInvocationLimitExceeded", Duration::ZERO),
             Throttle::Reservation => ("ReservedFunctionConcurrentInvocationLimitExceeded", Duration::ZERO),
+            Throttle::Rate(after) => ("ReservedFunctionInvocationRateLimitExceeded", after),
             Throttle::Growth(after) => ("FunctionInvocationRateLimitExceeded", after),
         };
         let seconds = after.as_secs_f64().ceil().max(1.0) as u64;
@@ -193,7 +202,8 @@ impl Known {
             on_demand_running: AtomicUsize::new(0),
             provisioned_running: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
-            growth: Mutex::new(Growth { left: f64::from(GROWTH_MAX), at: Instant::now() }),
+            growth: Mutex::new(Bucket::full(f64::from(GROWTH_MAX))),
+            rate: Mutex::new(Bucket::full(f64::INFINITY)),
         });
         functions.insert(name.to_owned(), function.clone());
         function
@@ -201,8 +211,8 @@ impl Known {
 }
 
 impl Function {
-    /// Lets one request in that has no provisioned environment.
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Throttle> {
+    /// Lets one request in that has no provisioned environment. `awaited`: somebody waits for its answer.
+    pub(crate) fn admit(self: &Arc<Self>, awaited: bool) -> Result<Permit, Throttle> {
         let max = self.on_demand_max.load(Ordering::SeqCst);
         let share = if max == UNRESERVED { Share::Account } else { Share::Reservation };
         match share {
@@ -213,7 +223,13 @@ impl Function {
                 raise(&account.unreserved_peak, &account.unreserved_running);
                 self.on_demand_running.fetch_add(1, Ordering::SeqCst);
             }
-            _ => take(&self.on_demand_running, max).ok_or(Throttle::Reservation)?,
+            _ => {
+                take(&self.on_demand_running, max).ok_or(Throttle::Reservation)?;
+                if awaited && let Err(after) = lock(&self.rate).take(Instant::now(), RATE_PER_RESERVED * max as f64) {
+                    self.on_demand_running.fetch_sub(1, Ordering::SeqCst);
+                    return Err(Throttle::Rate(after));
+                }
+            }
         }
         Ok(self.permit(share))
     }
@@ -238,12 +254,13 @@ impl Function {
 
     /// Allows one new environment.
     pub(crate) fn grow(&self) -> Result<(), Throttle> {
-        lock(&self.growth).take(Instant::now()).map_err(Throttle::Growth)
+        let growth = f64::from(GROWTH_MAX) / GROWTH_PERIOD.as_secs_f64();
+        lock(&self.growth).take_of(Instant::now(), f64::from(GROWTH_MAX), growth).map_err(Throttle::Growth)
     }
 
     /// Takes back what [`Function::grow`] allowed: it was not needed.
     pub(crate) fn ungrow(&self) {
-        lock(&self.growth).give_back();
+        lock(&self.growth).give_back(f64::from(GROWTH_MAX));
     }
 
     fn is_limited(&self) -> bool {
@@ -295,17 +312,26 @@ impl Drop for Permit {
     }
 }
 
-/// A bucket of new environments that fills by itself.
-struct Growth {
+/// A bucket that fills by itself.
+struct Bucket {
     left: f64,
     at: Instant,
 }
 
-impl Growth {
-    fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let per_second = f64::from(GROWTH_MAX) / GROWTH_PERIOD.as_secs_f64();
+impl Bucket {
+    fn full(left: f64) -> Bucket {
+        Bucket { left, at: Instant::now() }
+    }
+
+    /// Takes one of so many a second, of which a second's worth may be saved up.
+    fn take(&mut self, now: Instant, per_second: f64) -> Result<(), Duration> {
+        self.take_of(now, per_second, per_second)
+    }
+
+    /// Takes one; else tells when there will be one.
+    fn take_of(&mut self, now: Instant, max: f64, per_second: f64) -> Result<(), Duration> {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
-        (self.left, self.at) = ((self.left + since * per_second).min(f64::from(GROWTH_MAX)), now);
+        (self.left, self.at) = ((self.left + since * per_second).min(max), now);
         if self.left < 1.0 {
             return Err(Duration::from_secs_f64((1.0 - self.left) / per_second));
         }
@@ -313,8 +339,8 @@ impl Growth {
         Ok(())
     }
 
-    fn give_back(&mut self) {
-        self.left = (self.left + 1.0).min(f64::from(GROWTH_MAX));
+    fn give_back(&mut self, max: f64) {
+        self.left = (self.left + 1.0).min(max);
     }
 }
 
@@ -339,7 +365,7 @@ mod tests {
     fn fill(function: &Arc<Function>) -> (Vec<Permit>, Throttle) {
         let mut permits = Vec::new();
         loop {
-            match function.admit() {
+            match function.admit(false) {
                 Ok(permit) => permits.push(permit),
                 Err(why) => return (permits, why),
             }
@@ -350,12 +376,12 @@ mod tests {
     fn functions_without_a_reservation_share_the_rest() {
         let capacities = capacities(10, &[("reserved", Some(3), 0), ("provisioned", None, 2)]);
         let (one, two) = (function(&capacities, "one"), function(&capacities, "provisioned"));
-        let first = one.admit().unwrap();
+        let first = one.admit(false).unwrap();
         let (permits, why) = fill(&two);
         assert_eq!((permits.len(), why), (4, Throttle::Account), "10 - 3 - 2 - 1");
-        assert_eq!(one.admit().err(), Some(Throttle::Account));
+        assert_eq!(one.admit(false).err(), Some(Throttle::Account));
         drop(first);
-        assert!(two.admit().is_ok(), "who ends makes room for another");
+        assert!(two.admit(false).is_ok(), "who ends makes room for another");
         let _beyond = two.admit_provisioned();
         assert_eq!(fill(&function(&capacities, "reserved")).0.len(), 3, "it is not touched by what others do");
     }
@@ -365,7 +391,7 @@ mod tests {
         let capacities = capacities(100, &[("two", Some(2), 0), ("none", Some(0), 0), ("some", Some(5), 3)]);
         let (permits, why) = fill(&function(&capacities, "two"));
         assert_eq!((permits.len(), why), (2, Throttle::Reservation));
-        assert_eq!(function(&capacities, "none").admit().err(), Some(Throttle::Reservation));
+        assert_eq!(function(&capacities, "none").admit(false).err(), Some(Throttle::Reservation));
         assert_eq!(fill(&function(&capacities, "some")).0.len(), 2, "three of five are provisioned");
     }
 
@@ -373,11 +399,11 @@ mod tests {
     fn a_limit_that_changes_counts_for_those_who_come_and_ends_nobody() {
         let capacities = capacities(100, &[]);
         let f = function(&capacities, "f");
-        let before = [f.admit().unwrap(), f.admit().unwrap()];
+        let before = [f.admit(false).unwrap(), f.admit(false).unwrap()];
         let (account, region) = (AccountId::DEFAULT, Region::default());
         let two = SetAside { reserved: Some(2), provisioned: 0 };
         capacities.set(account, &region, &HashMap::from([("f".to_owned(), two)]));
-        assert_eq!(f.admit().err(), Some(Throttle::Reservation), "who runs already counts");
+        assert_eq!(f.admit(false).err(), Some(Throttle::Reservation), "who runs already counts");
         drop(before);
         assert_eq!(fill(&f).0.len(), 2);
         capacities.set(account, &region, &HashMap::new());
@@ -393,7 +419,7 @@ mod tests {
             for _ in 0..8 {
                 threads.spawn(|| {
                     for _ in 0..2_000 {
-                        if let Ok(permit) = f.admit() {
+                        if let Ok(permit) = f.admit(false) {
                             assert!(inside.fetch_add(1, Ordering::SeqCst) < 50);
                             inside.fetch_sub(1, Ordering::SeqCst);
                             drop(permit);
@@ -408,13 +434,28 @@ mod tests {
     #[test]
     fn growth_is_a_thousand_at_once_and_a_hundred_a_second() {
         let start = Instant::now();
-        let mut growth = Growth { left: f64::from(GROWTH_MAX), at: start };
-        let mut grow = |at: Duration| (0..2_000).take_while(|_| growth.take(start + at).is_ok()).count();
+        let mut growth = Bucket { left: 1_000.0, at: start };
+        let mut grow =
+            |at: Duration| (0..2_000).take_while(|_| growth.take_of(start + at, 1_000.0, 100.0).is_ok()).count();
         assert_eq!(grow(Duration::ZERO), 1_000);
         assert_eq!(grow(Duration::from_secs(1)), 100);
         assert_eq!(grow(Duration::from_secs(60)), 1_000, "no more than that is saved up");
-        let wait = growth.take(start + Duration::from_secs(60)).unwrap_err();
+        let wait = growth.take_of(start + Duration::from_secs(60), 1_000.0, 100.0).unwrap_err();
         assert!(wait <= Duration::from_millis(10), "{wait:?}");
+    }
+
+    #[test]
+    fn a_reservation_bears_ten_requests_a_second_for_each_of_its_units() {
+        let capacities = capacities(100, &[("two", Some(2), 0)]);
+        let (two, free) = (function(&capacities, "two"), function(&capacities, "free"));
+        let came = (0..100).map(|_| two.admit(true)).take_while(Result::is_ok).count();
+        assert!((20..30).contains(&came), "{came}: more than twenty only if this took a while");
+        let start = lock(&two.rate).at;
+        assert!(matches!(two.admit(true), Err(Throttle::Rate(after)) if after <= Duration::from_millis(50)));
+        assert!((0..100).all(|_| two.admit(false).is_ok()), "events are not counted");
+        assert!((0..100).all(|_| free.admit(true).is_ok()), "nor is who has no reservation");
+        assert!(lock(&two.rate).take(start + Duration::from_secs(1), 20.0).is_ok());
+        drop(capacities);
     }
 
     #[test]
@@ -422,8 +463,8 @@ mod tests {
         let capacities = capacities(100, &[("reserved", Some(5), 0)]);
         let (f, reserved) = (function(&capacities, "f"), function(&capacities, "reserved"));
         assert!(capacities.peaks().is_empty(), "nothing has run");
-        let held = f.admit().unwrap();
-        drop((f.admit().unwrap(), reserved.admit().unwrap(), f.admit_provisioned()));
+        let held = f.admit(false).unwrap();
+        drop((f.admit(false).unwrap(), reserved.admit(false).unwrap(), f.admit_provisioned()));
         let Peaks { running, unreserved, mut functions, .. } = capacities.peaks().remove(0);
         functions.sort();
         assert_eq!((running, unreserved), (4, 2));

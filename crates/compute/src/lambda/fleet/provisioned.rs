@@ -18,7 +18,7 @@ use super::super::environment::{Environment, Initialization};
 use super::super::metrics;
 use super::super::report;
 use super::super::resolve::Resolved;
-use super::{BOOT_HOLD, Fleet, Version, lock};
+use super::{Fleet, Starting, Version, lock};
 
 /// Inits that one keeper runs at a time. Their launches wait in the line of all launches besides.
 const INITS_AT_A_TIME: usize = 32;
@@ -246,12 +246,9 @@ impl Fleet {
         let starting = self.launches.clone().acquire_owned().await;
         let launched = self.launch(resolved, Initialization::ProvisionedConcurrency).await;
         let mut environment = launched.map_err(|error: LaunchError| error.to_string())?;
-        tokio::spawn(async move {
-            // As for requests: an init that sleeps must not hold others up.
-            tokio::time::sleep(BOOT_HOLD).await;
-            drop(starting);
-        });
+        let starting = starting.ok().map(Starting::hold);
         let initialised = environment.sandbox.initialise().await;
+        drop(starting);
         let report = initialised.as_ref().unwrap_or_else(|failed| &failed.report);
         environment.log.write(report::init_report(resolved, report, environment.initialization, self.clock.now()));
         if let Err(failed) = initialised {

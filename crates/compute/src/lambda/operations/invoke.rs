@@ -122,6 +122,7 @@ impl Operation<Lambda> for Invoke {
             client_context: self.client_context.as_deref().map(client_context).transpose()?,
             trace_id: lambda.trace_header(&resolved, cx.origin.trace_id.as_deref()),
             wants_tail: self.log_type == Some(LogType::Tail),
+            awaited: kind == InvocationType::RequestResponse,
         };
         match kind {
             InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),

@@ -127,6 +127,7 @@ impl Operation<Lambda> for InvokeWithResponseStream {
             client_context: self.client_context.as_deref().map(client_context).transpose()?,
             trace_id: trace_id.clone(),
             wants_tail: self.log_type == Some(LogType::Tail),
+            awaited: true,
         };
         let mut answer = InvokeWithResponseStreamResponse {
             status_code: Some(204),

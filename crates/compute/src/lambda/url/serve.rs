@@ -123,6 +123,7 @@ impl Lambda {
             request_id: visit.cx.request_id.to_string(),
             payload,
             trace_id: visit.trace_id.clone(),
+            awaited: true,
             ..Invocation::default()
         };
         let mut answer = match visit.url.record.invoke_mode {
