@@ -36,6 +36,7 @@ impl Invoke for Lambda {
                 request_id: cx.request_id.to_string(),
                 trace_id: self.trace_header(&resolved, Some(&trace_id)),
                 payload: call.payload,
+                awaited: true,
                 ..Invocation::default()
             };
             let answer = self.run_to_its_end(&resolved, invocation).await?;
