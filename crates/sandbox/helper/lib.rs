@@ -10,7 +10,8 @@
 //!     pass
 //! if who < 0:                                                     # the spawner is gone: end
 //!     os._exit(0)
-//! # who == 1: a sandbox's runtime, the child of its init. Confined: own namespaces, user, seccomp; cwd "/".
+//! # who > 0: a sandbox's runtime, the child of its init. Confined: own namespaces, user, seccomp; cwd "/".
+//! # who == 2: it has its code, so somebody waits for it; else it is to be parked.
 //! # descriptor 0 /dev/null, 1 and 2 the output pipe, 3 the frames channel, 4 the telemetry log. Nothing else is open.
 //! ```
 //!
@@ -86,7 +87,8 @@ pub extern "C" fn updraft_zygote_ready() -> i32 {
     }
 }
 
-/// Waits for one order and carries it out. 0: in the zygote, 1: in the confined child, negative: no more orders.
+/// Waits for one order and carries it out. 0: in the zygote, 1: in the confined child, 2: in one that has its
+/// function's code, negative: no more orders.
 #[unsafe(no_mangle)]
 pub extern "C" fn updraft_zygote_fork() -> i32 {
     // SAFETY: one thread, no other borrow.
@@ -121,7 +123,7 @@ pub extern "C" fn updraft_zygote_fork() -> i32 {
             }
             // SAFETY: as above, in the child.
             unsafe { PyOS_AfterFork_Child() };
-            1
+            if orders.descriptors.task >= 0 { 2 } else { 1 }
         }
         answer => {
             // SAFETY: as above, in the zygote.

@@ -1,7 +1,7 @@
 """Starts the process that Python sandboxes are forked from: `python3 -I -S zygote.py [common|boto3]`.
 
 Imports and warms once, then forks for every order of the spawner, by the helper library that the environment variable
-`UPDRAFT_ZYGOTE_LIBRARY` names. A child is a sandbox: it warms what forking made cold (copy-on-write pages), says `P` on
+`UPDRAFT_ZYGOTE_LIBRARY` names. A child is a sandbox. One that is to be parked warms what forking made cold (copy-on-write pages); then it says `P` on
 descriptor 3, and waits for its function. The parent never sees a function, a credential or a connection.
 """
 
@@ -18,7 +18,6 @@ TELEMETRY_FD = 4
 def main(arguments):
     import ctypes
     import gc
-    import select  # noqa: F401
 
     library = ctypes.PyDLL(os.environ.pop("UPDRAFT_ZYGOTE_LIBRARY"))
     loop.prepare()
@@ -35,19 +34,18 @@ def main(arguments):
         who = library.updraft_zygote_fork()
         if who < 0:
             os._exit(0)  # the spawner is gone
-        if who == 1:
-            return child(library)
+        if who:
+            return child(library, awaited=who == 2)
 
 
-def child(library):
-    """A sandbox's first process."""
-    import select
-
+def child(library, awaited):
+    """A sandbox's runtime."""
     os.set_inheritable(TELEMETRY_FD, False)
     snapshot.library = library
     own_channel = channel.Channel()
-    if not select.select([own_channel.fd], [], [], 0)[0]:
-        warmup.run()  # nobody waits yet
+    # It takes some milliseconds, and whoever waits is about to send the function's settings.
+    if not awaited:
+        warmup.run()
     return loop.serve(own_channel, TELEMETRY_FD)
 
 

@@ -325,7 +325,7 @@ int updraft_zygote_fork(void) {
     if (forked++) return -1;
     PyOS_BeforeFork();
     pid_t child = fork();
-    if (child == 0) { PyOS_AfterFork_Child(); return 1; }
+    if (child == 0) { PyOS_AfterFork_Child(); return WHO; }
     PyOS_AfterFork_Parent();
     close(3);
     waitpid(child, NULL, 0);
@@ -341,15 +341,16 @@ class Zygote(unittest.TestCase):
     def test_a_fork_serves_like_a_started_process(self):
         files = {"app.py": "import random, http.client\ndef handler(e, c):\n    return [e, random.random()]\n"}
         with tempfile.TemporaryDirectory() as directory, Task(files) as task:
-            seen = [self._life(self._library(directory), task) for _ in range(2)]
+            # One that is parked, and one that somebody waits for.
+            seen = [self._life(self._library(directory, who), task) for who in (1, 2)]
         self.assertNotEqual(seen[0], seen[1])
 
-    def _library(self, directory):
-        source, library = os.path.join(directory, "fork.c"), os.path.join(directory, "fork.so")
+    def _library(self, directory, who):
+        source, library = os.path.join(directory, "fork.c"), os.path.join(directory, f"fork{who}.so")
         declarations = "void PyOS_BeforeFork(void); void PyOS_AfterFork_Child(void); void PyOS_AfterFork_Parent(void);"
         with open(source, "w") as file:
             file.write(FORK_LIBRARY.replace("#include <Python.h>", "#include <stddef.h>\n" + declarations))
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", f"-DWHO={who}", "-o", library, source], check=True)
         return library
 
     def _life(self, library, task):
