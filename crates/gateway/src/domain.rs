@@ -10,7 +10,7 @@ use base::{AccountId, Arn, Cx, Error, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, Record, Scan, Table, Tx};
 
-pub(crate) use lookup::CustomDomains;
+pub(crate) use lookup::{CustomDomain, CustomDomains};
 
 use crate::edge::owner::{self, Kind};
 use crate::http_api::records::{IpAddressType, Texts};
@@ -25,7 +25,7 @@ pub(crate) const MAPPINGS: Table<Mapping> = Table::new("gateway.domain-mappings"
 /// (API, name, key): which mappings lead to an API.
 const MAPPED: Table<Mark> = Table::new("gateway.domain-mapped");
 /// Certificates that came with a domain name, by name.
-const CERTIFICATES: Table<Certificate> = Table::new("gateway.domain-certificates");
+pub(crate) const CERTIFICATES: Table<Certificate> = Table::new("gateway.domain-certificates");
 
 /// Mappings of a domain name (a quota of AWS).
 const MAPPINGS_MAX: usize = 200;
@@ -278,14 +278,16 @@ impl Gateway {
         let all = account.map_or_else(Scan::all, |account| Scan::under(account.as_str()));
         for (key, domain) in self.store.scan(DOMAINS, all).await.map_err(Failure::from)? {
             self.store.transact(move |tx| remove(tx, &key)).await?;
-            self.forget_domain(&domain.name);
+            self.forget_domain(&domain.name).await;
         }
         Ok(())
     }
 
-    /// Forgets what is at hand of a domain name. To be called after each change, before it is answered.
-    pub(crate) fn forget_domain(&self, _name: &str) {
+    /// Forgets what is at hand of a domain name, and shows its certificate as it is now. To be called after each change,
+    /// before it is answered.
+    pub(crate) async fn forget_domain(&self, name: &str) {
         // A host may have been found by a wildcard name, or not at all: changes are rare, so all are looked up anew.
         self.custom_domains.forget(|_| true);
+        self.show_certificate(&name.to_ascii_lowercase()).await;
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod access_log;
 pub mod address;
 pub(crate) mod authorizer;
 pub(crate) mod context;
+mod domain;
 pub(crate) mod integration;
 pub(crate) mod jwt;
 pub(crate) mod live;

@@ -13,7 +13,6 @@ use compute::Lambda;
 use compute::lambda::image::LoadError;
 use compute::lambda::url::address::Address;
 use gateway::Gateway;
-use gateway::edge::address::Address as ApiAddress;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use observe::usage::Period;
@@ -56,7 +55,7 @@ impl Handler for House {
         if let Some(address) = Address::of(&request) {
             return self.lambda.serve_url(&self.desk, address, request, peer).await;
         }
-        if let Some(address) = ApiAddress::of(&request) {
+        if let Some(address) = self.gateway.address(&request).await {
             return self.gateway.serve(&self.desk, address, request, peer).await;
         }
         if let Some(id) = Gateway::connection_of(&request) {

@@ -141,6 +141,9 @@ impl Node {
             credentials: identity.clone(),
         };
         let gateway = Gateway::open(store.clone(), clock.clone(), ports, lifetimes(&config));
+        if let Err(error) = gateway.show_certificates().await {
+            tracing::error!(%error, "custom domain names have the node's own certificate until the next start");
+        }
         let mut registry = Registry::default();
         registry.mount(Arc::new(lambda.clone()));
         registry.mount(logs.clone());

@@ -16,9 +16,6 @@ pub(crate) type CustomDomains = Live<String, Option<CustomDomain>>;
 /// A domain name with all that it leads to.
 #[derive(Debug)]
 pub(crate) struct CustomDomain {
-    /// As it was made; perhaps a wildcard.
-    pub(crate) name: String,
-    pub(crate) account: AccountId,
     pub(crate) region: Region,
     /// The longest keys first.
     mappings: Vec<Mapping>,
@@ -62,7 +59,7 @@ impl Gateway {
             let found = state.scan(MAPPINGS, Scan::under(name.as_str())).await?;
             let mut mappings: Vec<Mapping> = found.into_iter().map(|(_, mapping)| mapping).collect();
             mappings.sort_by_key(|mapping| std::cmp::Reverse(mapping.key.len()));
-            return Ok(Some(CustomDomain { name, account, region, mappings }));
+            return Ok(Some(CustomDomain { region, mappings }));
         }
         Ok(None)
     }
@@ -81,8 +78,6 @@ mod tests {
             stage: Some("prod".to_owned()),
         };
         let domain = |keys: &[&str]| CustomDomain {
-            name: "api.example.com".to_owned(),
-            account: AccountId::parse("000000000000").unwrap(),
             region: Region::parse("us-east-1").unwrap(),
             mappings: keys.iter().map(|key| mapping(key)).collect(),
         };

@@ -20,6 +20,9 @@ pub struct Address {
     pub(crate) prefix_bytes: usize,
     /// The stage, where it stands before the end of the prefix.
     pub(crate) stage: Option<String>,
+    /// The part of the path that a custom domain name maps; none if the host is no custom domain name. Events then show the
+    /// path as it was sent, and nothing of the stage.
+    pub(crate) base_path: Option<String>,
 }
 
 impl Address {
@@ -44,19 +47,31 @@ fn by_host(host: &str) -> Option<Address> {
     // `{api}.execute-api.localhost.localstack.cloud` has no region.
     let third = third.split(':').next().unwrap_or(third);
     let region = (third != "localhost").then(|| third.to_owned());
-    Some(Address { api_id: id.to_owned(), region, prefix_bytes: 0, stage: None })
+    Some(Address { api_id: id.to_owned(), region, prefix_bytes: 0, stage: None, base_path: None })
 }
 
 fn by_path(path: &str) -> Option<Address> {
     if let Some(rest) = path.strip_prefix(PATH) {
         let id = rest.split('/').next().filter(|id| !id.is_empty())?;
-        return Some(Address { api_id: id.to_owned(), region: None, prefix_bytes: PATH.len() + id.len(), stage: None });
+        return Some(Address {
+            api_id: id.to_owned(),
+            region: None,
+            prefix_bytes: PATH.len() + id.len(),
+            stage: None,
+            base_path: None,
+        });
     }
     let mut words = path.strip_prefix("/restapis/")?.splitn(4, '/');
     let (id, stage, marker) = (words.next()?, words.next()?, words.next()?);
     let prefix_bytes = "/restapis/".len() + id.len() + 1 + stage.len() + 1 + marker.len();
     let is_one = marker == USER_REQUEST && !id.is_empty() && !stage.is_empty();
-    is_one.then(|| Address { api_id: id.to_owned(), region: None, prefix_bytes, stage: Some(stage.to_owned()) })
+    is_one.then(|| Address {
+        api_id: id.to_owned(),
+        region: None,
+        prefix_bytes,
+        stage: Some(stage.to_owned()),
+        base_path: None,
+    })
 }
 
 #[cfg(test)]
@@ -71,7 +86,13 @@ mod tests {
     fn hosts_and_paths_name_an_api() {
         let at = |region: Option<&str>, prefix_bytes, stage: Option<&str>| {
             let owned = |text: Option<&str>| text.map(str::to_owned);
-            Some(Address { api_id: "abc".to_owned(), region: owned(region), prefix_bytes, stage: owned(stage) })
+            Some(Address {
+                api_id: "abc".to_owned(),
+                region: owned(region),
+                prefix_bytes,
+                stage: owned(stage),
+                base_path: None,
+            })
         };
         for host in ["abc.execute-api.eu-west-1.amazonaws.com", "abc.execute-api.eu-west-1.localhost:4566"] {
             assert_eq!(of(host, "/prod/x"), at(Some("eu-west-1"), 0, None), "{host}");

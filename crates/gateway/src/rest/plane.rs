@@ -194,9 +194,9 @@ impl<'v> Visit<'v> {
     fn introduce(&mut self, address: &Address, source_ip: String) {
         let Visit { context, stage, cx, asked, serving, .. } = self;
         let host = cx.origin.host.as_str();
-        let prefix = match address.prefix_bytes {
-            0 => host.split(['.', ':']).next().unwrap_or_default(),
-            _ => &address.api_id,
+        let prefix = match (&address.base_path, address.prefix_bytes) {
+            (Some(_), _) | (None, 0) => host.split(['.', ':']).next().unwrap_or_default(),
+            (None, _) => &address.api_id,
         };
         context.set("requestId", cx.request_id.clone());
         context.set("extendedRequestId", format!("{}=", base::id::lower_alphanumeric(15)));
@@ -206,7 +206,13 @@ impl<'v> Visit<'v> {
         context.set("deploymentId", serving.deployment_id.clone());
         context.set("httpMethod", asked.method.as_str().to_owned());
         context.set("protocol", if asked.version == Version::HTTP_2 { "HTTP/2.0" } else { "HTTP/1.1" });
-        context.set("path", format!("/{}{}", stage.name, asked.path));
+        match &address.base_path {
+            None => context.set("path", format!("/{}{}", stage.name, asked.path)),
+            Some(base_path) => {
+                context.set("path", self.uri.path().to_owned());
+                context.set("customDomain.basePathMatched", base_path.clone());
+            }
+        }
         context.set("domainName", host.to_owned());
         context.set("domainPrefix", prefix.to_owned());
         context.set("identity.sourceIp", source_ip);
@@ -381,6 +387,7 @@ mod tests {
             region: None,
             prefix_bytes,
             stage: stage.map(str::to_owned),
+            base_path: None,
         };
         let of = |address: &Address, path: &str| below(address, path).map(|(s, p)| (s.to_owned(), p.to_owned()));
         let found = |stage: &str, path: &str| Some((stage.to_owned(), path.to_owned()));

@@ -215,7 +215,8 @@ impl Receive for Receiver {
 /// it from inside.
 fn client_of(request: &Request<Incoming>, owner: &Owner, address: &Address, peer: Peer) -> Client {
     let host = address::host(request).unwrap_or_default();
-    let domain_name = match (address.prefix_bytes, owner.place()) {
+    let prefix_bytes = if address.base_path.is_some() { 0 } else { address.prefix_bytes };
+    let domain_name = match (prefix_bytes, owner.place()) {
         (0, _) | (_, None) => host.to_owned(),
         (_, Some((_, region))) => {
             let port = host.rsplit_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));

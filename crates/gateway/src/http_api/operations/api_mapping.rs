@@ -112,7 +112,7 @@ impl Operation<ApiGatewayV2> for CreateApiMapping {
             Ok::<_, Failure>(domain::map(tx, (account, &region), &owner.name, None, &made)?)
         };
         let created = gateway.0.store.transact(work).await;
-        gateway.0.forget_domain(&self.domain_name);
+        gateway.0.forget_domain(&self.domain_name).await;
         created?;
         Ok(ApiMapping::of(mapping))
     }
@@ -234,7 +234,7 @@ impl Operation<ApiGatewayV2> for UpdateApiMapping {
             Ok::<_, Failure>(mapping)
         };
         let changed = gateway.0.store.transact(work).await;
-        gateway.0.forget_domain(&name);
+        gateway.0.forget_domain(&name).await;
         Ok(ApiMapping::of(changed?))
     }
 }
@@ -270,7 +270,7 @@ impl Operation<ApiGatewayV2> for DeleteApiMapping {
             Ok::<_, Failure>(domain::remove_mapping(tx, &owner.name, &mapping)?)
         };
         let deleted = gateway.0.store.transact(work).await;
-        gateway.0.forget_domain(&self.domain_name);
+        gateway.0.forget_domain(&self.domain_name).await;
         Ok(deleted?)
     }
 }

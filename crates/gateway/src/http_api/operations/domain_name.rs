@@ -271,7 +271,7 @@ impl Operation<ApiGatewayV2> for CreateDomainName {
         apply(&mut made, Some(self.domain_name_configurations.as_deref().unwrap_or_default()))?;
         let (account, region, stored) = (cx.account, cx.region.clone(), made.clone());
         let added = gateway.0.store.transact(move |tx| domain::add(tx, account, &region, &stored)).await?;
-        gateway.0.forget_domain(&made.name);
+        gateway.0.forget_domain(&made.name).await;
         if !added {
             return Err(conflict("The domain name you provided already exists."));
         }
@@ -375,7 +375,7 @@ impl Operation<ApiGatewayV2> for UpdateDomainName {
             Ok::<Domain, Failure>(changed)
         };
         let changed = gateway.0.store.transact(work).await?;
-        gateway.0.forget_domain(&changed.name);
+        gateway.0.forget_domain(&changed.name).await;
         Ok(DomainName::of(cx, changed))
     }
 }
@@ -400,7 +400,7 @@ impl Operation<ApiGatewayV2> for DeleteDomainName {
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<(), Error> {
         let key = domain::domain_key(cx.account, &cx.region, &self.domain_name);
         let removed = gateway.0.store.transact(move |tx| domain::remove(tx, &key)).await?;
-        gateway.0.forget_domain(&self.domain_name);
+        gateway.0.forget_domain(&self.domain_name).await;
         if removed { Ok(()) } else { Err(no_domain()) }
     }
 }

@@ -170,6 +170,7 @@ fn described(
     variables: Option<&Texts>,
     write: impl FnOnce(Described<'_>) -> serde_json::Result<Vec<u8>>,
 ) -> Vec<u8> {
+    let whole_path = context.get("path").unwrap_or_default();
     let headers = asked.shown_headers();
     let pairs = asked.query_pairs();
     let mut queries: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -179,7 +180,11 @@ fn described(
     let path_parameters = asked.path_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let written = write(Described {
         resource: context.get("resourcePath"),
-        path: &asked.path,
+        // Below a custom domain name functions see the base path, too.
+        path: match context.get("customDomain.basePathMatched") {
+            Some(_) => &whole_path,
+            None => &asked.path,
+        },
         http_method: asked.method.as_str(),
         headers: present(headers.iter().filter_map(|(name, values)| Some((*name, values.last()?)))),
         multi_value_headers: (!headers.is_empty()).then_some(&headers),
