@@ -1,6 +1,7 @@
 """The control plane of HTTP APIs (API Gateway v2) through boto3: APIs, routes, integrations, authorizers, stages, deployments."""
 
 import re
+import urllib.request
 
 import pytest
 from support.apis import FUNCTION, INVOKE, bare
@@ -458,3 +459,28 @@ def test_other_accounts_and_regions_do_not_see_an_api(updraft, api):
 def test_what_is_not_built_says_so(v2):
     with refused(501, "NotImplemented", "ListPortals"):
         v2.list_portals()
+
+
+def test_what_was_acknowledged_survives_a_crash(another_server):
+    server = another_server().start()
+    v2 = server.client("apigatewayv2")
+    api = v2.create_api(Name="kept", ProtocolType="HTTP", Target=FUNCTION)["ApiId"]
+    v2.create_route(ApiId=api, RouteKey="GET /last")
+    before = bare(v2.get_stage(ApiId=api, StageName="$default"))
+    server.kill()
+    v2 = another_server().start().client("apigatewayv2")
+    assert {one["RouteKey"] for one in v2.get_routes(ApiId=api)["Items"]} == {"$default", "GET /last"}
+    assert bare(v2.get_stage(ApiId=api, StageName="$default")) == before
+    assert v2.get_deployment(ApiId=api, DeploymentId=before["DeploymentId"])["AutoDeployed"]
+
+
+def test_a_reset_forgets_all(another_server):
+    server = another_server().start()
+    v2 = server.client("apigatewayv2")
+    api = v2.create_api(Name="gone", ProtocolType="HTTP", Target=FUNCTION, Tags={"_custom_id_": "again"})["ApiId"]
+    v2.create_vpc_link(Name="gone", SubnetIds=["subnet-1"])
+    urllib.request.urlopen(f"{server.endpoint}/_updraft/reset?service=apigatewayv2", b"").close()
+    with refused(404, "NotFoundException"):
+        v2.get_api(ApiId=api)
+    assert v2.get_vpc_links()["Items"] == []
+    assert v2.create_api(Name="new", ProtocolType="HTTP", Tags={"_custom_id_": "again"})["ApiId"] == "again"

@@ -264,10 +264,13 @@ fn check_stage(tx: &Tx<'_>, place: (AccountId, &Region), mapping: &Mapping) -> R
         return Err(Refusal::Api);
     }
     let Some(stage) = &mapping.stage else { return Ok(()) };
-    let key = Key::of((mapping.api_id.as_str(), stage.as_str()));
+    let (api, stage) = (mapping.api_id.as_str(), stage.as_str());
     let is_there = match owner.kind {
-        Kind::Rest => tx.exists(rest::records::STAGES, &key)?,
-        Kind::Http | Kind::WebSocket => tx.exists(http_api::records::STAGES, &key)?,
+        Kind::Rest => {
+            let home = rest::records::Home { account: place.0, region: place.1.clone() };
+            tx.exists(rest::records::STAGES, &home.deep(api, stage))?
+        }
+        Kind::Http | Kind::WebSocket => tx.exists(http_api::records::STAGES, &Key::of((api, stage)))?,
     };
     if is_there { Ok(()) } else { Err(Refusal::Stage) }
 }

@@ -43,7 +43,7 @@ impl Tagged {
 
 impl Gateway {
     /// The tags of something.
-    pub(crate) async fn tags(&self, cx: &Cx, at: &Tagged) -> Result<Texts, Error> {
+    pub(crate) async fn http_tags(&self, cx: &Cx, at: &Tagged) -> Result<Texts, Error> {
         let tags = match at {
             Tagged::Api(api) => self.http_api(cx, api).await?.tags,
             Tagged::Stage(api, stage) => self.part(cx, api, &change::stage(api, stage)).await?.tags,
@@ -62,7 +62,7 @@ impl Gateway {
     }
 
     /// Changes the tags of something.
-    pub(crate) async fn change_tags(
+    pub(crate) async fn change_http_tags(
         &self,
         cx: &Cx,
         at: &Tagged,

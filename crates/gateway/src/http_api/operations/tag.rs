@@ -35,7 +35,7 @@ impl Operation<ApiGatewayV2> for GetTags {
     }
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<GetTagsResponse, Error> {
-        Ok(GetTagsResponse { tags: gateway.0.tags(cx, &Tagged::of(cx, &self.resource_arn)?).await? })
+        Ok(GetTagsResponse { tags: gateway.0.http_tags(cx, &Tagged::of(cx, &self.resource_arn)?).await? })
     }
 }
 
@@ -64,7 +64,7 @@ impl Operation<ApiGatewayV2> for TagResource {
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<TagResourceResponse, Error> {
         let (at, given) = (Tagged::of(cx, &self.resource_arn)?, self.tags.unwrap_or_default());
-        gateway.0.change_tags(cx, &at, move |tags| tags.extend(given.clone())).await?;
+        gateway.0.change_http_tags(cx, &at, move |tags| tags.extend(given.clone())).await?;
         Ok(TagResourceResponse {})
     }
 }
@@ -91,6 +91,6 @@ impl Operation<ApiGatewayV2> for UntagResource {
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<(), Error> {
         let (at, keys) = (Tagged::of(cx, &self.resource_arn)?, self.tag_keys);
-        gateway.0.change_tags(cx, &at, move |tags| tags.retain(|key, _| !keys.contains(key))).await
+        gateway.0.change_http_tags(cx, &at, move |tags| tags.retain(|key, _| !keys.contains(key))).await
     }
 }
