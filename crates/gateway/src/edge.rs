@@ -13,5 +13,6 @@ pub(crate) mod metrics;
 pub(crate) mod owner;
 mod serve;
 pub(crate) mod throttle;
+pub(crate) mod trace;
 
 pub(crate) use serve::refusal;

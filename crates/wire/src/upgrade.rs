@@ -9,9 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use crate::stream::Stream;
 
@@ -40,11 +38,7 @@ impl Upgrade {
 
 /// The bare connection. HTTP's own buffers, of some kilobytes, are let go.
 fn opened(upgraded: Upgraded) -> (Box<dyn Duplex>, Bytes) {
-    let upgraded = match downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => return (Box::new(parts.io.into_inner()), unread(&parts.read_buf)),
-        Err(upgraded) => upgraded,
-    };
-    match downcast::<TokioIo<Stream>>(upgraded) {
+    match upgraded.downcast::<TokioIo<Stream>>() {
         Ok(parts) => (Box::new(parts.io.into_inner()), unread(&parts.read_buf)),
         Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
     }

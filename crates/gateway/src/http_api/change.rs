@@ -102,7 +102,9 @@ impl Gateway {
             })
             .await;
         self.forget_api(api_id);
-        Ok(deleted?)
+        deleted?;
+        self.end_connections_of(api_id, None);
+        Ok(())
     }
 
     /// Deletes all that an account has of version 2, or all that there is.
@@ -118,6 +120,7 @@ impl Gateway {
             });
             deleted.await?;
             self.forget_api(&api.api_id);
+            self.end_connections_of(&api.api_id, None);
         }
         let links = under();
         self.store.transact(move |tx| Ok::<_, Failure>(tx.delete_range(VPC_LINKS, links.clone())?)).await?;

@@ -18,7 +18,6 @@ mod proxied;
 mod refusal;
 mod template;
 mod test;
-mod trace;
 mod tree;
 mod usage;
 mod validate;
@@ -41,6 +40,7 @@ use crate::edge::address::Address;
 use crate::edge::context::Context;
 use crate::edge::metrics::Measured;
 use crate::edge::owner::Owner;
+use crate::edge::trace;
 
 use asked::Asked;
 pub(crate) use keys::Keys;

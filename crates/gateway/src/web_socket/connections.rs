@@ -121,6 +121,15 @@ impl Connections {
 }
 
 impl crate::Gateway {
+    /// Closes the connections of an API, or of one of its stages, that is no more.
+    pub(crate) fn end_connections_of(&self, api_id: &str, stage_name: Option<&str>) {
+        let is_meant = |connection: &Connection| {
+            let Place { api_id: api, stage } = &connection.place;
+            **api == *api_id && stage_name.is_none_or(|name| **stage == *name)
+        };
+        self.connections.close(&Ending::going_away(), is_meant);
+    }
+
     /// Closes all connections and waits for their end, as long as it has patience.
     pub async fn end_connections(&self, patience: Duration) {
         self.connections.end(patience).await;

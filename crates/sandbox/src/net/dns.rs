@@ -1,8 +1,9 @@
 //! Names for sandboxes: passes questions from the socket inside a sandbox on to the host's own resolvers.
 //!
-//! Runs in the server, one task per sandbox. A question is not understood beyond its header: it goes out from a fresh
-//! port of the host, and the answer comes back under the number of the question. Limits keep a sandbox from using the
-//! server as a flood; a sandbox without egress gets REFUSED, so that a program inside fails at once instead of waiting.
+//! Runs in the server, one task per sandbox. Names of this machine are answered here, egress or not. Any other question is
+//! not understood beyond its header: it goes out from a fresh port of the host, and the answer comes back under the number
+//! of the question. Limits keep a sandbox from using the server as a flood; a sandbox without egress gets REFUSED, so that a
+//! program inside fails at once instead of waiting.
 //!
 //! Not here: TCP. An answer that does not fit is passed on cut, as the host's resolver cut it.
 
@@ -39,11 +40,22 @@ const UPSTREAM_PATIENCE: Duration = Duration::from_secs(2);
 /// Resolvers beyond the third are ignored, as resolv.conf(5) says.
 const SERVERS_MAX: usize = 3;
 
+/// Domains whose every name is the machine that asks: inside a sandbox, the node's own endpoint. The first by RFC 6761; the
+/// second is LocalStack's, which public resolvers answer in the same way, and which its users have in their tools.
+const OWN_DOMAINS: [&str; 2] = ["localhost", "localhost.localstack.cloud"];
+
+/// How long programs may remember what this machine is called, in seconds.
+const OWN_TTL_SECS: u32 = 60;
+
+/// Types of question: an IPv4 address.
+const TYPE_A: [u8; 2] = [0, 1];
+
 const HEADER_BYTES: usize = 12;
 /// In the third byte of the header: this is an answer.
 const RESPONSE: u8 = 0x80;
 const OPCODE: u8 = 0x78;
 const RECURSION_DESIRED: u8 = 0x01;
+const NO_ERROR: u8 = 0;
 const SERVFAIL: u8 = 2;
 const REFUSED: u8 = 5;
 
@@ -90,8 +102,12 @@ pub async fn forward(socket: UdpSocket, upstream: Arc<Upstream>) -> io::Result<(
             continue;
         }
         let question = &buffer[..length];
-        let Upstream::Servers(_) = *upstream else {
+        if let Some(answer) = own(question) {
             // The sandbox may have closed its socket by now.
+            let _ = socket.send_to(&answer, client).await;
+            continue;
+        }
+        let Upstream::Servers(_) = *upstream else {
             let _ = socket.send_to(&failure(question, REFUSED), client).await;
             continue;
         };
@@ -152,6 +168,39 @@ fn failure(question: &[u8], code: u8) -> Vec<u8> {
         answer.extend_from_slice(section);
     }
     answer
+}
+
+/// The answer to a question for a name of this machine: its IPv4 address, and that there is nothing else.
+fn own(question: &[u8]) -> Option<Vec<u8>> {
+    let section = question_section(question)?;
+    let (name, kind) = (&section[..section.len() - 4], &section[section.len() - 4..section.len() - 2]);
+    let name = String::from_utf8(labels(name).collect::<Vec<_>>().join(&b'.')).ok()?.to_ascii_lowercase();
+    let is_below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if !OWN_DOMAINS.into_iter().any(is_below) {
+        return None;
+    }
+    let mut answer = failure(question, NO_ERROR);
+    if kind == TYPE_A {
+        answer[6..8].copy_from_slice(&[0, 1]);
+        // Of the name that stands at the beginning of the question, in the question's class.
+        answer.extend_from_slice(&[0xc0, HEADER_BYTES as u8]);
+        answer.extend_from_slice(&section[section.len() - 4..]);
+        answer.extend_from_slice(&OWN_TTL_SECS.to_be_bytes());
+        answer.extend_from_slice(&[0, 4]);
+        answer.extend_from_slice(&Ipv4Addr::LOCALHOST.octets());
+    }
+    Some(answer)
+}
+
+/// The labels of a name that [`question_section`] has gone through, without the zero at its end.
+fn labels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = name;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first()?;
+        let label = after.get(..usize::from(*length)).filter(|label| !label.is_empty())?;
+        rest = &after[label.len()..];
+        Some(label)
+    })
 }
 
 /// The one question of a packet: labels, a zero, type and class.
@@ -250,6 +299,33 @@ mod tests {
             assert_eq!(answer_to(&client, rubbish).await, None, "{rubbish:?}");
         }
         assert!(answer_to(&client, QUESTION).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn names_of_this_machine_are_answered_without_anybody() {
+        let client = forwarder(Upstream::Refuse).await;
+        let asked = |name: &str, kind: u8| {
+            let mut question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+            for label in name.split('.') {
+                question.push(label.len() as u8);
+                question.extend_from_slice(label.as_bytes());
+            }
+            question.extend_from_slice(&[0, 0, kind, 0, 1]);
+            question
+        };
+        for name in ["localhost", "abc.execute-api.us-east-1.LocalHost", "x.localhost.localstack.cloud"] {
+            let question = asked(name, 1);
+            let answer = answer_to(&client, &question).await.unwrap();
+            assert_eq!((&answer[..2], answer[3] & 0x0f, answer[7]), (&question[..2], NO_ERROR, 1), "{name}");
+            assert_eq!(answer[12..question.len()], question[12..], "{name}");
+            assert_eq!(answer[question.len()..], *b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01");
+            // Of IPv6 addresses there are none, which is not the same as no such name.
+            let answer = answer_to(&client, &asked(name, 28)).await.unwrap();
+            assert_eq!((answer[3] & 0x0f, answer[7]), (NO_ERROR, 0), "{name}");
+        }
+        for name in ["notlocalhost", "localhost.example.com", "localstack.cloud"] {
+            assert_eq!(answer_to(&client, &asked(name, 1)).await.unwrap()[3] & 0x0f, REFUSED, "{name}");
+        }
     }
 
     #[test]

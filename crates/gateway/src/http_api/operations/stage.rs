@@ -235,7 +235,9 @@ impl Operation<ApiGatewayV2> for DeleteStage {
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<(), Error> {
         let at = change::stage(&self.api_id, &self.stage_name);
-        gateway.0.touch_api(cx, &self.api_id, move |tx, _| at.delete(tx).map(drop)).await
+        gateway.0.touch_api(cx, &self.api_id, move |tx, _| at.delete(tx).map(drop)).await?;
+        gateway.0.end_connections_of(&self.api_id, Some(&self.stage_name));
+        Ok(())
     }
 }
 

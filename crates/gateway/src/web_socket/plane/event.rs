@@ -95,7 +95,7 @@ struct Identity<'a> {
 /// The event of a turn, JSON.
 pub(super) fn event(turn: &Turn<'_>) -> Vec<u8> {
     let head = match &turn.kind {
-        Kind::Connect(head) => Some(Head::of_handshake(head, &turn.connection.client)),
+        Kind::Connect(head) => Some(Head::of_handshake(head, &turn.connection.client, turn.trace_id.as_deref())),
         Kind::Message { .. } => None,
         Kind::Disconnect(_) => Some(Head::of_disconnection(&turn.connection.client)),
     };
@@ -113,6 +113,22 @@ pub(super) fn event(turn: &Turn<'_>) -> Vec<u8> {
             request_context: RequestContext::of(turn),
             body,
             is_base64_encoded: Some(false),
+        },
+    )
+}
+
+/// The event of an authorizer, JSON.
+pub(super) fn authorizer_event(turn: &Turn<'_>, head: &Parts, method_arn: &str) -> Vec<u8> {
+    write(
+        turn,
+        Event {
+            kind: Some("REQUEST"),
+            method_arn: Some(method_arn),
+            head: Some(Head::whole(head, &turn.connection.client, turn.trace_id.as_deref())),
+            stage_variables: Some(&turn.stage.variables),
+            request_context: RequestContext::of(turn),
+            body: None,
+            is_base64_encoded: None,
         },
     )
 }
@@ -165,13 +181,14 @@ impl<'a> RequestContext<'a> {
 
 impl<'a> Head<'a> {
     /// All of a handshake, as authorizers see it.
-    fn whole(head: &'a Parts, client: &'a Client) -> Head<'a> {
+    fn whole(head: &'a Parts, client: &'a Client, trace_id: Option<&'a str>) -> Head<'a> {
         let mut multi = Multi::new();
         for (name, value) in &head.headers {
             let value = String::from_utf8_lossy(value.as_bytes());
             multi.entry(in_title_case(name.as_str())).or_default().push(value);
         }
         forwarded(&mut multi, &head.headers, client);
+        multi.extend(trace_id.map(|trace_id| ("X-Amzn-Trace-Id".into(), vec![trace_id.into()])));
         let query = head.uri.query().unwrap_or_default();
         let mut parameters = Multi::new();
         for (name, value) in percent::pairs(query) {
@@ -187,8 +204,8 @@ impl<'a> Head<'a> {
     }
 
     /// A handshake as its integration sees it: without what is between the client and API Gateway alone.
-    pub(super) fn of_handshake(head: &'a Parts, client: &'a Client) -> Head<'a> {
-        let mut whole = Head::whole(head, client);
+    pub(super) fn of_handshake(head: &'a Parts, client: &'a Client, trace_id: Option<&'a str>) -> Head<'a> {
+        let mut whole = Head::whole(head, client, trace_id);
         for name in [CONNECTION, UPGRADE] {
             let name = in_title_case(name.as_str()).into_owned();
             whole.headers.remove(name.as_str());

@@ -48,7 +48,7 @@ impl Turn<'_> {
             }
             BackendKind::Function { function, proxy: false } => {
                 let payload = self.request_body(backend)?;
-                let payload = self.call(backend, function, payload.into_owned().into()).await;
+                let payload = self.call(backend, function, payload).await;
                 payload.and_then(|payload| self.respond(backend, 200, HeaderMap::new(), &payload))
             }
             BackendKind::Http { uri, proxy } => self.ask_server(backend, uri, *proxy).await,
@@ -67,7 +67,7 @@ impl Turn<'_> {
             source_arn: &source_arn,
             role: backend.integration.credentials_arn.as_deref(),
             payload,
-            trace_id: None,
+            trace_id: self.trace_id.clone(),
             timeout: backend.timeout,
         };
         let answered = self.gateway.call_function(self.desk, &self.cx, call).await.map_err(of_failure)?;
@@ -81,10 +81,10 @@ impl Turn<'_> {
 
     async fn ask_server(&mut self, backend: &Backend, uri: &str, proxy: bool) -> Result<Reply, Refused> {
         let body = match proxy {
-            true => Cow::Borrowed(self.body()),
+            true => Bytes::copy_from_slice(self.body().as_bytes()),
             false => self.request_body(backend)?,
         };
-        let request = self.http_request(backend, uri, proxy, body.into_owned())?;
+        let request = self.http_request(backend, uri, proxy, body)?;
         let hops = self.connection.client.hops;
         let answer =
             self.gateway.call_http(request, backend.timeout, hops, Tls::default()).await.map_err(of_failure)?;
@@ -100,7 +100,7 @@ impl Turn<'_> {
 
     /// The request to a server: as a proxy with the handshake's headers and query string, and with what the integration says
     /// of parameters.
-    fn http_request(&self, backend: &Backend, uri: &str, proxy: bool, body: String) -> Result<Request<Body>, Refused> {
+    fn http_request(&self, backend: &Backend, uri: &str, proxy: bool, body: Bytes) -> Result<Request<Body>, Refused> {
         let broken = |what: &str| Refused::execution(500, what.to_owned());
         let method = backend.integration.integration_method.as_deref().unwrap_or("POST");
         let method = match method {
@@ -111,7 +111,7 @@ impl Turn<'_> {
         if let Kind::Connect(head) = &self.kind
             && proxy
         {
-            for (name, value) in Head::of_handshake(head, &self.connection.client).headers() {
+            for (name, value) in Head::of_handshake(head, &self.connection.client, self.trace_id.as_deref()).headers() {
                 put(&mut headers, name, value);
             }
             headers.remove(http::header::HOST);
@@ -144,12 +144,11 @@ impl Turn<'_> {
         if let Some(all) = request.headers_mut() {
             *all = headers;
         }
-        let body = Body::Whole(Bytes::from(body));
-        request.body(body).map_err(|_| broken("the integration's URI is none"))
+        request.body(Body::Whole(body)).map_err(|_| broken("the integration's URI is none"))
     }
 
     /// What a parameter is mapped from: `'text'`, `context.connectionId`, `stageVariables.x`, `route.request.body.x`.
-    fn parameter(&self, from: &str) -> Option<Cow<'_, str>> {
+    pub(super) fn parameter(&self, from: &str) -> Option<Cow<'_, str>> {
         if let Some(text) = from.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
             return Some(Cow::Owned(text.to_owned()));
         }

@@ -9,12 +9,13 @@ use cloud::ports::Metrics;
 
 use super::metrics::Meter;
 use super::selection::Expression;
+use super::template::Templates;
 use crate::edge::access_log::AccessLog;
 use crate::edge::integration::lambda::function_of;
 use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
 use crate::http_api::records::{
-    AuthorizationType, Authorizer, Integration, IntegrationResponse, IntegrationType, Route, RouteSettings, Stage,
-    Texts,
+    AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType, Route,
+    RouteSettings, Stage, Texts,
 };
 use crate::http_api::snapshot::{DeployedStage, Snapshot};
 use crate::web_socket::connection::Place;
@@ -59,7 +60,37 @@ pub(super) enum Authorization {
     /// Whom IAM lets.
     Iam,
     /// Whom a function lets.
-    Custom(Box<Authorizer>),
+    Function(Box<LiveAuthorizer>),
+    /// Nobody, and why: there is nobody to ask.
+    Broken(String),
+}
+
+/// A function that says who may come in.
+pub(super) struct LiveAuthorizer {
+    pub(super) id: String,
+    pub(super) function: Arn,
+    pub(super) role: Option<String>,
+    /// What must be there of a request, or it is refused unasked.
+    pub(super) identity_sources: Vec<String>,
+}
+
+impl Authorization {
+    /// By the authorizer that a route names.
+    fn by(authorizer: Option<&Authorizer>, variables: &Texts) -> Authorization {
+        let Some(authorizer) = authorizer else {
+            return Authorization::Broken("there is no such authorizer".to_owned());
+        };
+        let uri = with_variables(authorizer.authorizer_uri.as_deref().unwrap_or_default(), variables);
+        match function_of(&uri) {
+            Some(function) => Authorization::Function(Box::new(LiveAuthorizer {
+                id: authorizer.authorizer_id.clone(),
+                function,
+                role: authorizer.authorizer_credentials_arn.clone(),
+                identity_sources: authorizer.identity_source.clone().unwrap_or_default(),
+            })),
+            None => Authorization::Broken(format!("{uri} is no function")),
+        }
+    }
 }
 
 /// What stands behind a route.
@@ -67,9 +98,18 @@ pub(super) struct Backend {
     pub(super) integration: Integration,
     pub(super) kind: BackendKind,
     pub(super) timeout: Duration,
+    pub(super) templates: Templates,
     /// By what the backend's answer finds its response.
     pub(super) response_selection: Expression,
-    pub(super) responses: Vec<IntegrationResponse>,
+    pub(super) responses: Vec<Response>,
+}
+
+/// What becomes of a backend's answers of one kind.
+pub(super) struct Response {
+    /// Which kind: `$default`, a value of the selection expression, or a pattern between slashes.
+    pub(super) key: String,
+    pub(super) templates: Templates,
+    pub(super) content_handling: Option<ContentHandlingStrategy>,
 }
 
 /// The kinds of backend.
@@ -175,16 +215,15 @@ impl LiveRoute {
     fn of(route: &Route, stage: &Stage, snapshot: &Snapshot, variables: &Texts, meter: Meter) -> LiveRoute {
         let target = route.target.as_deref().and_then(|target| target.strip_prefix("integrations/"));
         let integration = target.and_then(|id| snapshot.integrations.get(id));
-        let authorizer = || route.authorizer_id.as_ref().and_then(|id| snapshot.authorizers.get(id));
+        let authorizer = route.authorizer_id.as_ref().and_then(|id| snapshot.authorizers.get(id));
         let has_response = snapshot.route_responses.get(&route.route_id).is_some_and(|all| !all.is_empty());
         LiveRoute {
             key: route.route_key.as_str().into(),
             authorization: match route.authorization_type {
                 Some(AuthorizationType::AwsIam) => Authorization::Iam,
-                Some(AuthorizationType::Custom) => {
-                    authorizer().map_or(Authorization::None, |one| Authorization::Custom(Box::new(one.clone())))
-                }
-                _ => Authorization::None,
+                Some(AuthorizationType::Custom) => Authorization::by(authorizer, variables),
+                Some(AuthorizationType::Jwt) => Authorization::Broken("WebSocket APIs take no tokens".to_owned()),
+                Some(AuthorizationType::None) | None => Authorization::None,
             },
             api_key_required: route.api_key_required == Some(true),
             backend: integration.map(|one| Backend::of(one, snapshot, variables)),
@@ -215,9 +254,26 @@ impl Backend {
         Backend {
             kind,
             timeout: Duration::from_millis(timeout_ms.unsigned_abs().into()),
+            templates: Templates::new(
+                integration.request_templates.as_ref(),
+                integration.template_selection_expression.as_deref(),
+            ),
             response_selection: Expression::parse(selection),
-            responses: responses.cloned().unwrap_or_default(),
+            responses: responses.into_iter().flatten().map(Response::of).collect(),
             integration: integration.clone(),
+        }
+    }
+}
+
+impl Response {
+    fn of(response: &IntegrationResponse) -> Response {
+        Response {
+            key: response.integration_response_key.clone(),
+            templates: Templates::new(
+                response.response_templates.as_ref(),
+                response.template_selection_expression.as_deref(),
+            ),
+            content_handling: response.content_handling_strategy,
         }
     }
 }

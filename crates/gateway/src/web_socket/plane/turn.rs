@@ -12,6 +12,7 @@ use super::metrics::{Blame, Meter};
 use super::stage::{LiveRoute, LiveStage};
 use crate::Gateway;
 use crate::edge::context::Context;
+use crate::edge::trace;
 use crate::web_socket::connection::{Connection, Ending};
 
 /// A turn.
@@ -25,6 +26,8 @@ pub(super) struct Turn<'a> {
     pub(super) request_id: String,
     pub(super) context: Context,
     pub(super) cx: Cx,
+    /// The trace that a handshake belongs to; what functions do of messages belongs to their own.
+    pub(super) trace_id: Option<String>,
     /// What the backend took, once it was asked.
     pub(super) integration_latency: Option<Duration>,
 }
@@ -113,8 +116,13 @@ impl<'a> Turn<'a> {
             route,
             request_id,
             cx,
+            trace_id: None,
             integration_latency: None,
         };
+        if let Kind::Connect(head) = &turn.kind {
+            let given = head.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+            turn.trace_id = Some(trace::header(given, turn.context.at()));
+        }
         turn.set_facts();
         turn
     }

@@ -3,7 +3,7 @@
 use base::Timestamp;
 
 /// The header that goes on: the caller's, if it names a trace, or one of a new trace.
-pub(in crate::rest) fn header(from_caller: Option<&str>, now: Timestamp) -> String {
+pub(crate) fn header(from_caller: Option<&str>, now: Timestamp) -> String {
     match from_caller.filter(|header| header.contains("Root=")) {
         Some(header) => header.to_owned(),
         None => format!("Root=1-{:08x}-{}", now.secs(), base::id::lower_hex(24)),
@@ -11,7 +11,7 @@ pub(in crate::rest) fn header(from_caller: Option<&str>, now: Timestamp) -> Stri
 }
 
 /// The trace's id.
-pub(in crate::rest) fn root(header: &str) -> &str {
+pub(crate) fn root(header: &str) -> &str {
     header.split(';').find_map(|part| part.trim().strip_prefix("Root=")).unwrap_or(header)
 }
 
