@@ -29,6 +29,8 @@ use wire::protocol::Protocol;
 
 use crate::Gateway;
 
+pub(crate) use plane::HttpApis;
+
 /// The service `apigatewayv2`. Its signatures and permissions name `apigateway`, as version 1's do.
 pub struct ApiGatewayV2(pub Gateway);
 

@@ -59,6 +59,8 @@ pub struct Shared {
     pub(crate) rest_keys: rest::Keys,
     /// What API keys used of their quotas.
     pub(crate) rest_usages: rest::Usages,
+    /// HTTP APIs' stages, ready for requests; a cache.
+    pub(crate) http_apis: http_api::HttpApis,
     /// Stages of WebSocket APIs; a cache.
     pub(crate) socket_stages: Live<Place, LiveStage>,
     /// The WebSocket connections of this node.
@@ -111,6 +113,7 @@ impl Gateway {
             custom_domains: Default::default(),
             rest_keys: Default::default(),
             rest_usages: Default::default(),
+            http_apis: Live::default(),
             socket_stages: Live::default(),
             connections,
         }))
@@ -122,6 +125,7 @@ impl Gateway {
         self.owners.forget(|id| id == api_id);
         self.forget_authorizations(api_id);
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
+        self.http_apis.forget(|id| id == api_id);
         self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
         self.socket_stages.forget(|place| &*place.api_id == api_id);
     }

@@ -50,6 +50,9 @@ enum Status {
 struct Explicit {
     status_code: Option<Status>,
     headers: Option<BTreeMap<String, Value>>,
+    /// Format 1.0 only.
+    multi_value_headers: Option<BTreeMap<String, Vec<Value>>>,
+    /// Format 2.0 only.
     cookies: Option<Vec<String>>,
     body: Option<Value>,
     is_base64_encoded: Option<bool>,
@@ -65,6 +68,29 @@ pub fn whole(payload: &Bytes, default_type: &'static str) -> Result<Response, Ma
         Value::String(text) => Ok(inferred(text.into())),
         _ => Ok(inferred(compact(payload).into())),
     }
+}
+
+/// The response that an answer in format 1.0 makes: an object with its status, whose body is text.
+pub fn version_1(payload: &[u8], default_type: &'static str) -> Result<Response, Malformed> {
+    let mut said: Explicit = serde_json::from_slice(payload).map_err(|_| Malformed)?;
+    let is_text = matches!(said.body, None | Some(Value::Null | Value::String(_)));
+    if said.status_code.is_none() || !is_text {
+        return Err(Malformed);
+    }
+    said.cookies = None;
+    let many = said.multi_value_headers.take().unwrap_or_default();
+    let mut response = explicit(said, default_type)?;
+    for (name, values) in many {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
+        if is_of_connection(&name) {
+            continue;
+        }
+        response.headers.remove(&name);
+        for value in values {
+            response.headers.append(&name, header_value(&value)?.ok_or(Malformed)?);
+        }
+    }
+    Ok(response)
 }
 
 fn inferred(body: Bytes) -> Response {
@@ -93,23 +119,32 @@ fn head(said: Explicit) -> Result<(StatusCode, HeaderMap), Malformed> {
     let status = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status)).ok_or(Malformed)?;
     let mut headers = HeaderMap::new();
     for (name, value) in said.headers.unwrap_or_default() {
-        let value = match value {
-            Value::Null => continue,
-            Value::String(text) => text,
-            Value::Bool(_) | Value::Number(_) => value.to_string(),
-            Value::Array(_) | Value::Object(_) => return Err(Malformed),
-        };
+        let Some(value) = header_value(&value)? else { continue };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
-        // How the body travels is the server's business.
-        if [CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(&name) {
-            continue;
+        if !is_of_connection(&name) {
+            headers.insert(name, value);
         }
-        headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Malformed)?);
     }
     for cookie in said.cookies.unwrap_or_default() {
         headers.append(SET_COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).map_err(|_| Malformed)?);
     }
     Ok((status, headers))
+}
+
+/// How the body travels is the server's business.
+fn is_of_connection(name: &HeaderName) -> bool {
+    [CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+}
+
+/// A header's value; none for null.
+fn header_value(value: &Value) -> Result<Option<HeaderValue>, Malformed> {
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => return Err(Malformed),
+    };
+    HeaderValue::from_bytes(text.as_bytes()).map(Some).map_err(|_| Malformed)
 }
 
 /// The beginning of a streamed answer, until its prelude is whole.
@@ -203,6 +238,23 @@ mod tests {
             r#"{"statusCode": 200, "body": "%", "isBase64Encoded": true}"#,
         ] {
             assert_eq!(of(payload), Err(Malformed), "{payload}");
+        }
+    }
+
+    #[test]
+    fn format_1_has_headers_of_many_values_and_needs_a_status() {
+        let payload =
+            br#"{"statusCode": 200, "headers": {"x-a": "1", "x-b": "b"}, "multiValueHeaders": {"X-A": ["2", 3]},
+            "cookies": ["c=1"], "body": "x"}"#;
+        let response = version_1(payload, "text/plain").unwrap();
+        assert_eq!(response.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["2", "3"]);
+        assert_eq!(
+            (&response.headers["x-b"], &response.headers[CONTENT_TYPE]),
+            (&"b".parse().unwrap(), &"text/plain".parse().unwrap())
+        );
+        assert!(!response.headers.contains_key(SET_COOKIE));
+        for payload in [r#"{"body": "x"}"#, r#""x""#, "null", r#"{"statusCode": 200, "body": {"a": 1}}"#] {
+            assert_eq!(version_1(payload.as_bytes(), "text/plain"), Err(Malformed), "{payload}");
         }
     }
 
