@@ -3,19 +3,24 @@
 import datetime
 import http.server
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import websocket
 
+from support import server
 from support.functions import Factory
 from support.refusals import refused
-from support.server import eventually
-from support.sockets import SocketApi
+from support.server import ROOT, eventually
+from support.sockets import Socket, SocketApi
 
 # Keeps the events it gets in its log, and answers with them.
 ECHO = """
@@ -46,8 +51,8 @@ ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 def api(updraft):
     made = []
 
-    def make(*arguments, server=None, **settings):
-        made.append(SocketApi(server or updraft, *arguments, **settings))
+    def make(*arguments, on=None, **settings):
+        made.append(SocketApi(on or updraft, *arguments, **settings))
         return made[-1]
 
     yield make
@@ -191,6 +196,44 @@ def test_events_of_a_connection(api, logs, create):
     assert disconnect["multiValueHeaders"] == {name: [value] for name, value in disconnect["headers"].items()}
 
 
+@pytest.fixture(scope="session")
+def powertools(tmp_path_factory):
+    """Parses an event with a model of Powertools' parser, in a process of its own."""
+    target = tmp_path_factory.mktemp("powertools")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
+    subprocess.run([*pip, "aws-lambda-powertools[parser]==3.*"], check=True)
+    source = (
+        "import sys\nfrom aws_lambda_powertools.utilities.parser import models\n"
+        "print(getattr(models, sys.argv[1]).model_validate_json(sys.stdin.read()).model_dump_json(by_alias=True))"
+    )
+
+    def parse(model, event):
+        command = [sys.executable, "-c", source, model]
+        environment = server.environment(PYTHONPATH=str(target))
+        done = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return parse
+
+
+def test_events_parse_in_powertools(api, logs, create, powertools):
+    function = create.python(ECHO, stem="parsed")
+    one = api()
+    for key in ("$connect", "$disconnect", "$default"):
+        one.route(key, one.function(function), two_way=key == "$default")
+    one.deploy()
+    client = one.connect("?a=1")
+    message = client.ask("hello")
+    client.close()
+    parsed = powertools("APIGatewayWebSocketMessageEventModel", message)
+    assert parsed["body"] == "hello" and parsed["requestContext"]["apiId"] == one.id
+    for kind in ("CONNECT", "DISCONNECT"):
+        (event,) = eventually(lambda kind=kind: events(logs, function, kind))
+        parsed = powertools(f"APIGatewayWebSocket{kind.title()}EventModel", event)
+        assert parsed["requestContext"]["eventType"] == kind
+
+
 def test_connect_route_lets_in_or_refuses(api, shared):
     one = api()
     one.route("$connect", one.function(shared.python(DOOR, stem="door")))
@@ -209,9 +252,9 @@ def test_connect_route_lets_in_or_refuses(api, shared):
 
 
 def test_function_that_does_not_let_the_api_call_it(updraft, api, shared, another_server):
-    server = another_server(env={"UPDRAFT_IAM": "enforce"}).start()
-    one = api(server=server)
-    function = Factory(server.client("lambda"), shared.runtimes).python(ECHO, stem="closed")
+    running = another_server(env={"UPDRAFT_IAM": "enforce"}).start()
+    one = api(on=running)
+    function = Factory(running.client("lambda"), shared.runtimes).python(ECHO, stem="closed")
     uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function.arn}/invocations"
     integration = one.integration(IntegrationType="AWS_PROXY", IntegrationUri=uri)
     one.route("$default", integration, two_way=True)
@@ -220,7 +263,7 @@ def test_function_that_does_not_let_the_api_call_it(updraft, api, shared, anothe
         assert client.ask("x")["message"] == "Internal server error"
         one.function(function)
         assert eventually(lambda: client.ask("x").get("body")) == "x"
-    assert server.stop() == 0
+    assert running.stop() == 0
 
 
 def test_routes_are_selected_by_expression(api, echo):
@@ -536,10 +579,10 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def backend():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
 
 
 def test_servers_behind_websockets(api, backend):
@@ -669,23 +712,23 @@ def test_metrics_and_access_logs(api, updraft, logs, echo):
 
 
 def test_endings_have_their_codes(api, another_server, shared):
-    server = another_server(env={"UPDRAFT_WEBSOCKET_IDLE_SECS": "1"}).start()
-    one = api(server=server)
+    running = another_server(env={"UPDRAFT_WEBSOCKET_IDLE_SECS": "1"}).start()
+    one = api(on=running)
     one.route("$default", one.integration(IntegrationType="MOCK"))
     one.deploy()
     assert one.connect().end() == (1001, "Going away")
-    assert server.stop() == 0
+    assert running.stop() == 0
 
 
 def test_a_stopping_server_says_goodbye(api, another_server):
-    server = another_server().start()
-    one = api(server=server)
+    running = another_server().start()
+    one = api(on=running)
     one.route("$default", one.integration(IntegrationType="MOCK"))
     one.deploy()
     client, seen = one.connect(), []
     reader = threading.Thread(target=lambda: seen.append(client.end()))
     reader.start()
-    assert server.stop() == 0
+    assert running.stop() == 0
     reader.join(30)
     assert seen == [(1001, "Going away")]
 
@@ -698,3 +741,35 @@ def test_a_deleted_stage_closes_its_connections(api):
     one.client.delete_stage(ApiId=one.id, StageName="prod")
     assert client.end()[0] == 1001
     assert one.refused()[0] == 403
+
+
+def test_the_chat_of_the_examples(updraft, runtimes, lambda_, logs):
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = updraft.client_environment(PATH=tools, PYTHON=sys.executable, PYTHON_RUNTIME=runtimes.python)
+    deploy = ROOT / "examples/chat/deploy.sh"
+    done = subprocess.run([deploy], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    url = done.stdout.strip()
+    assert re.fullmatch(rf"ws://localhost:{updraft.port}/_aws/execute-api/[a-z0-9]+/live", url)
+
+    def enter(name):
+        return Socket(websocket.create_connection(f"{url}?name={name}", timeout=60))
+
+    with pytest.raises(websocket.WebSocketBadStatusException) as refusal:
+        websocket.create_connection(url, timeout=60)
+    assert refusal.value.status_code == 400
+    ada = enter("Ada")
+    grace = enter("Grace")
+    assert ada.hear() == {"from": "Grace", "event": "came"}
+    ada.say({"action": "send", "text": "Hello!"})
+    heard = [ada.hear(), ada.hear()]
+    said = grace.hear()
+    assert {"heard": 2} in heard and said in heard and (said["from"], said["text"]) == ("Ada", "Hello!")
+    assert "error" in ada.ask({"action": "send", "text": " "})
+    grace.close()
+    assert ada.hear() == {"from": "Grace", "event": "went"}
+    ada.close()
+    updraft.client("apigatewayv2").delete_api(ApiId=url.split("/")[-2])
+    for name in ("connect", "disconnect", "send"):
+        lambda_.delete_function(FunctionName=f"chat-{name}")
+    logs.delete_log_group(logGroupName="/chat/connections")
