@@ -55,6 +55,8 @@ pub struct Shared {
     pub(crate) rest_live: rest::LiveStages,
     /// Custom domain names; a cache.
     pub(crate) custom_domains: domain::CustomDomains,
+    /// Answers that stages of REST APIs give again; a cache.
+    pub(crate) rest_answers: rest::Answers,
     /// API keys with their plans; a cache.
     pub(crate) rest_keys: rest::Keys,
     /// What API keys used of their quotas.
@@ -111,6 +113,7 @@ impl Gateway {
             rest_stages: Default::default(),
             rest_live: Default::default(),
             custom_domains: Default::default(),
+            rest_answers: Default::default(),
             rest_keys: Default::default(),
             rest_usages: Default::default(),
             http_apis: Live::default(),

@@ -18,7 +18,7 @@ use wire::protocol::Protocol;
 
 use crate::Gateway;
 
-pub(crate) use plane::{Keys, LiveStages, Usages};
+pub(crate) use plane::{Answers, Keys, LiveStages, Usages};
 #[allow(unused_imports, reason = "the operations that test come with the next commits")]
 pub(crate) use plane::{TestCall, Tested, TestedAuthorizer};
 

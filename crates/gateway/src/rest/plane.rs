@@ -5,6 +5,8 @@
 
 mod admit;
 mod asked;
+mod cache;
+mod compress;
 mod event;
 mod headers;
 mod integrate;
@@ -43,6 +45,7 @@ use crate::edge::owner::Owner;
 use crate::edge::trace;
 
 use asked::Asked;
+pub(crate) use cache::Answers;
 pub(crate) use keys::Keys;
 pub(crate) use live::LiveStages;
 use live::{LiveMethod, LiveResource, LiveStage, Serving};
@@ -101,6 +104,9 @@ impl Gateway {
             Ok(None) => return forbidden(),
             Err(_) => return crate::edge::refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
         };
+        if address.base_path.is_none() && stage.main.api.disable_execute_api_endpoint {
+            return forbidden();
+        }
         let path = path.to_owned();
         let mut visit = Visit::begin(self, desk, &stage, &address, head, path, peer);
         let answered = match visit.phases(desk, body).await {
@@ -235,6 +241,7 @@ impl<'v> Visit<'v> {
         let (resource, method) = self.route()?;
         let held = desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
         self.asked.body = held.bytes.clone();
+        compress::body(&self.serving.api, &mut self.asked, BODY_BYTES_MAX)?;
         self.log_request(resource);
         admit::admit(self, method).await?;
         keys::check(self, method).await?;
@@ -250,7 +257,21 @@ impl<'v> Visit<'v> {
                 self.log.error(|| format!("Request failed validation: {words}"));
             })?;
         }
-        integrate::integrate(self, method).await
+        let Some(integration) = &method.integration else {
+            self.log
+                .error(|| "Execution failed due to configuration error: No integration defined for method".to_owned());
+            return Err(Refusal::configuration());
+        };
+        let name = match cache::look_up(self, method, integration).await? {
+            cache::Lookup::Hit(answered) => return Ok(answered),
+            cache::Lookup::Miss(name) => Some(name),
+            cache::Lookup::Without => None,
+        };
+        let answered = integrate::integrate(self, method, integration).await?;
+        if let Some(name) = name {
+            cache::keep(self, method, name, &answered);
+        }
+        Ok(answered)
     }
 
     fn route(&mut self) -> Result<(&'v LiveResource, &'v LiveMethod), Refusal> {
@@ -305,6 +326,8 @@ impl<'v> Visit<'v> {
 
     /// Signs the answer, measures it, writes it into logs.
     fn end(mut self, answered: Answered, begun: Instant) -> Answer {
+        let mut answered = answered;
+        compress::answer(&self.serving.api, &self.asked, &mut answered);
         let Answered { status, mut headers, body } = answered;
         let latency = begun.elapsed();
         let extended = self.context.get("extendedRequestId").unwrap_or_default().into_owned();

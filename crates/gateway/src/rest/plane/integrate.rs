@@ -21,11 +21,11 @@ use crate::edge::integration::lambda::FunctionCall;
 use crate::rest::records::IntegrationType;
 
 /// Asks the method's integration.
-pub(super) async fn integrate(visit: &mut Visit<'_>, method: &LiveMethod) -> Result<Answered, Refusal> {
-    let Some(integration) = &method.integration else {
-        visit.log.error(|| "Execution failed due to configuration error: No integration defined for method".to_owned());
-        return Err(Refusal::configuration());
-    };
+pub(super) async fn integrate(
+    visit: &mut Visit<'_>,
+    method: &LiveMethod,
+    integration: &LiveIntegration,
+) -> Result<Answered, Refusal> {
     let begun = Instant::now();
     let answered = match integration.declared.r#type {
         IntegrationType::AwsProxy => function(visit, method, integration).await,

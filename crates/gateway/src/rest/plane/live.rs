@@ -58,6 +58,8 @@ pub(crate) struct LiveStage {
 pub(in crate::rest) struct Serving {
     pub(in crate::rest) deployment_id: Arc<str>,
     pub(in crate::rest) is_canary: bool,
+    /// Whether a canary shares the stage's cache.
+    pub(in crate::rest) uses_stage_cache: bool,
     pub(in crate::rest) api: RestApi,
     pub(in crate::rest) variables: Option<Texts>,
     tree: Tree,
@@ -118,6 +120,8 @@ pub(in crate::rest) type Found<'s> = (&'s LiveResource, &'s LiveMethod, Vec<(Str
 pub(in crate::rest) struct LiveMethod {
     pub(in crate::rest) declared: Method,
     pub(in crate::rest) setting: MethodSetting,
+    /// Whether the setting is this very method's, not all methods'.
+    pub(in crate::rest) has_own_setting: bool,
     pub(in crate::rest) level: Level,
     pub(in crate::rest) throttle: Option<(Limit, Bucket)>,
     /// Counts the method's own requests, where that is asked for.
@@ -275,6 +279,7 @@ impl Serving {
         Serving {
             deployment_id: deployment_id.into(),
             is_canary,
+            uses_stage_cache: staged.stage.shown.canary_settings.as_ref().is_some_and(|canary| canary.use_stage_cache),
             tree: Tree::new(snapshot.resources.iter().map(|resource| resource.path.as_str())),
             resources: resources.collect(),
             responses: Responses::new(&snapshot.gateway_responses),
@@ -405,6 +410,7 @@ impl LiveMethod {
         });
         LiveMethod {
             level: Level::of(setting.logging_level.as_deref()),
+            has_own_setting: settings.contains_key(&name),
             setting,
             throttle,
             meter,
@@ -485,7 +491,7 @@ fn templates(templates: Option<&Templates>) -> Vec<(String, Template)> {
 }
 
 impl Place {
-    fn parse(text: &str) -> Option<Place> {
+    pub(in crate::rest) fn parse(text: &str) -> Option<Place> {
         let (place, name) = text.strip_prefix("integration.request.")?.split_once('.')?;
         match place {
             "header" => name.parse().ok().map(Place::Header),
