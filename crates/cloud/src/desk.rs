@@ -98,7 +98,7 @@ impl Desk {
         visit.calls(route.operation.meta.name);
         let input = decode::decode(&identity, &route, head, body.bytes.clone(), check)?;
         let bound = identity.service.bind(route.at, input, &cx).map_err(|e| Error::validation(e.to_string()))?;
-        authorize::authorize(self, &identity, &route, bound.needs(), &cx).await?;
+        authorize::authorize(self, &identity, &route, head.uri.path(), bound.needs(), &cx).await?;
         let output = run::run(bound, &cx, visit).await?;
         drop(body);
         Ok(encode::output(&identity, &route, &cx, output))

@@ -122,7 +122,8 @@ impl Registry {
         let mounted = self.service(service).ok_or_else(|| Error::not_implemented(format!("the service {service}")))?;
         match mounted.by_name(operation) {
             Some(Target::Operation(at)) => {
-                mounted.id.validate(mounted.info(at).input, &input)?;
+                let operation = mounted.info(at);
+                mounted.id.validate(operation.meta.name, operation.input, &input)?;
                 let bound = mounted.bind(at, input, cx).map_err(|error| Error::validation(error.to_string()))?;
                 bound.run(cx.clone()).await
             }

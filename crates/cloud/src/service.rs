@@ -55,6 +55,8 @@ pub struct ServiceId {
     pub body_limit_bytes: usize,
     /// The code of the error for input that breaks its shape's rules.
     pub validation_code: &'static str,
+    /// Whether such errors name the body's members below the operation's input (`createRestApiInput.name`).
+    pub names_inputs: bool,
 }
 
 /// The largest request body unless a service says otherwise.
@@ -76,6 +78,7 @@ impl ServiceId {
             path_prefixes: &[],
             body_limit_bytes: BODY_LIMIT_BYTES,
             validation_code: "ValidationException",
+            names_inputs: false,
         }
     }
 
@@ -123,12 +126,23 @@ impl ServiceId {
     pub const fn validation_code(self, code: &'static str) -> ServiceId {
         ServiceId { validation_code: code, ..self }
     }
+
+    /// Lets errors for input that breaks its shape's rules name the operation's input.
+    pub const fn names_inputs(self) -> ServiceId {
+        ServiceId { names_inputs: true, ..self }
+    }
 }
 
 impl ServiceId {
-    /// Checks an input against its schema; what is wrong is said under the service's own code.
-    pub(crate) fn validate(&self, schema: &Schema, input: &Value) -> Result<(), Error> {
-        shape::validate::check(schema, input).map_err(|error| Error { code: self.validation_code.into(), ..error })
+    /// Checks an operation's input against its schema; what is wrong is said in the service's own way.
+    pub(crate) fn validate(&self, operation: &str, schema: &Schema, input: &Value) -> Result<(), Error> {
+        let checked = if self.names_inputs {
+            let (first, rest) = operation.split_at(1);
+            shape::validate::check_named(schema, input, &format!("{}{rest}Input", first.to_ascii_lowercase()))
+        } else {
+            shape::validate::check(schema, input)
+        };
+        checked.map_err(|error| Error { code: self.validation_code.into(), ..error })
     }
 }
 

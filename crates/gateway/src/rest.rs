@@ -3,14 +3,30 @@
 //! The control plane is `operations`, by noun; what it keeps is in `records`; a deployment is a `snapshot` of an API, which never
 //! changes. The data plane (`plane`) sees stages and snapshots only.
 
+mod api;
+mod change;
+mod csv;
+mod error;
+mod expression;
+mod integration;
 pub(crate) mod mapping;
+mod method;
+mod model;
 mod not_yet;
 pub mod operations;
+mod paging;
+pub mod patch;
+mod path_part;
+mod plan;
 mod plane;
-#[expect(dead_code, reason = "the control plane comes with the next commits")]
 pub mod records;
-#[expect(dead_code, reason = "the control plane comes with the next commits")]
+mod reset;
 pub(crate) mod snapshot;
+mod stage;
+mod tags;
+mod usage;
+
+use std::ops::Deref;
 
 use base::{AccountId, Error};
 use cloud::{BoxFuture, NotYet, Op, Service, ServiceId, check};
@@ -25,6 +41,14 @@ pub(crate) use plane::{TestCall, Tested, TestedAuthorizer};
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);
 
+impl Deref for ApiGateway {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.0
+    }
+}
+
 impl Service for ApiGateway {
     const ID: ServiceId = ServiceId::new("apigateway", &[Protocol::RestJson1], "2015-07-09")
         .iam_by_method()
@@ -37,13 +61,14 @@ impl Service for ApiGateway {
             "clientcertificates",
             "sdktypes",
             "account",
+            "domainnameaccessassociations",
         ])
-        .validation_code("BadRequestException");
-    const OPERATIONS: &'static [Op<Self>] = &[];
+        .names_inputs();
+    const OPERATIONS: &'static [Op<Self>] = operations::OPERATIONS;
     const NOT_YET: &'static [NotYet] = not_yet::NOT_YET;
 
-    fn reset<'a>(&'a self, _account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn reset<'a>(&'a self, account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.reset_rest_apis(account))
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{LazyLock, RwLock};
 use base::Error;
 use regex::Regex;
 
-use crate::{Kind, Member, Rules, Schema, Value};
+use crate::{Kind, Member, Place, Rules, Schema, Value};
 
 /// More violations than this are counted but not worded.
 const VIOLATIONS_MAX: usize = 20;
@@ -21,12 +21,38 @@ const SHOWN_MAX: usize = 1024;
 
 /// Checks a decoded input; the error is AWS's `ValidationException` with all violations in one sentence.
 pub fn check(schema: &Schema, input: &Value) -> Result<(), Error> {
-    let mut violations = Vec::new();
-    structure(schema, input, "", &mut violations);
-    if violations.is_empty() {
-        return Ok(());
+    let mut violations = Violations { found: Vec::new(), of_null: true };
+    structure(schema, input, "", |_| true, &mut violations);
+    violations.refused()
+}
+
+/// As [`check`], as API Gateway's first version words it: the body's members stand first, below `input_name`
+/// (`createRestApiInput.name`), and lists of scalars are not said to be without null.
+pub fn check_named(schema: &Schema, input: &Value, input_name: &str) -> Result<(), Error> {
+    let mut violations = Violations { found: Vec::new(), of_null: false };
+    structure(schema, input, input_name, |member| matches!(member.place, Place::Body), &mut violations);
+    structure(schema, input, "", |member| !matches!(member.place, Place::Body), &mut violations);
+    violations.refused()
+}
+
+/// What is wrong with an input.
+struct Violations {
+    found: Vec<String>,
+    /// Whether lists of scalars are said to be without null.
+    of_null: bool,
+}
+
+impl Violations {
+    fn push(&mut self, violation: String) {
+        self.found.push(violation);
     }
-    Err(Error::validation(sentence(&violations)))
+
+    fn refused(self) -> Result<(), Error> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        Err(Error::validation(sentence(&self.found)))
+    }
 }
 
 /// "2 validation errors detected: a; b".
@@ -41,9 +67,9 @@ pub fn violation(value: &str, path: &str, constraint: &str) -> String {
     format!("Value '{value}' at '{path}' failed to satisfy constraint: {constraint}")
 }
 
-fn structure(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
+fn structure(schema: &Schema, value: &Value, path: &str, which: fn(&Member) -> bool, out: &mut Violations) {
     let Value::Struct(slots) = value else { return };
-    for (member, slot) in schema.members().iter().zip(slots) {
+    for (member, slot) in schema.members().iter().zip(slots).filter(|(member, _)| which(member)) {
         let path = join(path, member.name);
         match slot {
             None if member.required => {
@@ -55,15 +81,15 @@ fn structure(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) 
     }
 }
 
-fn member_value(member: &Member, value: &Value, path: &str, out: &mut Vec<String>) {
-    let before = out.len();
+fn member_value(member: &Member, value: &Value, path: &str, out: &mut Violations) {
+    let before = out.found.len();
     rules(&member.rules, value, path, out);
-    if out.len() == before {
+    if out.found.len() == before {
         any(member.target(), value, path, out);
     }
 }
 
-fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
+fn any(schema: &Schema, value: &Value, path: &str, out: &mut Violations) {
     rules(&schema.rules, value, path, out);
     match (&schema.kind, value) {
         (Kind::Enum(allowed), Value::String(text)) if !allowed.contains(&text.as_str()) => {
@@ -91,7 +117,7 @@ fn any(schema: &Schema, value: &Value, path: &str, out: &mut Vec<String>) {
                 any(item(), value, &format!("{path}.{key}.member"), out);
             }
         }
-        (Kind::Struct(_), _) => structure(schema, value, path, out),
+        (Kind::Struct(_), _) => structure(schema, value, path, |_| true, out),
         (Kind::Union(members), Value::Union(at, value)) => {
             member_value(&members[*at], value, &join(path, members[*at].name), out);
         }
@@ -106,21 +132,22 @@ fn scalars<'a>(
     mut items: impl Iterator<Item = &'a Value>,
     path: &str,
     what: &str,
-    out: &mut Vec<String>,
+    out: &mut Violations,
 ) {
+    let of_null = out.of_null;
     let wrong = |value: &Value| {
-        let mut found = Vec::new();
-        any(item, value, path, &mut found);
-        !found.is_empty()
+        let mut violations = Violations { found: Vec::new(), of_null };
+        any(item, value, path, &mut violations);
+        !violations.found.is_empty()
     };
     if items.any(wrong) {
-        let all = constraints(item).join(", ");
+        let all = constraints(item, of_null).join(", ");
         out.push(violation(&shown(whole), path, &format!("{what} must satisfy constraint: [{all}]")));
     }
 }
 
 /// All constraints of a scalar shape, in AWS's order and words.
-fn constraints(schema: &Schema) -> Vec<String> {
+fn constraints(schema: &Schema, of_null: bool) -> Vec<String> {
     let Rules { length, range, pattern } = schema.rules;
     let mut all = Vec::new();
     if let Some((least, most)) = length {
@@ -137,11 +164,13 @@ fn constraints(schema: &Schema) -> Vec<String> {
     if let Kind::Enum(allowed) = schema.kind {
         all.push(format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
     }
-    all.push("Member must not be null".to_owned());
+    if of_null {
+        all.push("Member must not be null".to_owned());
+    }
     all
 }
 
-fn rules(rules: &Rules, value: &Value, path: &str, out: &mut Vec<String>) {
+fn rules(rules: &Rules, value: &Value, path: &str, out: &mut Violations) {
     let mut refuse = |constraint: String| {
         out.push(violation(&shown(value), path, &constraint));
     };
@@ -266,12 +295,23 @@ fn write_shown(value: &Value, out: &mut String) {
     }
 }
 
-/// Appends a member's name with its first letter small, as AWS's messages have it.
+/// Appends a member's name as AWS's messages have it: with its first letter small, and `status_code` (as a path's label
+/// may be called) as `statusCode`.
 fn join(path: &str, name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|c| c.to_ascii_lowercase()).into_iter();
-    let small: String = first.chain(letters).collect();
-    if path.is_empty() { small } else { format!("{path}.{small}") }
+    let mut words = name.split('_');
+    let mut small = path.to_owned();
+    if !path.is_empty() {
+        small.push('.');
+    }
+    small.extend(words.next().into_iter().flat_map(|word| with_first(word, char::to_ascii_lowercase)));
+    small.extend(words.flat_map(|word| with_first(word, char::to_ascii_uppercase)));
+    small
+}
+
+/// A word whose first letter is another.
+fn with_first(word: &str, change: fn(&char) -> char) -> impl Iterator<Item = char> {
+    let mut letters = word.chars();
+    letters.next().map(|first| change(&first)).into_iter().chain(letters)
 }
 
 #[cfg(test)]

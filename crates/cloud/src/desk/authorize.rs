@@ -25,6 +25,7 @@ pub(super) async fn authorize(
     desk: &Desk,
     identity: &Identity,
     route: &Route,
+    path: &str,
     needs: &[Need],
     cx: &Cx,
 ) -> Result<(), Error> {
@@ -36,7 +37,8 @@ pub(super) async fn authorize(
     }
     for need in needs {
         let action = action(&identity.service.id, &route.operation.meta, need);
-        let denial = denial(desk, &identity.service, cx, &action, &need.resource, &[]).await;
+        let resource = resource(&identity.service.id, cx, path, need);
+        let denial = denial(desk, &identity.service, cx, &action, &resource, &[]).await;
         decide(desk, cx, denial)?;
     }
     Ok(())
@@ -49,6 +51,15 @@ fn action(service: &ServiceId, meta: &Meta, need: &Need) -> String {
         _ => meta.action_name(),
     };
     format!("{}:{}", service.iam_prefix, need.action.unwrap_or(of_operation))
+}
+
+/// What a permission is about. Where actions are HTTP methods and an operation names nothing, it is the path:
+/// `arn:aws:apigateway:us-east-1::/restapis/abc`.
+fn resource(service: &ServiceId, cx: &Cx, path: &str, need: &Need) -> String {
+    if !service.iam_by_method || need.resource != "*" {
+        return need.resource.clone();
+    }
+    format!("arn:{}:{}:{}::{path}", cx.region.partition(), service.iam_prefix, cx.region)
 }
 
 /// What becomes of a request that policies deny.

@@ -19,7 +19,7 @@ pub(super) fn decode(
 ) -> Result<Value, Error> {
     let body = unwrapped(identity, head, body, check)?;
     let input = identity.protocol.decode(route.operation.input, &route.labels, head, Body::Whole(body))?;
-    identity.service.id.validate(route.operation.input, &input)?;
+    identity.service.id.validate(route.operation.meta.name, route.operation.input, &input)?;
     Ok(input)
 }
 

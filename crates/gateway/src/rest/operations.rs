@@ -1,1 +1,131 @@
 //! The operations, by noun; each noun is a file.
+
+pub mod account;
+pub mod api_key;
+pub mod authorizer;
+pub mod deployment;
+pub mod gateway_response;
+pub mod integration;
+pub mod method;
+pub mod model;
+pub mod request_validator;
+pub mod resource;
+pub mod rest_api;
+pub mod stage;
+pub mod tag;
+pub mod usage_plan;
+
+use cloud::{Op, op};
+
+use super::ApiGateway;
+use account::{GetAccount, UpdateAccount};
+use api_key::{CreateApiKey, DeleteApiKey, GetApiKey, GetApiKeys, ImportApiKeys, UpdateApiKey};
+use authorizer::{CreateAuthorizer, DeleteAuthorizer, GetAuthorizer, GetAuthorizers, UpdateAuthorizer};
+use deployment::{CreateDeployment, DeleteDeployment, GetDeployment, GetDeployments, UpdateDeployment};
+use gateway_response::{
+    DeleteGatewayResponse, GetGatewayResponse, GetGatewayResponses, PutGatewayResponse, UpdateGatewayResponse,
+};
+use integration::{
+    DeleteIntegration, DeleteIntegrationResponse, GetIntegration, GetIntegrationResponse, PutIntegration,
+    PutIntegrationResponse, UpdateIntegration, UpdateIntegrationResponse,
+};
+use method::{
+    DeleteMethod, DeleteMethodResponse, GetMethod, GetMethodResponse, PutMethod, PutMethodResponse, UpdateMethod,
+    UpdateMethodResponse,
+};
+use model::{CreateModel, DeleteModel, GetModel, GetModels, UpdateModel};
+use request_validator::{
+    CreateRequestValidator, DeleteRequestValidator, GetRequestValidator, GetRequestValidators, UpdateRequestValidator,
+};
+use resource::{CreateResource, DeleteResource, GetResource, GetResources, UpdateResource};
+use rest_api::{CreateRestApi, DeleteRestApi, GetRestApi, GetRestApis, UpdateRestApi};
+use stage::{CreateStage, DeleteStage, FlushStageAuthorizersCache, FlushStageCache, GetStage, GetStages, UpdateStage};
+use tag::{GetTags, TagResource, UntagResource};
+use usage_plan::{
+    CreateUsagePlan, CreateUsagePlanKey, DeleteUsagePlan, DeleteUsagePlanKey, GetUsage, GetUsagePlan, GetUsagePlanKey,
+    GetUsagePlanKeys, GetUsagePlans, UpdateUsage, UpdateUsagePlan,
+};
+
+/// All operations that are answered, in the order of their names.
+pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
+    op::<_, CreateApiKey>(),
+    op::<_, CreateAuthorizer>(),
+    op::<_, CreateDeployment>(),
+    op::<_, CreateModel>(),
+    op::<_, CreateRequestValidator>(),
+    op::<_, CreateResource>(),
+    op::<_, CreateRestApi>(),
+    op::<_, CreateStage>(),
+    op::<_, CreateUsagePlan>(),
+    op::<_, CreateUsagePlanKey>(),
+    op::<_, DeleteApiKey>(),
+    op::<_, DeleteAuthorizer>(),
+    op::<_, DeleteDeployment>(),
+    op::<_, DeleteGatewayResponse>(),
+    op::<_, DeleteIntegration>(),
+    op::<_, DeleteIntegrationResponse>(),
+    op::<_, DeleteMethod>(),
+    op::<_, DeleteMethodResponse>(),
+    op::<_, DeleteModel>(),
+    op::<_, DeleteRequestValidator>(),
+    op::<_, DeleteResource>(),
+    op::<_, DeleteRestApi>(),
+    op::<_, DeleteStage>(),
+    op::<_, DeleteUsagePlan>(),
+    op::<_, DeleteUsagePlanKey>(),
+    op::<_, FlushStageAuthorizersCache>(),
+    op::<_, FlushStageCache>(),
+    op::<_, GetAccount>(),
+    op::<_, GetApiKey>(),
+    op::<_, GetApiKeys>(),
+    op::<_, GetAuthorizer>(),
+    op::<_, GetAuthorizers>(),
+    op::<_, GetDeployment>(),
+    op::<_, GetDeployments>(),
+    op::<_, GetGatewayResponse>(),
+    op::<_, GetGatewayResponses>(),
+    op::<_, GetIntegration>(),
+    op::<_, GetIntegrationResponse>(),
+    op::<_, GetMethod>(),
+    op::<_, GetMethodResponse>(),
+    op::<_, GetModel>(),
+    op::<_, GetModels>(),
+    op::<_, GetRequestValidator>(),
+    op::<_, GetRequestValidators>(),
+    op::<_, GetResource>(),
+    op::<_, GetResources>(),
+    op::<_, GetRestApi>(),
+    op::<_, GetRestApis>(),
+    op::<_, GetStage>(),
+    op::<_, GetStages>(),
+    op::<_, GetTags>(),
+    op::<_, GetUsage>(),
+    op::<_, GetUsagePlan>(),
+    op::<_, GetUsagePlanKey>(),
+    op::<_, GetUsagePlanKeys>(),
+    op::<_, GetUsagePlans>(),
+    op::<_, ImportApiKeys>(),
+    op::<_, PutGatewayResponse>(),
+    op::<_, PutIntegration>(),
+    op::<_, PutIntegrationResponse>(),
+    op::<_, PutMethod>(),
+    op::<_, PutMethodResponse>(),
+    op::<_, TagResource>(),
+    op::<_, UntagResource>(),
+    op::<_, UpdateAccount>(),
+    op::<_, UpdateApiKey>(),
+    op::<_, UpdateAuthorizer>(),
+    op::<_, UpdateDeployment>(),
+    op::<_, UpdateGatewayResponse>(),
+    op::<_, UpdateIntegration>(),
+    op::<_, UpdateIntegrationResponse>(),
+    op::<_, UpdateMethod>(),
+    op::<_, UpdateMethodResponse>(),
+    op::<_, UpdateModel>(),
+    op::<_, UpdateRequestValidator>(),
+    op::<_, UpdateResource>(),
+    op::<_, UpdateRestApi>(),
+    op::<_, UpdateStage>(),
+    op::<_, UpdateUsage>(),
+    op::<_, UpdateUsagePlan>(),
+];

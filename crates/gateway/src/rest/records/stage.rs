@@ -91,6 +91,9 @@ pub struct MethodSetting {
 
 /// AWS's default of the cache's time to live.
 const CACHE_TTL_SECONDS: i32 = 300;
+/// What a new setting says of throttling: the account's own limits.
+const REQUESTS_AT_ONCE: i32 = 5_000;
+const REQUESTS_PER_SECOND: f64 = 10_000.0;
 
 impl Default for MethodSetting {
     fn default() -> MethodSetting {
@@ -98,8 +101,8 @@ impl Default for MethodSetting {
             metrics_enabled: false,
             logging_level: None,
             data_trace_enabled: false,
-            throttling_burst_limit: -1,
-            throttling_rate_limit: -1.0,
+            throttling_burst_limit: REQUESTS_AT_ONCE,
+            throttling_rate_limit: REQUESTS_PER_SECOND,
             caching_enabled: false,
             cache_ttl_in_seconds: CACHE_TTL_SECONDS,
             cache_data_encrypted: false,

@@ -1,0 +1,143 @@
+//! Integrations: what AWS refuses of them, and its defaults.
+
+use std::collections::BTreeMap;
+
+use base::{AccountId, Arn, Error};
+
+use super::error::bad;
+use super::expression;
+use super::records::{ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, Templates};
+
+/// AWS's default, in milliseconds. Regional and private APIs may have longer ones since 2024, on request.
+const TIMEOUT_MS: i32 = 29_000;
+/// AWS's bounds, in milliseconds.
+const TIMEOUTS_MS: std::ops::RangeInclusive<i32> = 50..=29_000;
+/// Where answers are passed on as they come: fifteen minutes.
+const TIMEOUTS_OF_STREAMS_MS: std::ops::RangeInclusive<i32> = 50..=900_000;
+
+/// Templates as they are kept: an empty one is null.
+pub(crate) fn templates(given: Option<Templates>) -> Option<Templates> {
+    let given = given.filter(|templates| !templates.is_empty())?;
+    Some(given.into_iter().map(|(key, text)| (key, text.filter(|text| !text.is_empty()))).collect())
+}
+
+/// Refuses an integration that cannot be, and fills in AWS's defaults. `parameters` are those of its method's requests.
+pub(crate) fn check(
+    integration: &mut Integration,
+    parameters: Option<&BTreeMap<String, bool>>,
+    account: AccountId,
+) -> Result<(), Error> {
+    if integration.r#type == IntegrationType::Mock {
+        integration.uri = None;
+        integration.http_method = None;
+    } else {
+        check_target(integration, account)?;
+    }
+    let behavior = integration.passthrough_behavior.get_or_insert_with(|| "WHEN_NO_MATCH".to_owned());
+    if !matches!(behavior.as_str(), "WHEN_NO_MATCH" | "WHEN_NO_TEMPLATES" | "NEVER") {
+        let words = "Invalid PassthroughBehavior specified. Valid options are WHEN_NO_MATCH,WHEN_NO_TEMPLATES,NEVER";
+        return Err(bad(words));
+    }
+    let streams = integration.response_transfer_mode == Some(super::records::ResponseTransferMode::Stream);
+    let bounds = if streams { TIMEOUTS_OF_STREAMS_MS } else { TIMEOUTS_MS };
+    let timeout_ms = *integration.timeout_in_millis.get_or_insert(TIMEOUT_MS);
+    if !bounds.contains(&timeout_ms) {
+        return Err(bad(format!("Timeout should be between {} ms and {} ms", bounds.start(), bounds.end())));
+    }
+    for (name, expression) in integration.request_parameters.iter().flatten() {
+        expression::check_target(name)?;
+        expression::check_source(expression)?;
+        expression::check_known(expression, parameters)?;
+    }
+    check_content_types(integration.request_templates.as_ref())
+}
+
+fn check_target(integration: &Integration, account: AccountId) -> Result<(), Error> {
+    let Some(http_method) = integration.http_method.as_deref() else {
+        return Err(bad("Enumeration value for HttpMethod must be non-empty"));
+    };
+    super::method::check_name(http_method)?;
+    let is_aws = matches!(integration.r#type, IntegrationType::Aws | IntegrationType::AwsProxy);
+    let uri = integration.uri.as_deref().unwrap_or_default();
+    if is_aws { check_aws(integration, uri, account) } else { check_http(integration, uri) }
+}
+
+fn check_aws(integration: &Integration, uri: &str, account: AccountId) -> Result<(), Error> {
+    let arn = Arn::parse(uri)
+        .filter(|arn| arn.service == "apigateway")
+        .ok_or_else(|| bad("Invalid ARN specified in the request"))?;
+    let (service, rest) = (arn.account.as_str(), arn.resource.as_str());
+    let target = rest.strip_prefix("path/").or_else(|| rest.strip_prefix("action/"));
+    let Some(target) = target.filter(|target| !target.is_empty() && !service.is_empty()) else {
+        return Err(bad("AWS ARN for integration must contain path or action"));
+    };
+    if integration.r#type == IntegrationType::AwsProxy {
+        let is_function = service == "lambda" && target.contains("/functions/");
+        let firehose = service == "firehose" || service.ends_with(".firehose");
+        if !is_function && !firehose {
+            let words = "Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream \
+                         invocations.";
+            return Err(bad(words));
+        }
+    }
+    let role = integration.credentials.as_deref();
+    if role.is_none() && service != "lambda" {
+        return Err(bad("Role ARN must be specified for AWS integrations"));
+    }
+    check_role(role, account)
+}
+
+/// Roles of other accounts cannot be passed on.
+fn check_role(role: Option<&str>, account: AccountId) -> Result<(), Error> {
+    let Some(role) = role else { return Ok(()) };
+    if role.contains("${stageVariables.") || role == "arn:aws:iam::*:user/*" {
+        return Ok(());
+    }
+    let arn = Arn::parse(role)
+        .filter(|arn| arn.service == "iam")
+        .ok_or_else(|| bad("Invalid ARN specified in the request"))?;
+    if arn.account != account.as_str() {
+        return Err(Error::new(403, "AccessDeniedException", "Cross-account pass role is not allowed."));
+    }
+    Ok(())
+}
+
+fn check_http(integration: &Integration, uri: &str) -> Result<(), Error> {
+    let link = integration.connection_type == Some(ConnectionType::VpcLink);
+    if link && integration.connection_id.as_deref().unwrap_or_default().is_empty() {
+        return Err(bad("Invalid connectionId specified. VPC_LINK integrations require a VPC link"));
+    }
+    let rest = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(()),
+        _ if uri.starts_with("${stageVariables.") => Ok(()),
+        _ => Err(bad("Invalid HTTP endpoint specified for URI")),
+    }
+}
+
+/// Refuses a response that cannot be: its method must know the status.
+pub(crate) fn check_response(method: &Method, response: &IntegrationResponse) -> Result<(), Error> {
+    for (name, expression) in response.response_parameters.iter().flatten() {
+        expression::check_target(name)?;
+        expression::check_source(expression)?;
+        let known = method.method_responses.as_ref().and_then(|all| all.get(&response.status_code.0));
+        let known = known.and_then(|known| known.response_parameters.as_ref());
+        if !known.is_some_and(|names| names.contains_key(name)) {
+            return Err(expression::no_parameter(name));
+        }
+    }
+    check_content_types(response.response_templates.as_ref())
+}
+
+fn check_content_types(templates: Option<&Templates>) -> Result<(), Error> {
+    for content_type in templates.into_iter().flatten().map(|(content_type, _)| content_type) {
+        let known = content_type == "$default"
+            || content_type.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+        if !known {
+            return Err(bad(format!(
+                "Validation Result: warnings : [], errors : [Invalid content type specified: {content_type}]"
+            )));
+        }
+    }
+    Ok(())
+}
