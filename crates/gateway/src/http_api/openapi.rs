@@ -4,6 +4,8 @@
 mod definition;
 mod export;
 mod import;
+#[cfg(test)]
+mod tests;
 
 use base::Error;
 

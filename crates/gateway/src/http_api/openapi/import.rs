@@ -341,6 +341,21 @@ impl Plan {
         Ok(())
     }
 
+    /// What a deployment of the planned API would freeze.
+    #[cfg(test)]
+    pub(super) fn snapshot(&self, api: Api) -> crate::http_api::snapshot::Snapshot {
+        let by_id = |one: &Integration| (one.integration_id.clone(), one.clone());
+        crate::http_api::snapshot::Snapshot {
+            api,
+            routes: self.routes.clone(),
+            route_responses: BTreeMap::new(),
+            integrations: self.integrations.iter().map(by_id).collect(),
+            integration_responses: BTreeMap::new(),
+            authorizers: self.authorizers.iter().map(|one| (one.authorizer_id.clone(), one.clone())).collect(),
+            models: Vec::new(),
+        }
+    }
+
     /// Whether a route of this plan has the key already, so that the next is refused.
     fn is_taken(&self, tx: &Tx<'_>, api: &Api, route_key: &str) -> bool {
         tx.exists(ROUTE_KEYS, &Key::of((api.api_id.as_str(), route_key))).unwrap_or(true)
