@@ -19,8 +19,30 @@ pub(crate) fn signed(address: SocketAddr, method: &str, path: &str, body: &[u8])
     signed_with(address, method, path, &[], body)
 }
 
+/// A request to another service than Lambda, as bytes.
+pub(crate) fn signed_for(
+    service: &str,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    written(service, address, method, path, &[], body)
+}
+
 /// A request with further headers, as bytes.
 pub(crate) fn signed_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    written("lambda", address, method, path, headers, body)
+}
+
+fn written(
+    service: &str,
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -31,7 +53,7 @@ pub(crate) fn signed_with(
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let mut parts = request.body(())?.into_parts().0;
     let credentials = Credentials { access_key_id: "test", secret_access_key: "test", session_token: None };
-    let signer = Signer { credentials, region: "us-east-1", service: "lambda" };
+    let signer = Signer { credentials, region: "us-east-1", service };
     signer.sign(&mut parts, SignedPayload::Bytes(body), Clock::system().now())?;
     let mut bytes = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len()).into_bytes();
     for (name, value) in &parts.headers {

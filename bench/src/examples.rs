@@ -1,4 +1,4 @@
-//! Figures of the engine's and the store's own benchmarks, which are examples of their crates.
+//! Figures of the engine's, the store's and the templates' own benchmarks, which are examples of their crates.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,6 +23,15 @@ const ENGINE: &[(&str, &str, Goal)] = &[
 
 const STORE: &[(&str, &str, Goal)] =
     &[("durable, 32 clients:", "store: durable transactions, 32 clients", Goal::AtLeast(Figure::PerSecond(20_000.0)))];
+
+const TEMPLATES: &[(&str, &str, Goal)] =
+    &[("template rendered:", "a mapping template of 1 KB: rendered, p50", at_most_ms(0.05))];
+
+/// Mapping templates of APIs.
+pub(crate) fn templates(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
+    report(&run(&bench.build.join("examples/render"), [])?, TEMPLATES, table);
+    Ok(())
+}
 
 /// Cold starts without HTTP, and environments made and ended per second.
 pub(crate) fn engine(bench: &Bench, table: &mut Table) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 //!
 //! Each section starts what it needs and ends it; times and their baseline are taken in turns, so that a busy machine
 //! slows both. A missed goal is shown, never an error: only what cannot be measured at all fails. The whole run takes
-//! about ten minutes. The engine's and the store's own benchmarks are examples of their crates; their figures are
-//! taken over here.
+//! about ten minutes. The benchmarks of the engine, the store and the templates are examples of their crates; their
+//! figures are taken over here.
 
 mod asynchronous;
 mod burst;
@@ -11,6 +11,7 @@ mod client;
 mod cold;
 mod examples;
 mod functions;
+mod gateway;
 mod hello;
 mod many;
 mod memory;
@@ -46,6 +47,8 @@ const SECTIONS: &[(&str, Section)] = &[
     ("asynchronous", asynchronous::measure),
     ("provisioned", provisioned::measure),
     ("burst", burst::measure),
+    ("gateway", gateway::measure),
+    ("templates", examples::templates),
     ("memory", memory::measure),
     ("many", many::measure),
     ("engine", examples::engine),

@@ -138,6 +138,12 @@ impl Server {
         Ok(self.control.send(&request)?.good()?.body)
     }
 
+    /// Calls an operation of another service; its answer's body.
+    pub(crate) fn call_of(&mut self, service: &str, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let request = client::signed_for(service, self.address, method, path, body)?;
+        Ok(self.control.send(&request)?.good()?.body)
+    }
+
     /// A signed request that invokes a function with an event of about 1 KB.
     pub(crate) fn invocation(&self, name: &str) -> Result<Vec<u8>, Failure> {
         let event = format!("{{\"name\": \"bench\", \"text\": \"{}\"}}", "x".repeat(990));
