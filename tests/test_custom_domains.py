@@ -1,6 +1,8 @@
 """Custom domain names: the control plane of both versions of API Gateway over one store, through boto3."""
 
 import contextlib
+import http.client
+import json
 
 import pytest
 from support.apis import bare
@@ -113,3 +115,51 @@ def test_mappings(v2, make_domain, api):
         with refused(404, "NotFoundException", "Invalid API mapping identifier specified"):
             call(ApiMappingId=mapping, **at)
     v2.delete_domain_name(**at)
+
+
+def ask(server, host, path, method="GET"):
+    connection = http.client.HTTPConnection("127.0.0.1", int(server.endpoint.rsplit(":", 1)[1]), timeout=30)
+    connection.request(method, path, headers={"Host": host})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read() or b"null")
+
+
+SHOWN = """
+def handler(event, context):
+    at = event["requestContext"]
+    return {"path": event["rawPath"], "stage": at["stage"], "domain": at["domainName"], "prefix": at["domainPrefix"]}
+"""
+
+
+def test_hosts_and_paths_lead_to_stages(updraft, v2, make_domain, create):
+    function = create.python(SHOWN)
+    api = v2.create_api(Name="behind", ProtocolType="HTTP", Target=function.arn)["ApiId"]
+    v2.create_stage(ApiId=api, StageName="prod", AutoDeploy=True)
+    function.client.add_permission(
+        FunctionName=function.name, StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
+    )
+    make_domain("shop.example.com")
+    make_domain("*.example.com")
+    host = "shop.example.com"
+    assert ask(updraft, host, "/orders/7") == (403, {"message": "Forbidden"})
+    v2.create_api_mapping(DomainName=host, ApiId=api, Stage="prod", ApiMappingKey="orders")
+    root = v2.create_api_mapping(DomainName=host, ApiId=api, Stage="$default")["ApiMappingId"]
+    wild = v2.create_api_mapping(DomainName="*.example.com", ApiId=api, Stage="$default")["ApiMappingId"]
+
+    def stage(host, path):
+        status, shown = ask(updraft, host, path)
+        return shown.get("stage") if status == 200 else status
+
+    assert stage(host, "/orders/7") == "prod", "the longest key wins, at once"
+    assert stage(host, "/ordersets") == "$default", "segment by segment"
+    status, shown = ask(updraft, "SHOP.example.com:4566", "/x")
+    assert status == 200 and shown["prefix"].lower() == "shop"
+    assert stage("any.example.com", "/orders/7") == "$default", "the wildcard's own mappings"
+    v2.delete_api_mapping(DomainName="*.example.com", ApiMappingId=wild)
+    assert stage("any.example.com", "/x") == 403
+    v2.delete_api_mapping(DomainName=host, ApiMappingId=root)
+    assert stage(host, "/x") == 403 and stage(host, "/orders") == "prod"
+    for mapping in v2.get_api_mappings(DomainName=host)["Items"]:
+        v2.delete_api_mapping(DomainName=host, ApiMappingId=mapping["ApiMappingId"])
+    v2.delete_domain_name(DomainName=host)
+    v2.delete_api(ApiId=api)
