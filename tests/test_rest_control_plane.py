@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.refusals import refused
+from support.refusals import refuses
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 FUNCTION = (
@@ -73,7 +73,7 @@ class TestRestApis:
         assert [model["name"] for model in models] == ["Empty", "Error"]
         assert json.loads(models[0]["schema"])["title"] == "Empty Schema"
         assert status(rest.delete_rest_api(restApiId=made["id"])) == 202
-        refused(
+        refuses(
             "NotFoundException",
             f"Invalid API identifier specified 000000000000:{made['id']}",
             rest.get_rest_api,
@@ -122,7 +122,7 @@ class TestRestApis:
     )
     def test_wrong_settings_make_no_api(self, rest, settings, code, words):
         before = len(rest.get_rest_apis(limit=500)["items"])
-        refused(code, words, rest.create_rest_api, name="wrong", **settings)
+        refuses(code, words, rest.create_rest_api, name="wrong", **settings)
         assert len(rest.get_rest_apis(limit=500)["items"]) == before
 
     def test_private_apis_are_dual_stack_and_policies_become_whole(self, rest):
@@ -203,7 +203,7 @@ class TestRestApis:
     def test_wrong_updates_change_nothing(self, rest, api, change, words):
         before = shown(rest.get_rest_api(restApiId=api[0]))
         changes = [op("replace", "/name", "other"), change]
-        refused("BadRequestException", words, rest.update_rest_api, restApiId=api[0], patchOperations=changes)
+        refuses("BadRequestException", words, rest.update_rest_api, restApiId=api[0], patchOperations=changes)
         assert shown(rest.get_rest_api(restApiId=api[0])) == before
 
     def test_wrong_operations_are_counted(self, rest, api):
@@ -214,7 +214,7 @@ class TestRestApis:
             "set: [add, remove, move, test, replace, copy]"
         )
         changes = [op("wrong", "/name", "a"), op("wrong", "/name", "b")]
-        refused("ValidationException", words, rest.update_rest_api, restApiId=api[0], patchOperations=changes)
+        refuses("ValidationException", words, rest.update_rest_api, restApiId=api[0], patchOperations=changes)
 
     def test_pages(self, rest):
         made = [rest.create_rest_api(name=f"page-{n}")["id"] for n in range(3)]
@@ -273,7 +273,7 @@ class TestResources:
             return rest.create_resource(restApiId=api_id, parentId=parent, pathPart=part)
 
         def refuse(code, words, parent, part):
-            refused(code, words, rest.create_resource, restApiId=api_id, parentId=parent, pathPart=part)
+            refuses(code, words, rest.create_resource, restApiId=api_id, parentId=parent, pathPart=part)
 
         greedy = create(root, "{proxy+}")["id"]
         parent = create(root, "parent")["id"]
@@ -319,7 +319,7 @@ class TestResources:
         rest.create_resource(restApiId=api_id, parentId=root, pathPart="sibling")
         child = rest.create_resource(restApiId=api_id, parentId=pets, pathPart="child")["id"]
         change = change | {"value": child} if change.get("value") == "CHILD" else change
-        refused(code, words, rest.update_resource, restApiId=api_id, resourceId=pets, patchOperations=[change])
+        refuses(code, words, rest.update_resource, restApiId=api_id, resourceId=pets, patchOperations=[change])
         assert rest.get_resource(restApiId=api_id, resourceId=child)["path"] == "/pets/child"
 
     def test_the_root_stays(self, rest, api):
@@ -327,7 +327,7 @@ class TestResources:
         for path in ("pathPart", "parentId"):
             words = f"Root resource cannot update its {path}."
             changes = [op("replace", f"/{path}", "a")]
-            refused("BadRequestException", words, rest.update_resource, restApiId=api_id, resourceId=root, patchOperations=changes)
+            refuses("BadRequestException", words, rest.update_resource, restApiId=api_id, resourceId=root, patchOperations=changes)
         with pytest.raises(ClientError, match="Root resource"):
             rest.delete_resource(restApiId=api_id, resourceId=root)
 
@@ -352,12 +352,12 @@ class TestMethods:
         }
         assert shown(made) == expected
         assert shown(rest.get_method(**place)) == expected
-        refused(
+        refuses(
             "ConflictException", "Method already exists for this resource", rest.put_method, **place, authorizationType="NONE"
         )
         assert status(rest.delete_method(**place)) == 204
         for call in (rest.get_method, rest.delete_method):
-            refused("NotFoundException", "Invalid Method identifier specified", call, **place)
+            refuses("NotFoundException", "Invalid Method identifier specified", call, **place)
 
     @pytest.mark.parametrize(
         "settings, code, words",
@@ -390,7 +390,7 @@ class TestMethods:
     )
     def test_methods_that_cannot_be(self, rest, api, settings, code, words):
         place = {"restApiId": api[0], "resourceId": api[1], "httpMethod": "GET", "authorizationType": "NONE"}
-        refused(code, words, rest.put_method, **(place | settings))
+        refuses(code, words, rest.put_method, **(place | settings))
         assert "resourceMethods" not in rest.get_resource(restApiId=api[0], resourceId=api[1])
 
     def test_updates(self, rest, api):
@@ -424,7 +424,7 @@ class TestMethods:
         )
         assert "requestParameters" not in changed and "requestModels" not in changed
         words = f"Cannot delete authorizer '{authorizer}', is referenced in method: //ANY"
-        refused("ConflictException", words, rest.delete_authorizer, restApiId=api[0], authorizerId=authorizer)
+        refuses("ConflictException", words, rest.delete_authorizer, restApiId=api[0], authorizerId=authorizer)
         assert "authorizerId" not in update(op("replace", "/authorizationType", "NONE"))
         assert status(rest.delete_authorizer(restApiId=api[0], authorizerId=authorizer)) == 202
 
@@ -445,7 +445,7 @@ class TestMethods:
     def test_wrong_updates(self, rest, api, change, words):
         place = {"restApiId": api[0], "resourceId": api[1], "httpMethod": "GET"}
         rest.put_method(**place, authorizationType="NONE")
-        refused("BadRequestException", words, rest.update_method, **place, patchOperations=[change])
+        refuses("BadRequestException", words, rest.update_method, **place, patchOperations=[change])
 
     def test_responses(self, rest, api):
         place = {"restApiId": api[0], "resourceId": api[1], "httpMethod": "GET"}
@@ -453,7 +453,7 @@ class TestMethods:
         of = place | {"statusCode": "200"}
         made = rest.put_method_response(**of, responseParameters={}, responseModels={})
         assert (status(made), shown(made)) == (201, {"statusCode": "200", "responseParameters": {}, "responseModels": {}})
-        refused("ConflictException", "Response already exists for this resource", rest.put_method_response, **of)
+        refuses("ConflictException", "Response already exists for this resource", rest.put_method_response, **of)
         name = "/responseParameters/method.response.header.my-header"
         changed = rest.update_method_response(
             **of, patchOperations=[op("add", name, "true"), op("add", "/responseModels/application~1json", "Empty")]
@@ -465,14 +465,14 @@ class TestMethods:
             (op("remove", "/responseModels/text~1xml"), "NotFoundException", "Content-Type specified was not found"),
             (op("add", "/wrong/a", "true"), "BadRequestException", "Invalid patch path /wrong/a"),
         ]:
-            refused(code, words, rest.update_method_response, **of, patchOperations=[change])
+            refuses(code, words, rest.update_method_response, **of, patchOperations=[change])
         words = (
             "1 validation error detected: Value 'wrong' at 'statusCode' failed to satisfy constraint: Member must satisfy "
             r"regular expression pattern: [1-5]\d\d"
         )
-        refused("ValidationException", words, rest.get_method_response, **place, statusCode="wrong")
+        refuses("ValidationException", words, rest.get_method_response, **place, statusCode="wrong")
         assert status(rest.delete_method_response(**of)) == 204
-        refused("NotFoundException", "Invalid Response status code specified", rest.get_method_response, **of)
+        refuses("NotFoundException", "Invalid Response status code specified", rest.get_method_response, **of)
 
 
 class TestIntegrations:
@@ -498,7 +498,7 @@ class TestIntegrations:
         assert status(rest.delete_integration_response(**place, statusCode="200")) == 204
         assert "integrationResponses" not in rest.get_integration(**place)
         assert status(rest.delete_integration(**place)) == 204
-        refused("NotFoundException", "Invalid Integration identifier specified", rest.get_integration, **place)
+        refuses("NotFoundException", "Invalid Integration identifier specified", rest.get_integration, **place)
 
     @pytest.mark.parametrize(
         "settings, code, words",
@@ -560,22 +560,22 @@ class TestIntegrations:
         rest.put_method(**place, authorizationType="NONE")
         if settings["type"] in ("HTTP", "AWS") or "credentials" in settings:
             settings = settings | {"integrationHttpMethod": "POST"}
-        refused(code, words, rest.put_integration, **place, **settings)
-        refused("NotFoundException", "Invalid Integration identifier specified", rest.get_integration, **place)
+        refuses(code, words, rest.put_integration, **place, **settings)
+        refuses("NotFoundException", "Invalid Integration identifier specified", rest.get_integration, **place)
 
     def test_what_is_not_there(self, rest, api):
         place = mock(rest, *api)
         no_resource = "Invalid Resource identifier specified"
         for wrong in ({"restApiId": "nosuch"}, {"resourceId": "nosuch"}):
-            refused("NotFoundException", no_resource, rest.get_integration, **(place | wrong))
-            refused("NotFoundException", no_resource, rest.put_integration, **(place | wrong), type="MOCK")
+            refuses("NotFoundException", no_resource, rest.get_integration, **(place | wrong))
+            refuses("NotFoundException", no_resource, rest.put_integration, **(place | wrong), type="MOCK")
         wrong = place | {"httpMethod": "POST"}
-        refused("NotFoundException", "Invalid Method identifier specified", rest.get_integration, **wrong)
-        refused("NotFoundException", "Invalid Method identifier specified", rest.put_integration, **wrong, type="MOCK")
+        refuses("NotFoundException", "Invalid Method identifier specified", rest.get_integration, **wrong)
+        refuses("NotFoundException", "Invalid Method identifier specified", rest.put_integration, **wrong, type="MOCK")
         no_integration = "Invalid Integration identifier specified"
-        refused("NotFoundException", no_integration, rest.delete_integration_response, **wrong, statusCode="200")
+        refuses("NotFoundException", no_integration, rest.delete_integration_response, **wrong, statusCode="200")
         no_status = "Invalid Response status code specified"
-        refused("NotFoundException", no_status, rest.delete_integration_response, **place, statusCode="200")
+        refuses("NotFoundException", no_status, rest.delete_integration_response, **place, statusCode="200")
 
     def test_updates(self, rest, api):
         place = {"restApiId": api[0], "resourceId": api[1], "httpMethod": "GET"}
@@ -612,7 +612,7 @@ class TestIntegrations:
             (op("replace", "/uri", "nowhere"), "Invalid ARN specified in the request"),
             (op("replace", "/nothing", "a"), "Invalid patch path /nothing"),
         ]:
-            refused("BadRequestException", words, rest.update_integration, **place, patchOperations=[change])
+            refuses("BadRequestException", words, rest.update_integration, **place, patchOperations=[change])
 
     def test_responses_map_what_their_method_has(self, rest, api):
         place = mock(rest, *api)
@@ -622,7 +622,7 @@ class TestIntegrations:
             "Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression "
             f"parameter specified: {header}]"
         )
-        refused("BadRequestException", words, rest.put_integration_response, **place, **settings)
+        refuses("BadRequestException", words, rest.put_integration_response, **place, **settings)
         rest.put_method_response(**place, statusCode="200", responseParameters={header: True})
         assert rest.put_integration_response(**place, **settings)["responseParameters"] == {header: "'*'"}
         changed = rest.update_integration_response(

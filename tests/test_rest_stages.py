@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.refusals import refused
+from support.refusals import refuses
 from test_rest_control_plane import FUNCTION, api, mock, op, rest, shown, status  # noqa: F401  (fixtures)
 
 STAGE_PATHS = (
@@ -36,9 +36,9 @@ class TestDeployments:
     def test_a_deployment(self, rest, api):  # noqa: F811
         api_id = api[0]
         words = "The REST API doesn't contain any methods"
-        refused("BadRequestException", words, rest.create_deployment, restApiId=api_id)
+        refuses("BadRequestException", words, rest.create_deployment, restApiId=api_id)
         rest.put_method(restApiId=api_id, resourceId=api[1], httpMethod="GET", authorizationType="NONE")
-        refused("BadRequestException", "No integration defined for method", rest.create_deployment, restApiId=api_id)
+        refuses("BadRequestException", "No integration defined for method", rest.create_deployment, restApiId=api_id)
         rest.delete_method(restApiId=api_id, resourceId=api[1], httpMethod="GET")
         mock(rest, *api)
         made = rest.create_deployment(restApiId=api_id, description="first", stageName="dev", stageDescription="a stage")
@@ -50,7 +50,7 @@ class TestDeployments:
         assert whole["apiSummary"] == {"/": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}}
         assert "apiSummary" not in rest.get_deployment(restApiId=api_id, deploymentId=made["id"])
         words = "Active stages pointing to this deployment must be moved or deleted"
-        refused("BadRequestException", words, rest.delete_deployment, restApiId=api_id, deploymentId=made["id"])
+        refuses("BadRequestException", words, rest.delete_deployment, restApiId=api_id, deploymentId=made["id"])
         changed = rest.update_deployment(
             restApiId=api_id, deploymentId=made["id"], patchOperations=[op("replace", "/description", "second")]
         )
@@ -58,7 +58,7 @@ class TestDeployments:
         assert status(rest.delete_stage(restApiId=api_id, stageName="dev")) == 202
         assert status(rest.delete_deployment(restApiId=api_id, deploymentId=made["id"])) == 202
         words = "Invalid Deployment identifier specified"
-        refused("NotFoundException", words, rest.get_deployment, restApiId=api_id, deploymentId=made["id"])
+        refuses("NotFoundException", words, rest.get_deployment, restApiId=api_id, deploymentId=made["id"])
         assert rest.get_deployments(restApiId=api_id)["items"] == []
 
     def test_a_canary_needs_its_stage(self, rest, deployed):
@@ -66,9 +66,9 @@ class TestDeployments:
         begin = "Invalid deployment content specified."
         words = "Non null and non empty stageName must be provided for canary deployment. Provided value is null"
         canary = {"canarySettings": {"percentTraffic": 50}}
-        refused("BadRequestException", begin + words, rest.create_deployment, restApiId=api_id, **canary)
+        refuses("BadRequestException", begin + words, rest.create_deployment, restApiId=api_id, **canary)
         words = "Stage none must already be created before making a canary release deployment"
-        refused("BadRequestException", begin + words, rest.create_deployment, restApiId=api_id, stageName="none", **canary)
+        refuses("BadRequestException", begin + words, rest.create_deployment, restApiId=api_id, stageName="none", **canary)
         rest.create_stage(restApiId=api_id, stageName="dev", deploymentId=first)
         made = rest.create_deployment(restApiId=api_id, stageName="dev", **canary)["id"]
         stage = rest.get_stage(restApiId=api_id, stageName="dev")
@@ -101,7 +101,7 @@ class TestStages:
         assert names == ["dev", "other"]
         names = [stage["stageName"] for stage in rest.get_stages(restApiId=api_id, deploymentId=second)["item"]]
         assert names == ["other"]
-        refused(
+        refuses(
             "ConflictException",
             "Stage already exists",
             rest.create_stage,
@@ -123,8 +123,8 @@ class TestStages:
     def test_stages_that_cannot_be(self, rest, deployed, settings, words):
         api_id, first, _ = deployed
         settings = {"restApiId": api_id, "stageName": "dev", "deploymentId": first} | settings
-        refused("BadRequestException", words, rest.create_stage, **settings)
-        refused("NotFoundException", "Invalid stage identifier specified", rest.get_stage, restApiId=api_id, stageName="dev")
+        refuses("BadRequestException", words, rest.create_stage, **settings)
+        refuses("NotFoundException", "Invalid stage identifier specified", rest.get_stage, restApiId=api_id, stageName="dev")
 
     def test_updates(self, rest, deployed):
         api_id, first, second = deployed
@@ -208,7 +208,7 @@ class TestStages:
         api_id, first, _ = deployed
         before = shown(rest.create_stage(restApiId=api_id, stageName="dev", deploymentId=first))
         changes = [op("replace", "/description", "new"), change]
-        refused("BadRequestException", words, rest.update_stage, restApiId=api_id, stageName="dev", patchOperations=changes)
+        refuses("BadRequestException", words, rest.update_stage, restApiId=api_id, stageName="dev", patchOperations=changes)
         assert shown(rest.get_stage(restApiId=api_id, stageName="dev")) == before
 
     def test_a_canary_is_promoted(self, rest, deployed):
@@ -238,7 +238,7 @@ class TestStages:
         rest.create_stage(restApiId=api_id, stageName="dev", deploymentId=first)
         for flush in (rest.flush_stage_cache, rest.flush_stage_authorizers_cache):
             assert status(flush(restApiId=api_id, stageName="dev")) == 202
-            refused("NotFoundException", "Invalid stage identifier specified", flush, restApiId=api_id, stageName="none")
+            refuses("NotFoundException", "Invalid stage identifier specified", flush, restApiId=api_id, stageName="none")
 
 
 class TestModels:
@@ -252,7 +252,7 @@ class TestModels:
         assert shown(made) == expected
         place = {"restApiId": api[0], "modelName": "Pet"}
         assert shown(rest.get_model(**place)) == expected
-        refused(
+        refuses(
             "ConflictException", "Model name already exists for this REST API", rest.create_model, **settings, schema=self.SCHEMA
         )
         changed = rest.update_model(**place, patchOperations=[op("replace", "/schema", '{"type": "array"}')])
@@ -265,7 +265,7 @@ class TestModels:
         assert flat["properties"]["pet"] == {"$ref": "#/definitions/Pet"}
         assert flat["definitions"] == {"Pet": {"type": "array"}}
         assert status(rest.delete_model(**place)) == 202
-        refused("NotFoundException", "Invalid model name specified: Pet", rest.get_model, **place)
+        refuses("NotFoundException", "Invalid model name specified: Pet", rest.get_model, **place)
 
     @pytest.mark.parametrize(
         "settings, code, words",
@@ -282,14 +282,14 @@ class TestModels:
     )
     def test_models_that_cannot_be(self, rest, api, settings, code, words):  # noqa: F811
         settings = {"restApiId": api[0], "name": "Pet", "contentType": "application/json", "schema": self.SCHEMA} | settings
-        refused(code, words, rest.create_model, **settings)
+        refuses(code, words, rest.create_model, **settings)
 
     def test_a_model_that_is_named_stays(self, rest, api):  # noqa: F811
         rest.create_model(restApiId=api[0], name="Pet", contentType="application/json", schema=self.SCHEMA)
         place = {"restApiId": api[0], "resourceId": api[1], "httpMethod": "ANY"}
         rest.put_method(**place, authorizationType="NONE", requestModels={"application/json": "Pet"})
         words = "Cannot delete model 'Pet', is referenced in method request: //ANY"
-        refused("ConflictException", words, rest.delete_model, restApiId=api[0], modelName="Pet")
+        refuses("ConflictException", words, rest.delete_model, restApiId=api[0], modelName="Pet")
         rest.update_method(**place, patchOperations=[op("remove", "/requestModels/application~1json")])
         assert status(rest.delete_model(restApiId=api[0], modelName="Pet")) == 202
 
@@ -305,7 +305,7 @@ class TestModels:
             ),
             (op("replace", "/schema", ""), "Model schema must have at least 1 property or array items defined"),
         ]:
-            refused(
+            refuses(
                 "BadRequestException", words, rest.update_model, restApiId=api[0], modelName="Empty", patchOperations=[change]
             )
 
@@ -331,12 +331,12 @@ class TestRequestValidators:
             ),
             (op("replace", "/name", ""), "Request Validator name cannot be blank"),
         ]:
-            refused("BadRequestException", words, rest.update_request_validator, **place, patchOperations=[change])
+            refuses("BadRequestException", words, rest.update_request_validator, **place, patchOperations=[change])
         assert status(rest.delete_request_validator(**place)) == 202
         for call in (rest.get_request_validator, rest.delete_request_validator):
-            refused("NotFoundException", "Invalid Request Validator identifier specified", call, **place)
+            refuses("NotFoundException", "Invalid Request Validator identifier specified", call, **place)
         words = "Invalid REST API identifier specified"
-        refused("BadRequestException", words, rest.create_request_validator, restApiId="nosuch", name="v")
+        refuses("BadRequestException", words, rest.create_request_validator, restApiId="nosuch", name="v")
 
 
 class TestAuthorizers:
@@ -346,7 +346,7 @@ class TestAuthorizers:
             "Invalid Authorizer URI: nowhere. Authorizer URI should be a valid API Gateway ARN that represents a Lambda "
             "function invocation."
         )
-        refused("BadRequestException", words, rest.create_authorizer, **settings, authorizerUri="nowhere")
+        refuses("BadRequestException", words, rest.create_authorizer, **settings, authorizerUri="nowhere")
         made = rest.create_authorizer(**settings, authorizerUri=FUNCTION, identitySource="method.request.header.Auth")
         expected = {
             "id": made["id"],
@@ -359,7 +359,7 @@ class TestAuthorizers:
         }
         assert (status(made), shown(made)) == (201, expected)
         words = "Authorizer name must be unique. Authorizer a already exists in this RestApi."
-        refused("ConflictException", words, rest.create_authorizer, **settings, authorizerUri=FUNCTION)
+        refuses("ConflictException", words, rest.create_authorizer, **settings, authorizerUri=FUNCTION)
         place = {"restApiId": api[0], "authorizerId": made["id"]}
         changed = rest.update_authorizer(
             **place, patchOperations=[op("replace", "/authorizerResultTtlInSeconds", "0"), op("replace", "/name", "b")]
@@ -368,7 +368,7 @@ class TestAuthorizers:
         with pytest.raises(ClientError, match="must be between 0 and 3600"):
             rest.update_authorizer(**place, patchOperations=[op("replace", "/authorizerResultTtlInSeconds", "3601")])
         assert status(rest.delete_authorizer(**place)) == 202
-        refused("NotFoundException", "Invalid Authorizer identifier specified", rest.get_authorizer, **place)
+        refuses("NotFoundException", "Invalid Authorizer identifier specified", rest.get_authorizer, **place)
 
     def test_user_pools_are_added_and_removed(self, rest, api):  # noqa: F811
         pool = "arn:aws:cognito-idp:us-east-1:000000000000:userpool/us-east-1_{}"
@@ -389,9 +389,9 @@ class TestAuthorizers:
 
     def test_apis_that_are_not_there(self, rest):
         words = "Unable to complete operation due to concurrent modification. Please try again later."
-        refused("ConflictException", words, rest.create_authorizer, restApiId="nosuch", name="a", type="TOKEN")
+        refuses("ConflictException", words, rest.create_authorizer, restApiId="nosuch", name="a", type="TOKEN")
         words = "Invalid API identifier specified 000000000000:nosuch"
-        refused("NotFoundException", words, rest.get_authorizers, restApiId="nosuch")
+        refuses("NotFoundException", words, rest.get_authorizers, restApiId="nosuch")
 
 
 class TestGatewayResponses:
@@ -408,7 +408,7 @@ class TestGatewayResponses:
         }
         assert shown(rest.get_gateway_response(**place)) == default
         words = "Gateway response type not defined on api"
-        refused("NotFoundException", words, rest.delete_gateway_response, **place)
+        refuses("NotFoundException", words, rest.delete_gateway_response, **place)
         made = rest.put_gateway_response(**place, statusCode="404")
         assert (status(made), shown(made)) == (201, default | {"statusCode": "404", "defaultResponse": False})
         assert status(rest.delete_gateway_response(**place)) == 202
@@ -445,7 +445,7 @@ class TestGatewayResponses:
                 "Invalid null or empty value in responseTemplates",
             ),
         ]:
-            refused(code, words, rest.update_gateway_response, **place, patchOperations=[change])
+            refuses(code, words, rest.update_gateway_response, **place, patchOperations=[change])
 
     def test_cases_that_are_none(self, rest, api):  # noqa: F811
         with pytest.raises(ClientError) as error:
@@ -473,7 +473,7 @@ class TestTagsAndAccount:
         assert rest.get_stage(restApiId=api_id, stageName="dev")["tags"] == {"b": "2"}
         missing = "arn:aws:apigateway:us-east-1::/restapis/nosuch"
         words = "Invalid API identifier specified 000000000000:nosuch"
-        refused("NotFoundException", words, rest.get_tags, resourceArn=missing)
+        refuses("NotFoundException", words, rest.get_tags, resourceArn=missing)
         with pytest.raises(ClientError, match="Invalid resource ARN"):
             rest.get_tags(resourceArn="arn:aws:sqs:us-east-1:000000000000:q")
 
@@ -488,6 +488,6 @@ class TestTagsAndAccount:
             "Invalid patch path  '/apiKeyVersion' specified for op 'replace'. Must be one of: [/cloudwatchRoleArn]"
         )
         change = op("replace", "/apiKeyVersion", "1")
-        refused("BadRequestException", words, rest.update_account, patchOperations=[change])
+        refuses("BadRequestException", words, rest.update_account, patchOperations=[change])
         changed = rest.update_account(patchOperations=[op("replace", "/cloudwatchRoleArn", "")])
         assert "cloudwatchRoleArn" not in changed
