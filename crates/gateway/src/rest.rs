@@ -13,6 +13,7 @@ pub(crate) mod mapping;
 mod method;
 mod model;
 mod not_yet;
+mod openapi;
 pub mod operations;
 mod paging;
 pub mod patch;

@@ -3,10 +3,10 @@
 use base::{Cx, Error};
 use store::{Key, Record, Table, Tx};
 
-use super::error::{bad, conflict};
+use super::error::{bad, conflict, too_many};
 use super::records::{
     AUTHORIZERS, Api, DEPLOYMENTS, DOCUMENTATION_PARTS, DOCUMENTATION_VERSIONS, EndpointConfiguration, EndpointType,
-    GATEWAY_RESPONSES, IpAddressType, MODELS, Method, REQUEST_VALIDATORS, RESOURCES, REST_APIS, RestApi, STAGES,
+    GATEWAY_RESPONSES, Home, IpAddressType, MODELS, Method, REQUEST_VALIDATORS, RESOURCES, REST_APIS, RestApi, STAGES,
 };
 use super::snapshot::Snapshot;
 use super::usage;
@@ -15,6 +15,17 @@ use crate::edge::owner;
 
 /// The longest id that a user may choose: it is a part of a host name.
 const CUSTOM_ID_BYTES_MAX: usize = 63;
+
+/// Most APIs of an account in a region. AWS's are 600 regional or private and 120 edge-optimized.
+const APIS_MAX: usize = 600;
+
+/// Refuses one more API than there may be.
+pub(crate) fn check_room(tx: &Tx<'_>, home: &Home) -> Result<(), Failure> {
+    if tx.scan(REST_APIS, home.all())?.len() >= APIS_MAX {
+        return Err(too_many("Maximum number of APIs has been reached").into());
+    }
+    Ok(())
+}
 
 /// An id that a user chose.
 pub(crate) fn checked_custom_id(id: &str) -> Result<&str, Error> {

@@ -4,7 +4,9 @@ pub mod account;
 pub mod api_key;
 pub mod authorizer;
 pub mod deployment;
+pub mod export;
 pub mod gateway_response;
+pub mod import;
 pub mod integration;
 pub mod method;
 pub mod model;
@@ -22,9 +24,11 @@ use account::{GetAccount, UpdateAccount};
 use api_key::{CreateApiKey, DeleteApiKey, GetApiKey, GetApiKeys, ImportApiKeys, UpdateApiKey};
 use authorizer::{CreateAuthorizer, DeleteAuthorizer, GetAuthorizer, GetAuthorizers, UpdateAuthorizer};
 use deployment::{CreateDeployment, DeleteDeployment, GetDeployment, GetDeployments, UpdateDeployment};
+use export::{GetExport, GetModelTemplate};
 use gateway_response::{
     DeleteGatewayResponse, GetGatewayResponse, GetGatewayResponses, PutGatewayResponse, UpdateGatewayResponse,
 };
+use import::{ImportDocumentationParts, ImportRestApi, PutRestApi};
 use integration::{
     DeleteIntegration, DeleteIntegrationResponse, GetIntegration, GetIntegrationResponse, PutIntegration,
     PutIntegrationResponse, UpdateIntegration, UpdateIntegrationResponse,
@@ -82,6 +86,7 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetAuthorizers>(),
     op::<_, GetDeployment>(),
     op::<_, GetDeployments>(),
+    op::<_, GetExport>(),
     op::<_, GetGatewayResponse>(),
     op::<_, GetGatewayResponses>(),
     op::<_, GetIntegration>(),
@@ -89,6 +94,7 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetMethod>(),
     op::<_, GetMethodResponse>(),
     op::<_, GetModel>(),
+    op::<_, GetModelTemplate>(),
     op::<_, GetModels>(),
     op::<_, GetRequestValidator>(),
     op::<_, GetRequestValidators>(),
@@ -105,11 +111,14 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetUsagePlanKeys>(),
     op::<_, GetUsagePlans>(),
     op::<_, ImportApiKeys>(),
+    op::<_, ImportDocumentationParts>(),
+    op::<_, ImportRestApi>(),
     op::<_, PutGatewayResponse>(),
     op::<_, PutIntegration>(),
     op::<_, PutIntegrationResponse>(),
     op::<_, PutMethod>(),
     op::<_, PutMethodResponse>(),
+    op::<_, PutRestApi>(),
     op::<_, TagResource>(),
     op::<_, UntagResource>(),
     op::<_, UpdateAccount>(),

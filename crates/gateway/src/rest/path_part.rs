@@ -2,7 +2,8 @@
 
 use base::Error;
 
-use super::error::bad;
+use super::error::{bad, conflict, too_many};
+use super::records::Resource;
 
 /// A part that AWS takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,45 @@ impl PathPart {
     pub(crate) fn is_greedy(&self) -> bool {
         self.0.ends_with("+}")
     }
+}
+
+/// Most resources of an API. AWS's are 300, raised on request.
+const RESOURCES_MAX: usize = 2_000;
+
+/// Refuses one more resource than there may be beside so many and the root.
+pub(crate) fn check_count(resources: usize) -> Result<(), Error> {
+    if resources > RESOURCES_MAX {
+        let words = "Maximum number of Resources for this API has been reached. Please contact AWS if you need \
+                     additional Resources.";
+        return Err(too_many(words));
+    }
+    Ok(())
+}
+
+/// Whether a node may be there: below `parent`, among its other children.
+pub(crate) fn check_place<'a>(
+    all: impl IntoIterator<Item = &'a Resource>,
+    parent: &Resource,
+    part: &PathPart,
+    but: Option<&str>,
+) -> Result<(), Error> {
+    let above = parent.path_part.as_deref().unwrap_or_default();
+    if PathPart::read(above).is_ok_and(|above| above.is_greedy()) {
+        return Err(bad(format!("Cannot create a child of a resource with a greedy path variable: {above}")));
+    }
+    let siblings = all.into_iter().filter(|one| one.parent_id.as_deref() == Some(&parent.id));
+    for sibling in siblings.filter(|one| but != Some(&one.id)) {
+        let text = sibling.path_part.as_deref().unwrap_or_default();
+        if text == part.text() {
+            return Err(conflict(format!("Another resource with the same parent already has this name: {text}")));
+        }
+        if part.is_variable() && PathPart::read(text).is_ok_and(|sibling| sibling.is_variable()) {
+            let words =
+                format!("A sibling ({text}) of this resource already has a variable path part -- only one is allowed");
+            return Err(bad(words));
+        }
+    }
+    Ok(())
 }
 
 /// The path of a child.

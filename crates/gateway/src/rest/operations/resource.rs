@@ -10,13 +10,10 @@ use store::Tx;
 use crate::Failure;
 use crate::rest::ApiGateway;
 use crate::rest::change::Id;
-use crate::rest::error::{bad, conflict, no_resource, too_many};
+use crate::rest::error::{bad, no_resource};
 use crate::rest::patch::{self, Change, PatchOperation, Paths};
-use crate::rest::path_part::{PathPart, child_path};
+use crate::rest::path_part::{PathPart, check_count, check_place, child_path};
 use crate::rest::records::{Api, Home, Method, RESOURCES, Resource};
-
-/// Most resources of an API. AWS's are 300, raised on request.
-const RESOURCES_MAX: usize = 2_000;
 
 /// Adds a node to an API's tree.
 #[derive(Shape)]
@@ -42,54 +39,29 @@ impl Operation<ApiGateway> for CreateResource {
         let (parent_id, part) = (self.parent_id, self.path_part);
         let id = Id::Part.draw();
         let made = gateway
-                    .change_rest(&at, move |tx, at| {
-                        let parent = tx.get(RESOURCES, &at.below(&parent_id))?.ok_or_else(no_resource)?;
-                        let part = PathPart::read(&part)?;
-                        let all = resources(tx, at)?;
-                        if all.len() > RESOURCES_MAX {
-                            let words = "Maximum number of Resources for this API has been reached. Please contact AWS if you need \
-                                         additional Resources.";
-                            return Err(too_many(words).into());
-                        }
-                        check_place(&all, &parent, &part, None)?;
-                        let resource = Resource {
-                            id: id.clone(),
-                            parent_id: Some(parent.id.clone()),
-                            path: child_path(&parent.path, part.text()),
-                            path_part: Some(part.text().to_owned()),
-                            resource_methods: None,
-                        };
-                        tx.put(RESOURCES, &at.below(&id), &resource)?;
-                        Ok(resource)
-                    })
-                    .await?;
+            .change_rest(&at, move |tx, at| {
+                let parent = tx.get(RESOURCES, &at.below(&parent_id))?.ok_or_else(no_resource)?;
+                let part = PathPart::read(&part)?;
+                let all = resources(tx, at)?;
+                check_count(all.len())?;
+                check_place(&all, &parent, &part, None)?;
+                let resource = Resource {
+                    id: id.clone(),
+                    parent_id: Some(parent.id.clone()),
+                    path: child_path(&parent.path, part.text()),
+                    path_part: Some(part.text().to_owned()),
+                    resource_methods: None,
+                };
+                tx.put(RESOURCES, &at.below(&id), &resource)?;
+                Ok(resource)
+            })
+            .await?;
         Ok(ShownResource::of(made, true))
     }
 }
 
 fn resources(tx: &Tx<'_>, at: &Api) -> Result<Vec<Resource>, Failure> {
     Ok(tx.scan(RESOURCES, at.all())?.into_iter().map(|(_, resource)| resource).collect())
-}
-
-/// Whether a node may be there: below `parent`, among its other children.
-fn check_place(all: &[Resource], parent: &Resource, part: &PathPart, but: Option<&str>) -> Result<(), Error> {
-    let above = parent.path_part.as_deref().unwrap_or_default();
-    if PathPart::read(above).is_ok_and(|above| above.is_greedy()) {
-        return Err(bad(format!("Cannot create a child of a resource with a greedy path variable: {above}")));
-    }
-    let siblings = all.iter().filter(|one| one.parent_id.as_deref() == Some(&parent.id));
-    for sibling in siblings.filter(|one| but != Some(&one.id)) {
-        let text = sibling.path_part.as_deref().unwrap_or_default();
-        if text == part.text() {
-            return Err(conflict(format!("Another resource with the same parent already has this name: {text}")));
-        }
-        if part.is_variable() && PathPart::read(text).is_ok_and(|sibling| sibling.is_variable()) {
-            let words =
-                format!("A sibling ({text}) of this resource already has a variable path part -- only one is allowed");
-            return Err(bad(words));
-        }
-    }
-    Ok(())
 }
 
 /// Shows a resource.

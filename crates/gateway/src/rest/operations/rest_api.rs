@@ -10,16 +10,13 @@ use crate::edge::owner::{self, Kind, Owner};
 use crate::rest::ApiGateway;
 use crate::rest::api::{self, checked_policy};
 use crate::rest::change::{Id, now};
-use crate::rest::error::{bad, conflict, no_api, too_many};
+use crate::rest::error::{bad, conflict, no_api};
 use crate::rest::patch::{self, Change, Op, PatchOperation, bad_path};
 use crate::rest::records::{
     Api, ApiKeySourceType, EndpointAccessMode, EndpointConfiguration, EndpointType, Home, IpAddressType, MODELS, Model,
     RESOURCES, REST_APIS, Resource, RestApi, SecurityPolicy, Texts, of_text,
 };
 use crate::rest::tags;
-
-/// Most APIs of an account in a region. AWS's are 600 regional or private and 120 edge-optimized.
-const APIS_MAX: usize = 600;
 
 /// Where compression may begin, in bytes.
 const COMPRESSION_BYTES: std::ops::RangeInclusive<i32> = 0..=10_485_760;
@@ -68,12 +65,9 @@ impl Operation<ApiGateway> for CreateRestApi {
         let made = self.made(cx, &at.id)?;
         let from = self.clone_from.map(|from| (Home::of(cx).api(&from), no_api(cx, &from)));
         let owner = Owner::new(cx.account, &cx.region, Kind::Rest);
-        let home = Home::of(cx);
         gateway
             .change_rest(&at, move |tx, at| {
-                if tx.scan(REST_APIS, home.all())?.len() >= APIS_MAX {
-                    return Err(too_many("Maximum number of APIs has been reached").into());
-                }
+                api::check_room(tx, &at.home)?;
                 if !owner::claim(tx, &at.id, &owner)? {
                     return Err(conflict(format!("API with id {} already exists", at.id)).into());
                 }
