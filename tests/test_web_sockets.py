@@ -642,6 +642,32 @@ def test_a_server_that_is_not_there(api):
     assert status == 502 and json.loads(body)["message"] == "Internal server error"
 
 
+def test_messages_are_as_their_models_say(api, echo):
+    one = api()
+    pet = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    for name, schema in [("Pet", pet), ("Any", {})]:
+        one.client.create_model(
+            ApiId=one.id, Name=name, ContentType="application/json", Schema=json.dumps(schema)
+        )
+    one.route(
+        "$default",
+        one.function(echo),
+        two_way=True,
+        ModelSelectionExpression="$request.body.kind",
+        RequestModels={"pet": "Pet", "any": "Any"},
+    )
+    door = one.integration(IntegrationType="MOCK", RequestTemplates={"$default": '{"statusCode": 200}'})
+    one.route("$connect", door, RequestParameters={"route.request.querystring.who": {"Required": True}})
+    one.deploy()
+    status, body = one.refused()
+    assert (status, json.loads(body)["message"]) == (400, "Missing required request parameters: [who]")
+    with one.connect("?who=me") as client:
+        assert client.ask({"kind": "pet", "name": 7})["message"] == "Invalid request body"
+        assert client.ask({"kind": "pet"})["message"] == "Invalid request body"
+        for good in ({"kind": "pet", "name": "x"}, {"kind": "any", "name": 7}, {"kind": "other"}):
+            assert json.loads(client.ask(good)["body"]) == good
+
+
 def test_throttling(api):
     one = api()
     one.route("other", one.integration(IntegrationType="MOCK"))

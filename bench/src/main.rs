@@ -24,6 +24,7 @@ mod streaming;
 mod table;
 mod throughput;
 mod warm;
+mod websockets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("templates", examples::templates),
     ("memory", memory::measure),
     ("many", many::measure),
+    ("websockets", websockets::measure),
     ("engine", examples::engine),
     ("store", examples::store),
 ];

@@ -11,6 +11,7 @@ pub(crate) mod jwt;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod owner;
+pub(crate) mod schema;
 mod serve;
 pub(crate) mod throttle;
 pub(crate) mod trace;

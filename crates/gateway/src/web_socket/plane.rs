@@ -160,7 +160,12 @@ impl Turn<'_> {
         let agreed = Reply { status: 200, ..Reply::default() };
         let Some(route) = self.route else { return Ok(agreed) };
         if route.api_key_required {
-            return Err(Refused::execution(501, "API keys of WebSocket APIs are not looked at yet"));
+            return Err(Refused::client(501, "API keys of WebSocket APIs are not implemented by Updraft yet"));
+        }
+        let is_missing = |name: &&String| self.parameter(name).is_none_or(|value| value.is_empty());
+        let missing: Vec<&str> = route.required.iter().filter(is_missing).map(|name| last_part(name)).collect();
+        if !missing.is_empty() {
+            return Err(Refused::client(400, format!("Missing required request parameters: [{}]", missing.join(", "))));
         }
         if let Kind::Connect(head) = self.kind {
             self.authorize(&route.authorization, head).await?;
@@ -169,6 +174,11 @@ impl Turn<'_> {
         self.meter().connected(self.context.at());
         self.ask(backend).await
     }
+}
+
+/// A parameter's own name: what comes after `route.request.header.`.
+fn last_part(name: &str) -> &str {
+    name.splitn(4, '.').nth(3).unwrap_or(name)
 }
 
 /// A connection's life after its handshake.

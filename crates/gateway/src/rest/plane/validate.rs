@@ -1,20 +1,15 @@
-//! Request validation: required parameters are there, bodies are as their models say (JSON Schema, draft 4).
+//! Request validation: required parameters are there, bodies are as their models say.
 
 use std::collections::HashMap;
 
 use http::header::{CONTENT_TYPE, HeaderName};
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Draft, Retrieve, Uri, Validator};
-use serde_json::Value;
 
 use super::asked::Asked;
 use super::media::essence;
 use super::refusal::Refusal;
-use crate::rest::records::{GatewayResponseType as Case, Method, Model};
+use crate::edge::schema::Schema;
+use crate::rest::records::{GatewayResponseType as Case, Method};
 use crate::rest::snapshot::Snapshot;
-
-/// Faults that are told. AWS tells all; a hostile body could have millions.
-const FAULTS_MAX: usize = 20;
 
 /// What is checked of a method's requests.
 #[derive(Debug, Default)]
@@ -32,13 +27,6 @@ enum Required {
     Path(String),
 }
 
-#[derive(Debug)]
-enum Schema {
-    Usable(Box<Validator>),
-    /// The model is none: nothing meets it, as on AWS.
-    Broken,
-}
-
 impl Validation {
     /// What a method's validator asks for; none if it has none.
     pub(in crate::rest) fn new(method: &Method, snapshot: &Snapshot) -> Option<Validation> {
@@ -48,7 +36,7 @@ impl Validation {
         let required = parameters.filter(|(_, required)| **required).filter_map(|(name, _)| Required::parse(name));
         let bodies = || {
             let models = method.request_models.iter().flatten();
-            models.map(|(kind, name)| (kind.to_ascii_lowercase(), Schema::new(name, &snapshot.models))).collect()
+            models.map(|(kind, name)| (kind.to_ascii_lowercase(), schema(name, snapshot))).collect()
         };
         Some(Validation {
             required: if validator.validate_request_parameters { required.collect() } else { Vec::new() },
@@ -71,6 +59,10 @@ impl Validation {
             ..Refusal::new(Case::BadRequestBody, "Invalid request body")
         })
     }
+}
+
+fn schema(name: &str, snapshot: &Snapshot) -> Schema {
+    Schema::new(name, snapshot.models.iter().map(|model| (&*model.name, model.schema.as_deref())))
 }
 
 impl Required {
@@ -100,87 +92,13 @@ impl Required {
     }
 }
 
-/// An API's models by the addresses with which they name each other:
-/// `https://apigateway.amazonaws.com/restapis/{api}/models/{name}`. No other address leads anywhere.
-struct Models(HashMap<String, Value>);
-
-impl Retrieve for Models {
-    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        let name = uri.path().as_str().rsplit_once("/models/").map_or("", |(_, name)| name);
-        self.0.get(name).cloned().ok_or_else(|| format!("there is no model {name}").into())
-    }
-}
-
-impl Schema {
-    fn new(name: &str, models: &[Model]) -> Schema {
-        let of = |model: &Model| serde_json::from_str::<Value>(model.schema.as_deref().unwrap_or("{}")).ok();
-        let known: HashMap<String, Value> =
-            models.iter().filter_map(|model| Some((model.name.clone(), of(model)?))).collect();
-        let Some(schema) = known.get(name).cloned() else { return Schema::Broken };
-        let built = jsonschema::options().with_draft(Draft::Draft4).with_retriever(Models(known)).build(&schema);
-        built.map_or(Schema::Broken, |validator| Schema::Usable(Box::new(validator)))
-    }
-
-    /// The faults of a body, in one text. An empty body is an empty object.
-    fn check(&self, body: &[u8]) -> Result<(), String> {
-        let Schema::Usable(validator) = self else { return Err("[the model cannot be used]".to_owned()) };
-        let body = if body.is_empty() { b"{}" } else { body };
-        let document: Value = serde_json::from_slice(body).map_err(|_| "[the body is no valid JSON]".to_owned())?;
-        if validator.is_valid(&document) {
-            return Ok(());
-        }
-        let mut missing: Vec<(String, Vec<Value>)> = Vec::new();
-        let mut faults = Vec::new();
-        for error in validator.iter_errors(&document).take(FAULTS_MAX) {
-            match error.kind() {
-                ValidationErrorKind::Required { property } => {
-                    let at = error.instance_path().to_string();
-                    match missing.iter_mut().find(|(known, _)| *known == at) {
-                        Some((_, properties)) => properties.push(property.clone()),
-                        None => missing.push((at, vec![property.clone()])),
-                    }
-                }
-                ValidationErrorKind::Type { kind } => faults.push(type_words(error.instance(), kind)),
-                _ => faults.push(error.to_string()),
-            }
-        }
-        let missing = missing.into_iter().map(|(_, mut properties)| {
-            properties.sort_unstable_by_key(Value::to_string);
-            format!("object has missing required properties ({})", Value::from(properties))
-        });
-        Err(format!("[{}]", missing.chain(faults).collect::<Vec<_>>().join(", ")))
-    }
-}
-
-/// The words of the Java library that AWS uses.
-fn type_words(instance: &Value, kind: &TypeKind) -> String {
-    let found = match instance {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let mut allowed: Vec<String> = match kind {
-        TypeKind::Single(one) => vec![one.to_string()],
-        TypeKind::Multiple(many) => many.iter().map(|one| one.to_string()).collect(),
-    };
-    if allowed.iter().any(|one| one == "number") && !allowed.iter().any(|one| one == "integer") {
-        allowed.push("integer".to_owned());
-    }
-    allowed.sort_unstable();
-    format!("instance type ({found}) does not match any allowed primitive type (allowed: {})", Value::from(allowed))
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::rest::records::RequestValidator;
+    use crate::rest::records::{Model, RequestValidator};
 
     fn validation(body: bool, parameters: bool) -> Validation {
         let model = |name: &str, schema: Value| Model {

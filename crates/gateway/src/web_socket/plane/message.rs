@@ -84,9 +84,20 @@ impl Turn<'_> {
         }
         let route = self.route.ok_or_else(Refused::forbidden)?;
         let backend = route.backend.as_ref().ok_or_else(Refused::forbidden)?;
+        self.validate(route)?;
         let reply = self.ask(backend).await?;
         let body = route.is_two_way.then_some(reply.body).filter(|body| !body.is_empty());
         Ok(Answered { status: reply.status, body })
+    }
+}
+
+impl Turn<'_> {
+    /// Refuses a message that is not as its model says.
+    fn validate(&self, route: &LiveRoute) -> Result<(), Refused> {
+        let key = route.model_selection.value(|name| self.look_up(name).map(|text| text.into_owned().into()));
+        let model = key.and_then(|key| route.models.get(&*key)).or_else(|| route.models.get(DEFAULT));
+        let checked = model.map_or(Ok(()), |model| model.check(self.body().as_bytes()));
+        checked.map_err(|faults| Refused { why: faults, ..Refused::client(400, "Invalid request body") })
     }
 }
 

@@ -12,6 +12,7 @@ use super::selection::Expression;
 use super::template::Templates;
 use crate::edge::access_log::AccessLog;
 use crate::edge::integration::lambda::function_of;
+use crate::edge::schema::Schema;
 use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
 use crate::http_api::records::{
     AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType, Route,
@@ -49,6 +50,11 @@ pub(super) struct LiveRoute {
     pub(super) backend: Option<Backend>,
     /// Whether the backend's answer goes back to the client.
     pub(super) is_two_way: bool,
+    /// Parameters that a handshake must have.
+    pub(super) required: Vec<String>,
+    /// By what a message finds its model, and the models.
+    pub(super) model_selection: Expression,
+    pub(super) models: HashMap<String, Schema>,
     throttle: Option<Throttle>,
     pub(super) meter: Meter,
 }
@@ -228,10 +234,29 @@ impl LiveRoute {
             api_key_required: route.api_key_required == Some(true),
             backend: integration.map(|one| Backend::of(one, snapshot, variables)),
             is_two_way: has_response && route.route_response_selection_expression.is_some(),
+            required: route
+                .request_parameters
+                .iter()
+                .flatten()
+                .filter(|(_, constraints)| constraints.required == Some(true))
+                .map(|(name, _)| name.clone())
+                .collect(),
+            model_selection: Expression::parse(route.model_selection_expression.as_deref().unwrap_or(r"\$default")),
+            models: match snapshot.api.disable_schema_validation {
+                Some(true) => HashMap::new(),
+                _ => models(route, snapshot),
+            },
             throttle: Throttle::of(stage.route_settings.as_ref().and_then(|all| all.get(&route.route_key))),
             meter,
         }
     }
+}
+
+/// The models of a route's messages, by what finds them.
+fn models(route: &Route, snapshot: &Snapshot) -> HashMap<String, Schema> {
+    let all = || snapshot.models.iter().map(|model| (&*model.name, model.schema.as_deref()));
+    let models = route.request_models.iter().flatten();
+    models.map(|(key, name)| (key.clone(), Schema::new(name, all()))).collect()
 }
 
 impl Backend {
