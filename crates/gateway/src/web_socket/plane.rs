@@ -74,7 +74,8 @@ impl Gateway {
         };
         // In a task of its own: a client that does not wait for the answer still has its `$disconnect`.
         let (gateway, desk) = (self.clone(), desk.clone());
-        let visit = Visit { gateway, desk, place, client, head, upgrade };
+        let by_domain = address.base_path.is_some();
+        let visit = Visit { gateway, desk, place, by_domain, client, head, upgrade };
         let answered = tokio::spawn(visit.connect(handshake)).await;
         answered.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"))
     }
@@ -85,6 +86,8 @@ struct Visit {
     gateway: Gateway,
     desk: Arc<Desk>,
     place: Place,
+    /// By a custom domain name, not by the API's own.
+    by_domain: bool,
     client: Client,
     head: Parts,
     upgrade: Upgrade,
@@ -92,13 +95,13 @@ struct Visit {
 
 impl Visit {
     async fn connect(self, handshake: Handshake) -> Answer {
-        let Visit { gateway, desk, place, client, head, upgrade } = self;
+        let Visit { gateway, desk, place, by_domain, client, head, upgrade } = self;
         let stage = match gateway.socket_stage(&place).await {
             Ok(Some(stage)) => stage,
             Ok(None) => return refusal(StatusCode::FORBIDDEN, "Forbidden"),
             Err(_) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
         };
-        if stage.disable_execute_api_endpoint {
+        if stage.disable_execute_api_endpoint && !by_domain {
             return refusal(StatusCode::FORBIDDEN, "Forbidden");
         }
         let admitted = gateway.connections.admit(place, stage.account(), client, desk.clock().now());
