@@ -30,9 +30,9 @@ use super::resolve::Resolved;
 use super::snapstart::{self, Snapshots};
 use super::{Config, Ports};
 
-/// Environments that may be starting at a time, beside one for each processor. More would only make each other slow, and those
-/// that serve: starting is a matter of CPU.
-const LAUNCHES_BESIDE: usize = 2;
+/// Environments that may be starting at a time, beside one for each processor. More would only make each other slow: starting is a
+/// matter of CPU. With fewer the spawner would wait for inits: two beside two processors made a fifth fewer environments.
+const LAUNCHES_BESIDE: usize = 6;
 
 /// How long an environment that boots keeps its place after its launch, unless its init ends before: about the CPU time of a
 /// runtime's boot. An init that sleeps must not hold others up.

@@ -130,6 +130,15 @@ impl Base {
         Ok(names)
     }
 
+    /// Removes a group unless something is inside. A group that is not there is not empty either.
+    pub(super) fn rmdir_if_empty(&self, group: &str) -> io::Result<bool> {
+        match unlinkat(self.fd.as_fd(), group, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::BUSY | rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(named(group, error.into())),
+        }
+    }
+
     /// Removes an empty group. The kernel answers `EBUSY` for a moment after the last process has died.
     pub(super) fn rmdir(&self, group: &str) -> io::Result<()> {
         let mut removed = Ok(());

@@ -261,6 +261,26 @@ impl Tree for V1 {
         until(|| Ok(!self.signal_all(name)?))
     }
 
+    /// Only the part about memory is made anew, which leaves nothing of the last occupant: emptying its counters takes longer, since
+    /// all processors have to give back their pages. The others have nothing but the time that was used; making and removing
+    /// those was a sixth of all that the spawner does for a sandbox.
+    ///
+    /// Whoever is in any of them is in memory's, the first that is entered, and that cannot be removed with anybody inside.
+    fn renew(&self, name: &str) -> io::Result<bool> {
+        let (Some(memory), Some(freezer), Some(cpuacct)) =
+            (self.get("memory"), self.get("freezer"), self.get("cpuacct"))
+        else {
+            return Ok(false);
+        };
+        if !memory.rmdir_if_empty(name)? {
+            return Ok(false);
+        }
+        memory.mkdir(name)?;
+        freezer.write(name, "freezer.state", "THAWED")?;
+        cpuacct.write(name, "cpuacct.usage", 0)?;
+        Ok(true)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.bases().try_for_each(|base| base.rmdir(name))
     }

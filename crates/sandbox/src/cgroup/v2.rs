@@ -284,6 +284,11 @@ impl Tree for V2 {
         })
     }
 
+    /// The highest memory use cannot be forgotten, and there is one directory only.
+    fn renew(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.base.rmdir(name)
     }

@@ -299,7 +299,16 @@ fn a_group_given_back_leaves_nothing_to_the_next() {
         assert!(again.is_empty().unwrap());
         again.set(&ROOMY).unwrap();
         assert_eq!(exit_code(&again, "exit 7"), Some(7), "it is not frozen");
+        // Nobody is in this one, so it may be the next.
+        again.freeze(true).unwrap();
         groups.give_back(again).unwrap();
+        let mut third = groups.take().unwrap();
+        let usage = third.usage().unwrap();
+        assert_eq!((usage.cpu_ns, usage.oom_kills), (0, 0));
+        assert!(usage.memory_peak_bytes <= before.memory_peak_bytes + MEGABYTE, "{usage:?}");
+        third.set(&ROOMY).unwrap();
+        assert_eq!(exit_code(&third, "exit 7"), Some(7), "it is not frozen");
+        groups.give_back(third).unwrap();
     });
 }
 
