@@ -201,6 +201,21 @@ impl Fleet {
         });
     }
 
+    /// Ends the environments of a function's `$LATEST` that are of another deployment than this one. The next request would do so,
+    /// too, but would wait for a spawner and processors that are busy with it.
+    pub(crate) fn replace_latest(&self, function_arn: &str, deployment_id: &str) {
+        lock(&self.versions).retain(|id, of| {
+            // A deployment that is a directory has its state behind a slash.
+            let present = id.strip_prefix(deployment_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let is_latest = of.name.strip_prefix(function_arn) == Some(":$LATEST");
+            let replaced = is_latest && !present;
+            if replaced {
+                of.retire();
+            }
+            !replaced
+        });
+    }
+
     /// Waits until what functions have logged so far survives the end of the process.
     pub(crate) async fn logs_flushed(&self) {
         self.ports.logs.flushed().await;

@@ -39,7 +39,7 @@ impl Lambda {
             return Ok(());
         };
         self.fleet.expect(&version.settings);
-        let code = version.code.clone();
+        let (code, deployment_id) = (version.code.clone(), version.deployment_id.clone());
         let mut failure = self.trees_with_retries(&code, &version.settings.layers).await.err().map(|error| {
             tracing::error!(function = %target.function_arn(), %error, "cannot make the code tree");
             "The function's code could not be unpacked.".to_owned()
@@ -53,6 +53,9 @@ impl Lambda {
             .transact(move |tx| write_settled(tx, &function, number, &code, failure.as_deref(), &revision_id));
         let settled = settled.await;
         self.forget(target);
+        if number == 0 {
+            self.fleet.replace_latest(&target.function_arn().to_string(), &deployment_id);
+        }
         settled
     }
 
