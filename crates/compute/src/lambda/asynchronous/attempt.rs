@@ -15,8 +15,9 @@ use crate::lambda::metrics::Metric;
 use crate::lambda::name::{QualifierText, Target};
 use crate::lambda::records::{CONCURRENCY, EventInvokeConfigRecord};
 
-/// Times that one attempt may be taken from the queue without coming to an end: crashes of ours, not of the function.
-const RECEIVES_MAX: u32 = 20;
+/// Times that one attempt may be taken from the queue without coming to an end: crashes of ours, not of the function. More than
+/// a lease that always runs out allows in an hour: of 48,000 events under 1,275 kills in 14 minutes 157 were taken 20 times.
+const RECEIVES_MAX: u32 = 150;
 /// First and longest wait of an event that was throttled; AWS backs off "from 1 second to a maximum of 5 minutes".
 const THROTTLED_WAIT_MS: (i64, i64) = (1_000, 300_000);
 
