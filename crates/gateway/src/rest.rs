@@ -4,8 +4,10 @@
 //! changes. The data plane (`plane`) sees stages and snapshots only.
 
 mod api;
+mod certificate;
 mod change;
 mod csv;
+mod documentation;
 mod error;
 mod expression;
 mod integration;

@@ -3,7 +3,9 @@
 pub mod account;
 pub mod api_key;
 pub mod authorizer;
+pub mod client_certificate;
 pub mod deployment;
+pub mod documentation;
 pub mod export;
 pub mod gateway_response;
 pub mod import;
@@ -13,9 +15,12 @@ pub mod model;
 pub mod request_validator;
 pub mod resource;
 pub mod rest_api;
+pub mod sdk_type;
 pub mod stage;
 pub mod tag;
+pub mod test_invoke;
 pub mod usage_plan;
+pub mod vpc_link;
 
 use cloud::{Op, op};
 
@@ -23,7 +28,16 @@ use super::ApiGateway;
 use account::{GetAccount, UpdateAccount};
 use api_key::{CreateApiKey, DeleteApiKey, GetApiKey, GetApiKeys, ImportApiKeys, UpdateApiKey};
 use authorizer::{CreateAuthorizer, DeleteAuthorizer, GetAuthorizer, GetAuthorizers, UpdateAuthorizer};
+use client_certificate::{
+    DeleteClientCertificate, GenerateClientCertificate, GetClientCertificate, GetClientCertificates,
+    UpdateClientCertificate,
+};
 use deployment::{CreateDeployment, DeleteDeployment, GetDeployment, GetDeployments, UpdateDeployment};
+use documentation::{
+    CreateDocumentationPart, CreateDocumentationVersion, DeleteDocumentationPart, DeleteDocumentationVersion,
+    GetDocumentationPart, GetDocumentationParts, GetDocumentationVersion, GetDocumentationVersions,
+    UpdateDocumentationPart, UpdateDocumentationVersion,
+};
 use export::{GetExport, GetModelTemplate};
 use gateway_response::{
     DeleteGatewayResponse, GetGatewayResponse, GetGatewayResponses, PutGatewayResponse, UpdateGatewayResponse,
@@ -43,18 +57,23 @@ use request_validator::{
 };
 use resource::{CreateResource, DeleteResource, GetResource, GetResources, UpdateResource};
 use rest_api::{CreateRestApi, DeleteRestApi, GetRestApi, GetRestApis, UpdateRestApi};
+use sdk_type::{GetSdkType, GetSdkTypes};
 use stage::{CreateStage, DeleteStage, FlushStageAuthorizersCache, FlushStageCache, GetStage, GetStages, UpdateStage};
 use tag::{GetTags, TagResource, UntagResource};
+use test_invoke::{TestInvokeAuthorizer, TestInvokeMethod};
 use usage_plan::{
     CreateUsagePlan, CreateUsagePlanKey, DeleteUsagePlan, DeleteUsagePlanKey, GetUsage, GetUsagePlan, GetUsagePlanKey,
     GetUsagePlanKeys, GetUsagePlans, UpdateUsage, UpdateUsagePlan,
 };
+use vpc_link::{CreateVpcLink, DeleteVpcLink, GetVpcLink, GetVpcLinks, UpdateVpcLink};
 
 /// All operations that are answered, in the order of their names.
 pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, CreateApiKey>(),
     op::<_, CreateAuthorizer>(),
     op::<_, CreateDeployment>(),
+    op::<_, CreateDocumentationPart>(),
+    op::<_, CreateDocumentationVersion>(),
     op::<_, CreateModel>(),
     op::<_, CreateRequestValidator>(),
     op::<_, CreateResource>(),
@@ -62,9 +81,13 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, CreateStage>(),
     op::<_, CreateUsagePlan>(),
     op::<_, CreateUsagePlanKey>(),
+    op::<_, CreateVpcLink>(),
     op::<_, DeleteApiKey>(),
     op::<_, DeleteAuthorizer>(),
+    op::<_, DeleteClientCertificate>(),
     op::<_, DeleteDeployment>(),
+    op::<_, DeleteDocumentationPart>(),
+    op::<_, DeleteDocumentationVersion>(),
     op::<_, DeleteGatewayResponse>(),
     op::<_, DeleteIntegration>(),
     op::<_, DeleteIntegrationResponse>(),
@@ -77,15 +100,23 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, DeleteStage>(),
     op::<_, DeleteUsagePlan>(),
     op::<_, DeleteUsagePlanKey>(),
+    op::<_, DeleteVpcLink>(),
     op::<_, FlushStageAuthorizersCache>(),
     op::<_, FlushStageCache>(),
+    op::<_, GenerateClientCertificate>(),
     op::<_, GetAccount>(),
     op::<_, GetApiKey>(),
     op::<_, GetApiKeys>(),
     op::<_, GetAuthorizer>(),
     op::<_, GetAuthorizers>(),
+    op::<_, GetClientCertificate>(),
+    op::<_, GetClientCertificates>(),
     op::<_, GetDeployment>(),
     op::<_, GetDeployments>(),
+    op::<_, GetDocumentationPart>(),
+    op::<_, GetDocumentationParts>(),
+    op::<_, GetDocumentationVersion>(),
+    op::<_, GetDocumentationVersions>(),
     op::<_, GetExport>(),
     op::<_, GetGatewayResponse>(),
     op::<_, GetGatewayResponses>(),
@@ -102,6 +133,8 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetResources>(),
     op::<_, GetRestApi>(),
     op::<_, GetRestApis>(),
+    op::<_, GetSdkType>(),
+    op::<_, GetSdkTypes>(),
     op::<_, GetStage>(),
     op::<_, GetStages>(),
     op::<_, GetTags>(),
@@ -110,6 +143,8 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetUsagePlanKey>(),
     op::<_, GetUsagePlanKeys>(),
     op::<_, GetUsagePlans>(),
+    op::<_, GetVpcLink>(),
+    op::<_, GetVpcLinks>(),
     op::<_, ImportApiKeys>(),
     op::<_, ImportDocumentationParts>(),
     op::<_, ImportRestApi>(),
@@ -120,11 +155,16 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, PutMethodResponse>(),
     op::<_, PutRestApi>(),
     op::<_, TagResource>(),
+    op::<_, TestInvokeAuthorizer>(),
+    op::<_, TestInvokeMethod>(),
     op::<_, UntagResource>(),
     op::<_, UpdateAccount>(),
     op::<_, UpdateApiKey>(),
     op::<_, UpdateAuthorizer>(),
+    op::<_, UpdateClientCertificate>(),
     op::<_, UpdateDeployment>(),
+    op::<_, UpdateDocumentationPart>(),
+    op::<_, UpdateDocumentationVersion>(),
     op::<_, UpdateGatewayResponse>(),
     op::<_, UpdateIntegration>(),
     op::<_, UpdateIntegrationResponse>(),
@@ -137,4 +177,5 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, UpdateStage>(),
     op::<_, UpdateUsage>(),
     op::<_, UpdateUsagePlan>(),
+    op::<_, UpdateVpcLink>(),
 ];

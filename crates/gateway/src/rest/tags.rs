@@ -5,6 +5,7 @@ use store::{Key, Record, Table, Tx};
 
 use super::error::{bad, missing, no_api, no_stage};
 use super::records::{API_KEYS, CLIENT_CERTIFICATES, Home, REST_APIS, STAGES, Texts, USAGE_PLANS, VPC_LINKS};
+use crate::domain::{DOMAINS, domain_key};
 use crate::{Failure, Gateway};
 
 /// The tag that names the id of a new API or key, as LocalStack has it.
@@ -55,6 +56,7 @@ enum Noun {
     UsagePlan,
     VpcLink,
     ClientCertificate,
+    DomainName,
 }
 
 impl Tagged {
@@ -78,6 +80,12 @@ impl Tagged {
                 let missing = missing("Invalid Client Certificate identifier specified");
                 of(Noun::ClientCertificate, home.below(id), None, missing)
             }
+            ["domainnames", name] => of(
+                Noun::DomainName,
+                domain_key(cx.account, &cx.region, name),
+                None,
+                missing("Invalid domain name identifier specified"),
+            ),
             _ => return Err(refused()),
         })
     }
@@ -91,6 +99,12 @@ impl Tagged {
             Noun::UsagePlan => self.on(tx, USAGE_PLANS, |plan| &mut plan.tags, change),
             Noun::VpcLink => self.on(tx, VPC_LINKS, |link| &mut link.tags, change),
             Noun::ClientCertificate => self.on(tx, CLIENT_CERTIFICATES, |one| &mut one.shown.tags, change),
+            Noun::DomainName => {
+                let mut domain = tx.get(DOMAINS, &self.key)?.ok_or_else(|| self.missing.clone())?;
+                change(&mut domain.tags)?;
+                tx.put(DOMAINS, &self.key, &domain)?;
+                Ok(domain.tags)
+            }
         }
     }
 
