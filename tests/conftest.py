@@ -1,7 +1,9 @@
 """Fixtures: one server for the whole session, functions that clean up after themselves, servers of a test's own."""
 
 import contextlib
+import json
 import subprocess
+import sys
 
 import pytest
 
@@ -148,3 +150,24 @@ def create_image(lambda_, create):
         return function.wait() if wait else function
 
     return make
+
+
+@pytest.fixture(scope="session")
+def powertools(tmp_path_factory):
+    """Parses an event with a model of Powertools' parser, in a process of its own."""
+    target = tmp_path_factory.mktemp("powertools")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
+    subprocess.run([*pip, "aws-lambda-powertools[parser]==3.*"], check=True)
+    source = (
+        "import sys\nfrom aws_lambda_powertools.utilities.parser import models\n"
+        "print(getattr(models, sys.argv[1]).model_validate_json(sys.stdin.read()).model_dump_json(by_alias=True))"
+    )
+
+    def parse(model, event):
+        command = [sys.executable, "-c", source, model]
+        environment = server.environment(PYTHONPATH=str(target))
+        done = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return parse

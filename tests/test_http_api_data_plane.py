@@ -611,5 +611,6 @@ def test_requests_are_counted(make_api, says, updraft):
     for dimensions in ({"ApiId": api.id}, stage):
         assert [metric(name, **dimensions) for name in ("Count", "4xx", "5xx")] == [4, 2, 1]
     assert metric("Latency", "SampleCount", **stage) == 4 and metric("IntegrationLatency", "SampleCount", **stage) == 3
+    assert metric("DataProcessed", "SampleCount", **stage) == 4 and metric("DataProcessed", **stage) > 100
     route = stage | {"Method": "POST", "Resource": "/pets"}
     assert [metric(name, **route) for name in ("Count", "4xx", "5xx")] == [3, 1, 1]

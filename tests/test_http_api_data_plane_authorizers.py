@@ -7,7 +7,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from support.functions import ROLE, Factory, Runtimes
+from support.functions import Factory, Runtimes
 from support.http_apis import ECHO, Maker
 from support.server import eventually
 from support.tokens import Issuer, Key, hmac_with
@@ -382,7 +382,7 @@ def signed(api, path, *, key="test", secret="test", region="us-east-1", service=
     return api.ask("POST", path, body, dict(request.prepare().headers))
 
 
-def test_signed_requests_are_let_in_and_told_of(make_api, echo, updraft):
+def test_signed_requests_are_let_in_and_told_of(make_api, echo):
     api = make_api()
     api.route("POST /pets/{id}", api.function(echo), AuthorizationType="AWS_IAM")
     response = signed(api, "/pets/1", body=b'{"a": 1}')
@@ -392,9 +392,9 @@ def test_signed_requests_are_let_in_and_told_of(make_api, echo, updraft):
         "accessKey": "test", "accountId": "000000000000", "callerId": "000000000000", "cognitoIdentity": None,
         "principalOrgId": None, "userArn": "arn:aws:iam::000000000000:root", "userId": "000000000000",
     }
-    session = updraft.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="session")["Credentials"]
-    response = signed(api, "/pets/1", key=session["AccessKeyId"], secret=session["SecretAccessKey"], token=session["SessionToken"])
-    assert json.loads(response.text)["requestContext"]["authorizer"]["iam"]["userArn"].endswith(":assumed-role/worker/session")
+    stranger = json.loads(signed(api, "/pets/1", key="123456789012").text)["requestContext"]
+    assert stranger["authorizer"]["iam"]["userArn"] == "arn:aws:iam::123456789012:root"
+    assert stranger["accountId"] == "000000000000", "the API's, not the caller's"
     api.refused(403, "Forbidden", "POST", "/pets/1")
     for wrong in ({"secret": "wrong"}, {"service": "lambda"}, {"region": "eu-west-1"}):
         response = signed(api, "/pets/1", **wrong)
@@ -413,3 +413,25 @@ def test_strangers_may_not_where_policies_are_enforced(another_server):
         assert signed(api, "/pets").status == 200
         response = signed(api, "/pets", key="123456789012")
         assert (response.status, response.text) == (403, '{"message":"Forbidden"}')
+
+
+# ---- the models of others
+
+
+def test_events_parse_in_powertools(make_api, echo, simple, issuer, powertools):
+    api = make_api()
+    with_function(api, echo, simple, EnableSimpleResponses=True)
+    event = api.event(path="/pets/7?q=1", headers=word("open"))
+    asked = json.loads(event["requestContext"]["authorizer"]["lambda"]["event"])
+    parsed = powertools("APIGatewayProxyEventV2Model", event)
+    assert parsed["requestContext"]["authorizer"]["lambda"]["number"] == 1 and parsed["pathParameters"] == {"id": "7"}
+    parsed = powertools("ApiGatewayAuthorizerRequestV2", asked)
+    assert parsed["routeArn"] == asked["routeArn"] and parsed["identitySource"] == ["open"]
+    authorizer = api.client.create_authorizer(
+        ApiId=api.id, Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": issuer.url, "Audience": ["me"]},
+    )["AuthorizerId"]
+    api.route("POST /token", api.function(echo), AuthorizationType="JWT", AuthorizerId=authorizer)
+    headers = bearer(issuer.token()) | {"content-type": "application/json", "cookie": "a=1"}
+    parsed = powertools("APIGatewayProxyEventV2Model", api.event("POST", "/token", '{"a": 1}', headers))
+    assert parsed["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] == "somebody" and parsed["cookies"] == ["a=1"]

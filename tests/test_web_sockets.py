@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import websocket
 
-from support import server
 from support.functions import Factory
 from support.refusals import refused
 from support.server import ROOT, eventually
@@ -194,27 +193,6 @@ def test_events_of_a_connection(api, logs, create):
     assert set(gone) == set(context) | {"disconnectStatusCode", "disconnectReason"}
     assert disconnect["headers"] == {"Host": one.host, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""}
     assert disconnect["multiValueHeaders"] == {name: [value] for name, value in disconnect["headers"].items()}
-
-
-@pytest.fixture(scope="session")
-def powertools(tmp_path_factory):
-    """Parses an event with a model of Powertools' parser, in a process of its own."""
-    target = tmp_path_factory.mktemp("powertools")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
-    subprocess.run([*pip, "aws-lambda-powertools[parser]==3.*"], check=True)
-    source = (
-        "import sys\nfrom aws_lambda_powertools.utilities.parser import models\n"
-        "print(getattr(models, sys.argv[1]).model_validate_json(sys.stdin.read()).model_dump_json(by_alias=True))"
-    )
-
-    def parse(model, event):
-        command = [sys.executable, "-c", source, model]
-        environment = server.environment(PYTHONPATH=str(target))
-        done = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return parse
 
 
 def test_events_parse_in_powertools(api, logs, create, powertools):

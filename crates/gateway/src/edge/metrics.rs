@@ -20,13 +20,16 @@ pub(crate) struct Names {
     server_errors: &'static str,
     /// Whether answers are cached, and so counted as hits and misses.
     caches: bool,
+    /// Whether bytes are counted.
+    data: bool,
 }
 
 /// REST APIs' metrics.
 pub(crate) const REST: Names =
-    Names { count: "Count", client_errors: "4XXError", server_errors: "5XXError", caches: true };
+    Names { count: "Count", client_errors: "4XXError", server_errors: "5XXError", caches: true, data: false };
 /// HTTP APIs' metrics.
-pub(crate) const HTTP: Names = Names { count: "Count", client_errors: "4xx", server_errors: "5xx", caches: false };
+pub(crate) const HTTP: Names =
+    Names { count: "Count", client_errors: "4xx", server_errors: "5xx", caches: false, data: true };
 
 /// Where one set of requests is counted.
 pub(crate) struct Meter {
@@ -36,6 +39,7 @@ pub(crate) struct Meter {
     latency: Arc<dyn Series>,
     integration_latency: Arc<dyn Series>,
     cache: Option<[Arc<dyn Series>; 2]>,
+    data: Option<Arc<dyn Series>>,
 }
 
 /// What a request came to.
@@ -71,6 +75,7 @@ impl Meter {
             latency: series("Latency", "Milliseconds"),
             integration_latency: series("IntegrationLatency", "Milliseconds"),
             cache: names.caches.then(|| [series("CacheHitCount", "Count"), series("CacheMissCount", "Count")]),
+            data: names.data.then(|| series("DataProcessed", "Bytes")),
         }
     }
 
@@ -89,6 +94,13 @@ impl Meter {
             hits.record(at, one_if(hit));
             misses.record(at, one_if(!hit));
         }
+    }
+}
+
+impl Meter {
+    /// Where the bytes of requests and their answers are counted, once they are known: perhaps later than all else.
+    pub(crate) fn data(&self) -> Option<&Arc<dyn Series>> {
+        self.data.as_ref()
     }
 }
 

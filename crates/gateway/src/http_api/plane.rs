@@ -11,6 +11,7 @@ mod server;
 mod stage;
 mod template;
 mod visit;
+mod weigh;
 
 use std::time::Instant;
 
@@ -70,7 +71,7 @@ impl Gateway {
         }
         visit.sign(&mut answer);
         visit.end(&answer, begun);
-        answer
+        Answer { body: weigh::weigh(answer.body, visit.request_bytes(), visit.at, visit.data()), ..answer }
     }
 }
 

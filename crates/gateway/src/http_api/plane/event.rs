@@ -247,9 +247,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_request_as_aws_shows_it() {
-        let head = http::Request::builder()
+    fn head() -> http::request::Parts {
+        http::Request::builder()
             .method("POST")
             .uri("/default/pets/1?a=1&a=2&b=%20")
             .header("host", "abc.execute-api.us-east-1.amazonaws.com")
@@ -263,13 +262,15 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts()
-            .0;
-        let parameters = [("id", Cow::from("1"))];
-        let source = Source {
-            head: &head,
+            .0
+    }
+
+    fn source<'a>(head: &'a http::request::Parts, parameters: &'a [(&'a str, Cow<'a, str>)]) -> Source<'a> {
+        Source {
+            head,
             body: b"{}",
             path: "/default/pets/1",
-            path_parameters: &parameters,
+            path_parameters: parameters,
             query: head.uri.query().unwrap(),
             route_key: "ANY /pets/{id}",
             stage: "default",
@@ -285,7 +286,13 @@ mod tests {
             request_id: "Bdd2ngt5iGYEMIg=",
             trace_id: "Root=1-2",
             now: Timestamp::from_millis(1_678_276_240_455),
-        };
+        }
+    }
+
+    #[test]
+    fn a_request_as_aws_shows_it() {
+        let (head, parameters) = (head(), [("id", Cow::from("1"))]);
+        let source = source(&head, &parameters);
         let more = More { resource: "/pets/{id}", authorizer: None, signer: None };
         let event: Value = serde_json::from_slice(&request(&source, &more)).unwrap();
         let single = |many: &Value| -> Value {
@@ -335,5 +342,30 @@ mod tests {
         assert_eq!((&authorizer["type"], &authorizer["methodArn"]), (&json!("REQUEST"), &json!("arn")));
         assert_eq!((&authorizer["identitySource"], &authorizer["authorizationToken"]), (&json!("u,1"), &json!("u,1")));
         assert!(authorizer.get("body").is_none());
+    }
+
+    /// AWS's own crate of events for Rust knows all of them.
+    #[test]
+    fn events_parse_in_aws_lambda_events() {
+        use aws_lambda_events::apigw::{
+            ApiGatewayProxyRequest, ApiGatewayV2CustomAuthorizerV1Request, ApiGatewayV2httpRequest,
+        };
+        let (head, parameters) = (head(), [("id", Cow::from("1"))]);
+        let claims = BTreeMap::from([("sub".to_owned(), "me".to_owned())]);
+        let jwt = event::Authorizer::Jwt { claims: &claims, scopes: None };
+        let source = Source { authorizer: Some(jwt), ..source(&head, &parameters) };
+        let parsed: ApiGatewayV2httpRequest = serde_json::from_slice(&event::event(&source)).unwrap();
+        assert_eq!(parsed.raw_path.as_deref(), Some("/default/pets/1"));
+        assert_eq!(parsed.request_context.http.method, http::Method::POST);
+        assert_eq!(parsed.request_context.authorizer.unwrap().jwt.unwrap().claims["sub"], "me");
+        assert_eq!(parsed.query_string_parameters.all("a"), Some(vec!["1", "2"]));
+        let more = More { resource: "/pets/{id}", authorizer: None, signer: None };
+        let parsed: ApiGatewayProxyRequest = serde_json::from_slice(&request(&source, &more)).unwrap();
+        assert_eq!((parsed.resource.as_deref(), parsed.path_parameters["id"].as_str()), (Some("/pets/{id}"), "1"));
+        assert_eq!(parsed.request_context.request_time_epoch, 1_678_276_240_455);
+        let identity = ["u".to_owned()];
+        let parsed: ApiGatewayV2CustomAuthorizerV1Request =
+            serde_json::from_slice(&authorizer(&source, &more, "arn", &identity)).unwrap();
+        assert_eq!((parsed.method_arn.as_deref(), parsed.authorization_token.as_deref()), (Some("arn"), Some("u")));
     }
 }

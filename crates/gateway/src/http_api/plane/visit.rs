@@ -1,14 +1,16 @@
 //! What is known of a request to an HTTP API on its way.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Caller, Cx, Timestamp};
 use bytes::Bytes;
 use cloud::Desk;
 use cloud::desk::Held;
+use cloud::ports::Series;
 use cloud::proxy::event::{self, Authorizer, Source};
-use http::header::USER_AGENT;
+use http::header::{CONTENT_LENGTH, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use shape::Body;
@@ -23,6 +25,7 @@ use super::template::Known;
 use crate::Gateway;
 use crate::edge::address::Address;
 use crate::edge::context::Context;
+use crate::edge::metrics::Meter;
 
 /// A request on its way.
 pub(super) struct Visit<'v> {
@@ -123,6 +126,18 @@ impl<'v> Visit<'v> {
     /// The body, as far as it has been read.
     pub(super) fn body_bytes(&self) -> Bytes {
         self.body.as_ref().map(|held| held.bytes.clone()).unwrap_or_default()
+    }
+
+    /// How many bytes the request's body has, as far as that is known.
+    pub(super) fn request_bytes(&self) -> u64 {
+        let said = self.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        self.body.as_ref().map(|held| held.bytes.len() as u64).or(said).unwrap_or_default()
+    }
+
+    /// Where its bytes are counted.
+    pub(super) fn data(&self) -> Vec<Arc<dyn Series>> {
+        let of_route = self.route.and_then(|route| route.meter.as_ref());
+        [Some(&self.stage.meter), of_route].into_iter().flatten().filter_map(Meter::data).cloned().collect()
     }
 
     /// What stands for the variables of the route's path.
