@@ -91,6 +91,10 @@ pub(super) fn rest_api_of_mocks(server: &mut Server, count: usize) -> Result<Api
         call(server, "PUT", &format!("{method}/integration/responses/200"), &response)?;
     }
     call(server, "POST", &format!("/restapis/{id}/deployments"), &json!({"stageName": "prod"}))?;
+    // AWS's 10,000 a second would be what is measured.
+    let limit = |name: &str| json!({"op": "replace", "path": format!("/*/*/throttling/{name}"), "value": "10000000"});
+    let changes = json!({"patchOperations": [limit("rateLimit"), limit("burstLimit")]});
+    call(server, "PATCH", &format!("/restapis/{id}/stages/prod"), &changes)?;
     Ok(Api { id, stage: "/prod" })
 }
 
