@@ -58,6 +58,10 @@ pub(crate) use usage::Usages;
 /// The largest request body, in bytes: API Gateway's 10 MB.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// How much of a body is read only so that its sender can hear that it is too large: who is cut off while sending hears
+/// nothing.
+const BODY_BYTES_READ_MAX: usize = 16 * 1024 * 1024;
+
 /// The request line's and all headers' bytes together: API Gateway's 10,240.
 const HEAD_BYTES_MAX: usize = 10_240;
 
@@ -239,7 +243,10 @@ impl<'v> Visit<'v> {
             return Err(Refusal { status: Some(431), ..refusal });
         }
         let (resource, method) = self.route()?;
-        let held = desk.body(body, BODY_BYTES_MAX, &self.cx.origin).await.map_err(unread)?;
+        let held = desk.body(body, BODY_BYTES_READ_MAX, &self.cx.origin).await.map_err(unread)?;
+        if held.bytes.len() > BODY_BYTES_MAX {
+            return Err(Refusal::too_large());
+        }
         self.asked.body = held.bytes.clone();
         compress::body(&self.serving.api, &mut self.asked, BODY_BYTES_MAX)?;
         self.log_request(resource);
