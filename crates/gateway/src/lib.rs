@@ -127,6 +127,7 @@ impl Gateway {
     pub(crate) fn forget_api(&self, api_id: &str) {
         self.owners.forget(|id| id == api_id);
         self.forget_authorizations(api_id);
+        self.rest_keys.forget(api_id);
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
         self.http_apis.forget(|id| id == api_id);
         self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));

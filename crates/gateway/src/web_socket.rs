@@ -8,7 +8,7 @@ pub mod operations;
 pub(crate) mod plane;
 mod socket;
 
-use base::{AccountId, Error};
+use base::{AccountId, Arn, Cx, Error};
 use cloud::{BoxFuture, Op, Service, ServiceId, check, op};
 use wire::protocol::Protocol;
 
@@ -27,6 +27,10 @@ impl Service for ManagementApi {
         .validation_code("BadRequestException");
     const OPERATIONS: &'static [Op<Self>] =
         &[op::<_, DeleteConnection>(), op::<_, GetConnection>(), op::<_, PostToConnection>()];
+
+    fn resource_policy<'a>(&'a self, _cx: &'a Cx, resource: &'a Arn) -> BoxFuture<'a, Option<String>> {
+        Box::pin(self.0.policy_of_api(resource))
+    }
 
     fn reset<'a>(&'a self, _account: Option<AccountId>) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async { Ok(()) })

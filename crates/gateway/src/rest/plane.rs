@@ -18,6 +18,7 @@ mod media;
 mod parameters;
 mod proxied;
 mod refusal;
+mod segment;
 mod template;
 mod test;
 mod tree;
@@ -52,6 +53,7 @@ use live::{LiveMethod, LiveResource, LiveStage, Serving};
 use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
+use segment::Segment;
 pub(crate) use test::{TestCall, Tested, TestedAuthorizer};
 pub(crate) use usage::Usages;
 
@@ -79,6 +81,8 @@ pub(in crate::rest) struct Visit<'v> {
     context: Context,
     log: Log,
     trace_id: String,
+    /// The stage's part of the trace, where it has one.
+    segment: Option<Segment>,
     /// How many nodes the request has come through.
     hops: u8,
     /// Once it is known.
@@ -165,7 +169,9 @@ impl<'v> Visit<'v> {
             origin,
             clock: desk.clock().clone(),
         };
-        let trace_id = trace::header(cx.origin.trace_id.as_deref(), cx.now());
+        let given = trace::header(cx.origin.trace_id.as_deref(), cx.now());
+        let begun = if stage.record.shown.tracing_enabled { Segment::begin(&given) } else { None };
+        let (segment, trace_id) = begun.map_or((None, given), |(segment, header)| (Some(segment), header));
         let mut asked = Asked {
             method: head.method,
             version: head.version,
@@ -189,6 +195,7 @@ impl<'v> Visit<'v> {
             asked,
             uri: head.uri,
             trace_id,
+            segment,
             hops: peer.hops,
             method: None,
             integration_latency: None,
@@ -353,6 +360,10 @@ impl<'v> Visit<'v> {
         self.stage.meter.record(&measured);
         if let Some(meter) = self.method.and_then(|method| method.meter.as_ref()) {
             meter.record(&measured);
+        }
+        if let Some(segment) = &self.segment {
+            let document = segment.document(&self, status.as_u16(), body.len(), self.cx.now());
+            self.gateway.ports.traces.put(self.cx.account, &self.cx.region, document);
         }
         if let Some(access_log) = &self.stage.access_log {
             self.context.set("status", status.as_u16());

@@ -23,6 +23,8 @@ impl Gateway {
                 self.change_rest(&home.api(one.id), api::delete).await?;
             }
         }
+        self.forget_usage();
+        self.rest_keys.forget_all();
         self.change_home(move |tx| {
             forget(tx, ACCOUNTS, of())?;
             forget(tx, API_KEYS, of())?;

@@ -29,7 +29,9 @@ impl Gateway {
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<(T, Vec<String>), Failure> + Send + 'static,
     {
+        self.write_usage().await?;
         let (done, api_ids) = self.change_home(work).await?;
+        self.forget_usage();
         api_ids.iter().for_each(|id| self.forget_api(id));
         Ok(done)
     }

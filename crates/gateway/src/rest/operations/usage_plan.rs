@@ -412,6 +412,7 @@ impl Operation<ApiGateway> for GetUsage {
     type Output = Usage;
 
     async fn run(self, gateway: &ApiGateway, cx: &Cx) -> Result<Usage, Error> {
+        gateway.write_usage().await?;
         let (first, last) = (usage::read_day(&self.start_date)?, usage::read_day(&self.end_date)?);
         if last < first || (last.millis() - first.millis()) / DAY_MS >= DAYS_MAX {
             return Err(bad("Invalid date range specified: startDate must not be after endDate, nor a year before it"));

@@ -127,6 +127,17 @@ fn limit(settings: &ThrottleSettings) -> Option<Limit> {
 }
 
 impl Keys {
+    /// Forgets which keys an API's stages know.
+    pub(crate) fn forget(&self, api_id: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| !name.strip_prefix(api_id).is_some_and(|rest| rest.starts_with('/')));
+    }
+
+    /// Forgets all keys.
+    pub(crate) fn forget_all(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn bucket(&self, name: String) -> Arc<Bucket> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= BUCKETS_MAX {

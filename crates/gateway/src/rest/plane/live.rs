@@ -20,6 +20,7 @@ use crate::edge::access_log::{self, AccessLog};
 use crate::edge::integration::lambda::function_of;
 use crate::edge::jwt::{KeysAt, Trust};
 use crate::edge::metrics::{self, Meter};
+use crate::edge::owner::Kind;
 use crate::edge::throttle::{Bucket, Limit};
 use crate::rest::records::{
     Api, Authorizer, AuthorizerType, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType,
@@ -194,6 +195,17 @@ impl Gateway {
             Ok(staged.map(|staged| LiveStage::new(self, &staged)))
         };
         self.rest_live.get(key, make).await
+    }
+}
+
+impl Gateway {
+    /// The resource policy that a stage of a REST API serves, by the ARN of one of its methods; no other APIs have one.
+    pub(crate) async fn policy_of_api(&self, method: &base::Arn) -> Option<String> {
+        let mut parts = method.resource.split('/');
+        let (api_id, stage) = (parts.next()?, parts.next()?);
+        let owner = self.owner(api_id).await.ok()?.filter(|owner| owner.kind == Kind::Rest)?;
+        let live = self.live_stage(&owner, api_id, stage).await.ok()??;
+        live.main.api.policy.clone()
     }
 }
 

@@ -184,6 +184,7 @@ impl<'v> Visit<'v> {
             log: Log::new(Level::Info, true, cx.clock.clone()),
             trace_id: trace::header(cx.origin.trace_id.as_deref(), cx.now()),
             cx,
+            segment: None,
             hops: 0,
             method: None,
             integration_latency: None,

@@ -9,12 +9,11 @@ use base::Timestamp;
 use store::{Key, Scan};
 
 use crate::rest::records::{Home, QuotaPeriodType, QuotaSettings, USAGE, UsageDay, UsagePlan};
+use crate::rest::usage::{day_text, period_start};
 use crate::{Failure, Gateway};
 
 /// How long counts wait to be written.
 const WRITE_AFTER: Duration = Duration::from_millis(300);
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Counts of keys under their plans.
 #[derive(Default)]
@@ -44,23 +43,6 @@ struct Counter {
     /// The plan's when it was counted last: a new one moves what remains.
     limit: i64,
     is_written: bool,
-}
-
-/// A day as usage is kept by: `2026-11-25`.
-pub(crate) fn day(at: Timestamp) -> String {
-    let civil = at.civil();
-    format!("{:04}-{:02}-{:02}", civil.year, civil.month, civil.day)
-}
-
-/// The first day of the period that a time is in.
-fn period_start(at: Timestamp, period: QuotaPeriodType) -> String {
-    let civil = at.civil();
-    let days_back = match period {
-        QuotaPeriodType::Day => 0,
-        QuotaPeriodType::Week => civil.weekday,
-        QuotaPeriodType::Month => civil.day - 1,
-    };
-    day(at.plus_millis(-i64::from(days_back) * DAY_MS))
 }
 
 impl Counted {
@@ -113,7 +95,7 @@ impl Gateway {
         key_id: &str,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let (counted, today) = (Counted::new(home, &plan.id, key_id), day(now));
+        let (counted, today) = (Counted::new(home, &plan.id, key_id), day_text(now));
         // Without a quota it is counted all the same: usage can be asked for.
         let limit = plan.quota.and_then(|quota| quota.limit).map_or(i64::MAX / 2, i64::from);
         let at_hand = self.rest_usages.lock().count(&counted, &today, limit);
@@ -150,8 +132,8 @@ impl Gateway {
             Some((day, count))
         });
         let days: Vec<(String, UsageDay)> = days.collect();
-        let (today, period) = (day(now), quota.and_then(|quota| quota.period).unwrap_or(QuotaPeriodType::Month));
-        let start = period_start(now, period);
+        let period = quota.and_then(|quota| quota.period).unwrap_or(QuotaPeriodType::Day);
+        let (today, start) = (day_text(now), day_text(period_start(period, now)));
         let used = days.iter().find(|(day, _)| *day == today).map_or(0, |(_, count)| count.used);
         let offset = quota.and_then(|quota| quota.offset).map_or(0, i64::from);
         let remaining = match days.iter().rfind(|(day, _)| *day >= start) {
@@ -208,12 +190,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Forgets a key's count, once the control plane has changed it in the store.
-    pub(crate) fn usage_changed(&self, home: &Home, plan_id: &str, key_id: &str) {
-        self.rest_usages.lock().counters.remove(&Counted::new(home, plan_id, key_id));
-    }
-
-    /// Forgets all counts, with their plans.
+    /// Forgets all counts, once the control plane has changed what is stored.
     pub(crate) fn forget_usage(&self) {
         self.rest_usages.lock().counters.clear();
     }
@@ -222,16 +199,6 @@ impl Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn periods_begin_where_awss_do() {
-        // A Wednesday.
-        let at = Timestamp::parse_date_time("2026-11-25T23:59:59Z").unwrap();
-        assert_eq!(day(at), "2026-11-25");
-        assert_eq!(period_start(at, QuotaPeriodType::Day), "2026-11-25");
-        assert_eq!(period_start(at, QuotaPeriodType::Week), "2026-11-22");
-        assert_eq!(period_start(at, QuotaPeriodType::Month), "2026-11-01");
-    }
 
     #[test]
     fn a_quota_is_used_up_and_may_grow() {
