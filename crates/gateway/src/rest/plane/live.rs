@@ -402,9 +402,11 @@ impl LiveMethod {
         method: &Method,
         variables: Option<&Texts>,
     ) -> LiveMethod {
-        let settings = &staged.stage.shown.method_settings;
-        let name = format!("{}/{}", path.strip_prefix('/').unwrap_or(path), method.http_method);
-        let setting = settings.get(&name).or_else(|| settings.get("*/*")).cloned().unwrap_or_default();
+        let shown = &staged.stage.shown;
+        let setting = shown.setting(path, &method.http_method);
+        let of_all = shown.method_settings.get("*/*");
+        let has_own_setting = setting.is_some_and(|own| !of_all.is_some_and(|all| std::ptr::eq(own, all)));
+        let setting = setting.cloned().unwrap_or_default();
         let limit = Limit {
             rate: setting.throttling_rate_limit,
             burst: u32::try_from(setting.throttling_burst_limit).unwrap_or(u32::MAX),
@@ -422,7 +424,7 @@ impl LiveMethod {
         });
         LiveMethod {
             level: Level::of(setting.logging_level.as_deref()),
-            has_own_setting: settings.contains_key(&name),
+            has_own_setting,
             setting,
             throttle,
             meter,
