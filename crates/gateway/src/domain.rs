@@ -190,6 +190,11 @@ pub(crate) fn add(tx: &mut Tx<'_>, account: AccountId, region: &Region, domain: 
     Ok(true)
 }
 
+/// Keeps the certificate that came with a domain name.
+pub(crate) fn put_certificate(tx: &mut Tx<'_>, name: &str, certificate: &Certificate) -> store::Result<()> {
+    tx.put(CERTIFICATES, &Key::of(name), certificate)
+}
+
 /// Removes a domain name with its mappings; false if there is none.
 pub(crate) fn remove(tx: &mut Tx<'_>, key: &Key) -> Result<bool, Failure> {
     let Some(domain) = tx.get(DOMAINS, key)? else { return Ok(false) };

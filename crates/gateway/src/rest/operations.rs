@@ -3,9 +3,11 @@
 pub mod account;
 pub mod api_key;
 pub mod authorizer;
+pub mod base_path_mapping;
 pub mod client_certificate;
 pub mod deployment;
 pub mod documentation;
+pub mod domain_name;
 pub mod export;
 pub mod gateway_response;
 pub mod import;
@@ -28,6 +30,9 @@ use super::ApiGateway;
 use account::{GetAccount, UpdateAccount};
 use api_key::{CreateApiKey, DeleteApiKey, GetApiKey, GetApiKeys, ImportApiKeys, UpdateApiKey};
 use authorizer::{CreateAuthorizer, DeleteAuthorizer, GetAuthorizer, GetAuthorizers, UpdateAuthorizer};
+use base_path_mapping::{
+    CreateBasePathMapping, DeleteBasePathMapping, GetBasePathMapping, GetBasePathMappings, UpdateBasePathMapping,
+};
 use client_certificate::{
     DeleteClientCertificate, GenerateClientCertificate, GetClientCertificate, GetClientCertificates,
     UpdateClientCertificate,
@@ -38,6 +43,7 @@ use documentation::{
     GetDocumentationPart, GetDocumentationParts, GetDocumentationVersion, GetDocumentationVersions,
     UpdateDocumentationPart, UpdateDocumentationVersion,
 };
+use domain_name::{CreateDomainName, DeleteDomainName, GetDomainName, GetDomainNames, UpdateDomainName};
 use export::{GetExport, GetModelTemplate};
 use gateway_response::{
     DeleteGatewayResponse, GetGatewayResponse, GetGatewayResponses, PutGatewayResponse, UpdateGatewayResponse,
@@ -71,9 +77,11 @@ use vpc_link::{CreateVpcLink, DeleteVpcLink, GetVpcLink, GetVpcLinks, UpdateVpcL
 pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, CreateApiKey>(),
     op::<_, CreateAuthorizer>(),
+    op::<_, CreateBasePathMapping>(),
     op::<_, CreateDeployment>(),
     op::<_, CreateDocumentationPart>(),
     op::<_, CreateDocumentationVersion>(),
+    op::<_, CreateDomainName>(),
     op::<_, CreateModel>(),
     op::<_, CreateRequestValidator>(),
     op::<_, CreateResource>(),
@@ -84,10 +92,12 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, CreateVpcLink>(),
     op::<_, DeleteApiKey>(),
     op::<_, DeleteAuthorizer>(),
+    op::<_, DeleteBasePathMapping>(),
     op::<_, DeleteClientCertificate>(),
     op::<_, DeleteDeployment>(),
     op::<_, DeleteDocumentationPart>(),
     op::<_, DeleteDocumentationVersion>(),
+    op::<_, DeleteDomainName>(),
     op::<_, DeleteGatewayResponse>(),
     op::<_, DeleteIntegration>(),
     op::<_, DeleteIntegrationResponse>(),
@@ -109,6 +119,8 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetApiKeys>(),
     op::<_, GetAuthorizer>(),
     op::<_, GetAuthorizers>(),
+    op::<_, GetBasePathMapping>(),
+    op::<_, GetBasePathMappings>(),
     op::<_, GetClientCertificate>(),
     op::<_, GetClientCertificates>(),
     op::<_, GetDeployment>(),
@@ -117,6 +129,8 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetDocumentationParts>(),
     op::<_, GetDocumentationVersion>(),
     op::<_, GetDocumentationVersions>(),
+    op::<_, GetDomainName>(),
+    op::<_, GetDomainNames>(),
     op::<_, GetExport>(),
     op::<_, GetGatewayResponse>(),
     op::<_, GetGatewayResponses>(),
@@ -161,10 +175,12 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, UpdateAccount>(),
     op::<_, UpdateApiKey>(),
     op::<_, UpdateAuthorizer>(),
+    op::<_, UpdateBasePathMapping>(),
     op::<_, UpdateClientCertificate>(),
     op::<_, UpdateDeployment>(),
     op::<_, UpdateDocumentationPart>(),
     op::<_, UpdateDocumentationVersion>(),
+    op::<_, UpdateDomainName>(),
     op::<_, UpdateGatewayResponse>(),
     op::<_, UpdateIntegration>(),
     op::<_, UpdateIntegrationResponse>(),

@@ -6,6 +6,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::Failure;
+use crate::domain;
 use crate::edge::owner::{self, Kind, Owner};
 use crate::rest::ApiGateway;
 use crate::rest::api::{self, checked_policy};
@@ -226,6 +227,9 @@ impl Operation<ApiGateway> for DeleteRestApi {
             .change_rest(&at, move |tx, at| {
                 if !tx.exists(REST_APIS, &at.key())? {
                     return Err(missing.clone().into());
+                }
+                if domain::is_mapped(tx, &at.id)? {
+                    return Err(domain::still_mapped().into());
                 }
                 api::delete(tx, at)
             })
