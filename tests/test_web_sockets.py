@@ -114,6 +114,25 @@ def test_addresses(api, updraft, echo):
         assert (failed.value.status_code, json.loads(failed.value.resp_body)) == (403, {"message": "Forbidden"})
 
 
+def test_custom_domain_names(api, updraft, echo):
+    one = api(DisableExecuteApiEndpoint=True)
+    one.route("$default", one.function(echo), two_way=True)
+    one.deploy()
+    assert one.refused()[0] == 403
+    certificate = "arn:aws:acm:us-east-1:000000000000:certificate/11111111-2222-3333-4444-555555555555"
+    name = "socket.example.com"
+    one.client.create_domain_name(
+        DomainName=name, DomainNameConfigurations=[{"CertificateArn": certificate, "EndpointType": "REGIONAL"}]
+    )
+    one.client.create_api_mapping(DomainName=name, ApiId=one.id, Stage="prod", ApiMappingKey="talk")
+    connection = websocket.create_connection(f"ws://localhost:{updraft.port}/talk", host=name, timeout=60)
+    connection.send("x")
+    context = json.loads(connection.recv())["requestContext"]
+    assert (context["domainName"], context["stage"]) == (name, "prod")
+    connection.close()
+    one.client.delete_domain_name(DomainName=name)
+
+
 def test_what_is_no_handshake_is_told_so(api, updraft):
     one = api()
     one.route("$default", one.integration(IntegrationType="MOCK"))
