@@ -183,16 +183,6 @@ class TestDocumentation:
         refuses("NotFoundException", "Invalid Documentation part identifier specified", rest.get_documentation_part, **place)
         assert status(rest.delete_documentation_version(restApiId=api_id, documentationVersion="v1")) == 202
 
-    def test_parts_are_imported(self, rest, api):  # noqa: F811
-        part = {"location": {"type": "METHOD", "path": "/", "method": "GET"}, "properties": {"description": "hello"}}
-        document = {"swagger": "2.0", "x-amazon-apigateway-documentation": {"documentationParts": [part]}}
-        done = rest.import_documentation_parts(restApiId=api[0], mode="overwrite", body=json.dumps(document).encode())
-        (found,) = rest.get_documentation_parts(restApiId=api[0])["items"]
-        assert [found["id"]] == done["ids"]
-        assert json.loads(found["properties"]) == {"description": "hello"}
-        words = "Unable to build importer with provided input."
-        refuses("BadRequestException", words, rest.import_documentation_parts, restApiId=api[0], body=b"{")
-
 
 class TestLinksAndCertificates:
     def test_a_link(self, rest):  # noqa: F811

@@ -292,14 +292,18 @@ fn set(setting: &mut MethodSetting, group: &str, name: &str, change: &Change) ->
 impl Stage {
     /// The settings of a method: its own, else those of all. The path is the resource's.
     pub(crate) fn setting(&self, path: &str, http_method: &str) -> Option<&MethodSetting> {
+        self.own_setting(path, http_method).or_else(|| self.method_settings.get("*/*"))
+    }
+
+    /// The settings of this one method.
+    pub(crate) fn own_setting(&self, path: &str, http_method: &str) -> Option<&MethodSetting> {
         let is_own = |key: &str| {
             key.rsplit_once('/').is_some_and(|(resource, method)| {
                 let resource = resource.replace("~1", "/").replace("~0", "~");
                 method == http_method && resource.trim_matches('/') == path.trim_matches('/')
             })
         };
-        let own = self.method_settings.iter().find(|(key, _)| is_own(key)).map(|(_, setting)| setting);
-        own.or_else(|| self.method_settings.get("*/*"))
+        self.method_settings.iter().find(|(key, _)| is_own(key)).map(|(_, setting)| setting)
     }
 }
 

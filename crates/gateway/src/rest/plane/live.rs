@@ -402,16 +402,14 @@ impl LiveMethod {
         method: &Method,
         variables: Option<&Texts>,
     ) -> LiveMethod {
-        let shown = &staged.stage.shown;
-        let setting = shown.setting(path, &method.http_method);
-        let of_all = shown.method_settings.get("*/*");
-        let has_own_setting = setting.is_some_and(|own| !of_all.is_some_and(|all| std::ptr::eq(own, all)));
-        let setting = setting.cloned().unwrap_or_default();
+        let own = staged.stage.shown.setting(path, &method.http_method);
+        let has_own_setting = staged.stage.shown.own_setting(path, &method.http_method).is_some();
+        let setting = own.cloned().unwrap_or_default();
         let limit = Limit {
             rate: setting.throttling_rate_limit,
             burst: u32::try_from(setting.throttling_burst_limit).unwrap_or(u32::MAX),
         };
-        let throttle = (setting.throttling_rate_limit >= 0.0).then(|| (limit, Bucket::default()));
+        let throttle = own.is_some_and(|own| own.throttling_rate_limit >= 0.0).then(|| (limit, Bucket::default()));
         let home = &staged.api.home;
         let meter = setting.metrics_enabled.then(|| {
             let dimensions = vec![vec![
