@@ -15,7 +15,7 @@ use crate::statistics::Times;
 use crate::table::{Figure, Goal, Row, Table};
 use crate::{Bench, Failure, throughput};
 
-use api::{http_api_of_function, http_api_of_server, rest_api_of_mocks};
+use api::{Api, http_api_of_function, http_api_of_server, rest_api_of_mocks};
 use nginx::Nginx;
 
 const TURNS: usize = 6;
@@ -42,9 +42,12 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     if let Err(why) = &nginx {
         eprintln!("bench: there is no nginx to compare with: {why}");
     }
+    // All before anything is measured: a connection that says nothing meanwhile is closed.
+    let proxy = http_api_of_server(&mut server, hello.address)?;
+    let (few, many) = (rest_api_of_mocks(&mut server, 3)?, rest_api_of_mocks(&mut server, 300)?);
     functions(bench, &mut server, nginx.as_ref().ok(), table)?;
-    proxies(&mut server, &hello, nginx.as_ref().ok(), table)?;
-    routes(&mut server, table)?;
+    proxies(&server, [&few, &proxy], &hello, nginx.as_ref().ok(), table)?;
+    routes(&server, &few, &many, table)?;
     drop(server);
     web_sockets::measure(bench, table)
 }
@@ -75,9 +78,13 @@ fn functions(bench: &Bench, server: &mut Server, nginx: Option<&Nginx>, table: &
 }
 
 /// What needs no function: answers of the gateway's own, and those of another server.
-fn proxies(server: &mut Server, hello: &Hello, nginx: Option<&Nginx>, table: &mut Table) -> Result<(), Failure> {
-    let mock = rest_api_of_mocks(server, 1)?;
-    let proxy = http_api_of_server(server, hello.address)?;
+fn proxies(
+    server: &Server,
+    [mock, proxy]: [&Api; 2],
+    hello: &Hello,
+    nginx: Option<&Nginx>,
+    table: &mut Table,
+) -> Result<(), Failure> {
     for (what, request, nginx_request, goal) in [
         ("REST API, MOCK", mock.request("/r0", b""), nginx.map(Nginx::static_answer), 0.4),
         ("HTTP API, HTTP_PROXY", proxy.request("/", b""), nginx.map(Nginx::proxied), 0.5),
@@ -99,8 +106,7 @@ fn proxies(server: &mut Server, hello: &Hello, nginx: Option<&Nginx>, table: &mu
     Ok(())
 }
 
-fn routes(server: &mut Server, table: &mut Table) -> Result<(), Failure> {
-    let (few, many) = (rest_api_of_mocks(server, 3)?, rest_api_of_mocks(server, 300)?);
+fn routes(server: &Server, few: &Api, many: &Api, table: &mut Table) -> Result<(), Failure> {
     let mut targets =
         [Target::new(server.address, many.request("/r299", b"")), Target::new(server.address, few.request("/r2", b""))];
     run(&mut targets)?;

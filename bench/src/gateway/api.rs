@@ -103,6 +103,10 @@ pub(super) fn web_socket_api(server: &mut Server) -> Result<String, Failure> {
     let named =
         json!({"name": "bench", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"});
     let api = make(server, "/v2/apis", &named)?.id;
+    let mock = json!({"integrationType": "MOCK", "requestTemplates": {"200": r#"{"statusCode": 200}"#}});
+    let integration = make(server, &format!("/v2/apis/{api}/integrations"), &mock)?.id;
+    let route = json!({"routeKey": "$default", "target": format!("integrations/{integration}")});
+    call(server, "POST", &format!("/v2/apis/{api}/routes"), &route)?;
     let stage = json!({"stageName": "prod", "autoDeploy": true});
     call(server, "POST", &format!("/v2/apis/{api}/stages"), &stage)?;
     Ok(api)
