@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.refusals import refuses
-from test_rest_control_plane import api, mock, op, rest, shown, status  # noqa: F401  (fixtures)
+from support.rest_control import api, mock, op, rest, shown, status  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

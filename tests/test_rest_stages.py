@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.refusals import refuses
-from test_rest_control_plane import FUNCTION, api, mock, op, rest, shown, status  # noqa: F401  (fixtures)
+from support.rest_control import FUNCTION, api, mock, op, rest, shown, status  # noqa: F401  (fixtures)
 
 STAGE_PATHS = (
     "Must be one of: [/deploymentId, /description, /cacheClusterEnabled, /cacheClusterSize, /clientCertificateId, "
