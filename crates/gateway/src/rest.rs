@@ -4,6 +4,7 @@
 //! changes. The data plane (`plane`) sees stages and snapshots only.
 
 mod api;
+mod authorizer;
 mod certificate;
 mod change;
 mod csv;

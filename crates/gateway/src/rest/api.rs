@@ -5,8 +5,9 @@ use store::{Key, Record, Table, Tx};
 
 use super::error::{bad, conflict, too_many};
 use super::records::{
-    AUTHORIZERS, Api, DEPLOYMENTS, DOCUMENTATION_PARTS, DOCUMENTATION_VERSIONS, EndpointConfiguration, EndpointType,
-    GATEWAY_RESPONSES, Home, IpAddressType, MODELS, Method, REQUEST_VALIDATORS, RESOURCES, REST_APIS, RestApi, STAGES,
+    AUTHORIZERS, Api, DEPLOYMENTS, DOCUMENTATION_PARTS, DOCUMENTATION_VERSIONS, EndpointAccessMode,
+    EndpointConfiguration, EndpointType, GATEWAY_RESPONSES, Home, IpAddressType, MODELS, Method, REQUEST_VALIDATORS,
+    RESOURCES, REST_APIS, RestApi, STAGES,
 };
 use super::snapshot::Snapshot;
 use super::usage;
@@ -60,6 +61,14 @@ pub(crate) fn check_ip_address_type(endpoint: &EndpointConfiguration) -> Result<
         return Err(bad("Only dualstack ipAddressType is supported for Private APIs."));
     }
     Ok(())
+}
+
+/// How strictly callers must name the API. Nobody here compares TLS's name with HTTP's.
+pub(crate) fn checked_access_mode(mode: Option<EndpointAccessMode>) -> Result<Option<EndpointAccessMode>, Error> {
+    match mode {
+        Some(EndpointAccessMode::Strict) => Err(Error::not_implemented("the endpoint access mode STRICT")),
+        mode => Ok(mode),
+    }
 }
 
 /// A resource policy as it is kept: short forms of ARNs (`execute-api:/*`) become whole ones.

@@ -6,14 +6,17 @@ use base::{AccountId, Arn, Error};
 
 use super::error::bad;
 use super::expression;
-use super::records::{ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, Templates};
+use super::records::{
+    ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, ResponseTransferMode, Templates,
+};
 
 /// AWS's default, in milliseconds. Regional and private APIs may have longer ones since 2024, on request.
 const TIMEOUT_MS: i32 = 29_000;
 /// AWS's bounds, in milliseconds.
 const TIMEOUTS_MS: std::ops::RangeInclusive<i32> = 50..=29_000;
-/// Where answers are passed on as they come: fifteen minutes.
-const TIMEOUTS_OF_STREAMS_MS: std::ops::RangeInclusive<i32> = 50..=900_000;
+
+/// What says, in the place of a role, that a service is called with the caller's own credentials.
+const CREDENTIALS_OF_CALLER: &str = "arn:aws:iam::*:user/*";
 
 /// Templates as they are kept: an empty one is null.
 pub(crate) fn templates(given: Option<Templates>) -> Option<Templates> {
@@ -38,11 +41,10 @@ pub(crate) fn check(
         let words = "Invalid PassthroughBehavior specified. Valid options are WHEN_NO_MATCH,WHEN_NO_TEMPLATES,NEVER";
         return Err(bad(words));
     }
-    let streams = integration.response_transfer_mode == Some(super::records::ResponseTransferMode::Stream);
-    let bounds = if streams { TIMEOUTS_OF_STREAMS_MS } else { TIMEOUTS_MS };
+    check_built(integration)?;
     let timeout_ms = *integration.timeout_in_millis.get_or_insert(TIMEOUT_MS);
-    if !bounds.contains(&timeout_ms) {
-        return Err(bad(format!("Timeout should be between {} ms and {} ms", bounds.start(), bounds.end())));
+    if !TIMEOUTS_MS.contains(&timeout_ms) {
+        return Err(bad(format!("Timeout should be between {} ms and {} ms", TIMEOUTS_MS.start(), TIMEOUTS_MS.end())));
     }
     for (name, expression) in integration.request_parameters.iter().flatten() {
         expression::check_target(name)?;
@@ -50,6 +52,25 @@ pub(crate) fn check(
         expression::check_known(expression, parameters)?;
     }
     check_content_types(integration.request_templates.as_ref())
+}
+
+/// Refuses what AWS acts on and nobody here does.
+fn check_built(integration: &Integration) -> Result<(), Error> {
+    let uri = integration.uri.as_deref().unwrap_or_default();
+    let streams = integration.response_transfer_mode == Some(ResponseTransferMode::Stream)
+        || uri.ends_with("/response-streaming-invocations");
+    let service = Arn::parse(uri).map(|arn| arn.account).unwrap_or_default();
+    let to_firehose = integration.r#type == IntegrationType::AwsProxy && service.ends_with("firehose");
+    let missing = [
+        (streams, "the response transfer mode STREAM"),
+        (integration.integration_target.is_some(), "the integration target of a VPC link"),
+        (integration.credentials.as_deref() == Some(CREDENTIALS_OF_CALLER), "calling a service as the API's caller"),
+        (to_firehose, "an integration of type AWS_PROXY with Firehose"),
+    ];
+    match missing.iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, what)) => Err(Error::not_implemented(what)),
+        None => Ok(()),
+    }
 }
 
 fn check_target(integration: &Integration, account: AccountId) -> Result<(), Error> {
@@ -90,7 +111,7 @@ fn check_aws(integration: &Integration, uri: &str, account: AccountId) -> Result
 /// Roles of other accounts cannot be passed on.
 fn check_role(role: Option<&str>, account: AccountId) -> Result<(), Error> {
     let Some(role) = role else { return Ok(()) };
-    if role.contains("${stageVariables.") || role == "arn:aws:iam::*:user/*" {
+    if role.contains("${stageVariables.") || role == CREDENTIALS_OF_CALLER {
         return Ok(());
     }
     let arn = Arn::parse(role)

@@ -10,6 +10,7 @@ use super::records::{
     DOCUMENTATION_VERSIONS, MethodSetting, Stage, Texts, of_text,
 };
 use crate::Failure;
+use crate::edge::access_log::AccessLog;
 
 /// AWS's longest name.
 const NAME_BYTES_MAX: usize = 128;
@@ -158,16 +159,22 @@ fn change_access_log(stage: &mut Stage, change: &Change, parts: &[&str]) -> Resu
     match parts {
         ["format"] => change.set(&mut settings.format),
         ["destinationArn"] => {
-            let arn = change.text().and_then(|text| Arn::parse(&text));
-            let arn = arn.ok_or_else(|| bad("Invalid ARN specified in the request"))?;
-            if !matches!(arn.service.as_str(), "logs" | "firehose") {
-                return Err(bad("Access Log destination must be a CloudWatch Logs log group or a Firehose stream"));
-            }
-            settings.destination_arn = Some(arn.to_string());
+            settings.destination_arn = Some(checked_destination(change.text().unwrap_or_default())?);
         }
         _ => return Err(unknown(change)),
     }
     Ok(())
+}
+
+/// Where an access log may go.
+fn checked_destination(text: String) -> Result<String, Error> {
+    let arn = Arn::parse(&text).ok_or_else(|| bad("Invalid ARN specified in the request"))?;
+    match arn.service.as_str() {
+        "logs" if AccessLog::new(&text, "").is_some() => Ok(text),
+        "logs" => Err(bad("Invalid ARN specified in the request")),
+        "firehose" => Err(Error::not_implemented("an access log that goes to Firehose")),
+        _ => Err(bad("Access Log destination must be a CloudWatch Logs log group or a Firehose stream")),
+    }
 }
 
 /// Makes the canary, or a part of it, the stage's own.

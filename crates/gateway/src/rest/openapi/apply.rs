@@ -18,7 +18,7 @@ use crate::rest::records::{
     DocumentationVersionRecord, GATEWAY_RESPONSES, MODELS, Method, Model, REQUEST_VALIDATORS, RESOURCES, Resource,
     RestApi,
 };
-use crate::rest::{api, integration, method};
+use crate::rest::{api, authorizer, integration, method};
 
 /// Documentation parts of an API. AWS's quota.
 const DOCUMENTATION_PARTS_MAX: usize = 2_000;
@@ -73,6 +73,10 @@ pub(crate) fn apply(
             if let Some(resource) = tree.resources.get_mut(path)
                 && let Err(error) = put_method(tx, at, resource, described, &names, cx.account)?
             {
+                // What is not built yet is no fault of the document's.
+                if error.is_server_fault() {
+                    return Err(error.into());
+                }
                 errors.push(format!("Unable to put method '{name}' on resource at path '{path}': {}", error.message));
             }
         }
@@ -138,7 +142,7 @@ fn settings(at: &Api, api: &mut RestApi, definition: &Definition, mode: Mode, cx
     api.api_key_source = given.api_key_source.unwrap_or(api.api_key_source);
     api.disable_execute_api_endpoint = given.disable_execute_api_endpoint.unwrap_or(api.disable_execute_api_endpoint);
     api.security_policy = given.security_policy.or(api.security_policy);
-    api.endpoint_access_mode = given.endpoint_access_mode.or(api.endpoint_access_mode);
+    api.endpoint_access_mode = api::checked_access_mode(given.endpoint_access_mode)?.or(api.endpoint_access_mode);
     if given.vpc_endpoint_ids.is_some() {
         api.endpoint_configuration.vpc_endpoint_ids.clone_from(&given.vpc_endpoint_ids);
     }
@@ -162,6 +166,7 @@ fn parts(tx: &mut Tx<'_>, at: &Api, definition: &Definition, names: &Names) -> R
         put_with_id(tx, REQUEST_VALIDATORS, at, &id, validator, |validator, id| validator.id = id)?;
     }
     for authorizer in &definition.authorizers {
+        authorizer::check_built(authorizer)?;
         let id = names.authorizers.get(&authorizer.name).cloned().unwrap_or_default();
         put_with_id(tx, AUTHORIZERS, at, &id, authorizer, |authorizer, id| authorizer.id = id)?;
     }

@@ -1,27 +1,19 @@
 //! Authorizers.
 
-use base::{Arn, Cx, Error};
+use base::{Cx, Error};
 use cloud::{Meta, Operation};
 use shape::Shape;
-use store::Tx;
 
-use crate::Failure;
 use crate::rest::ApiGateway;
 use crate::rest::api::check_unused;
+use crate::rest::authorizer;
 use crate::rest::change::Id;
 use crate::rest::error::{bad, conflict, missing};
 use crate::rest::patch::{self, Change, Op, PatchOperation, Paths};
 use crate::rest::records::{
-    AUTHORIZERS, Api, Authorizer, AuthorizerType, Home, JwtAdditionalClaim, JwtConfiguration, JwtIssuer,
+    AUTHORIZERS, Authorizer, AuthorizerType, Home, JwtAdditionalClaim, JwtConfiguration, JwtIssuer,
     JwtSigningAlgorithm, REST_APIS, of_text,
 };
-
-/// AWS's default and bounds of the time for which an answer is used again.
-const TTL_SECONDS: i32 = 300;
-const TTLS_SECONDS: std::ops::RangeInclusive<i32> = 0..=3_600;
-
-/// Where a token is if nothing is said.
-const IDENTITY_SOURCE: &str = "method.request.header.Authorization";
 
 fn no_authorizer() -> Error {
     missing("Invalid Authorizer identifier specified")
@@ -120,73 +112,12 @@ impl Operation<ApiGateway> for CreateAuthorizer {
                     return Err(conflict(words).into());
                 }
                 let mut made = made.clone();
-                check(tx, at, &mut made)?;
+                authorizer::check(tx, at, &mut made)?;
                 tx.put(AUTHORIZERS, &at.below(&made.id), &made)?;
                 Ok(made)
             })
             .await
     }
-}
-
-/// Refuses an authorizer that cannot be, and fills in AWS's defaults.
-fn check(tx: &Tx<'_>, at: &Api, authorizer: &mut Authorizer) -> Result<(), Failure> {
-    if authorizer.name.is_empty() {
-        return Err(bad("Authorizer name must be non-empty").into());
-    }
-    let others = tx.scan(AUTHORIZERS, at.all())?;
-    if others.iter().any(|(_, other)| other.name == authorizer.name && other.id != authorizer.id) {
-        let name = &authorizer.name;
-        let words = format!("Authorizer name must be unique. Authorizer {name} already exists in this RestApi.");
-        return Err(conflict(words).into());
-    }
-    let ttl_seconds = *authorizer.authorizer_result_ttl_in_seconds.get_or_insert(TTL_SECONDS);
-    if !TTLS_SECONDS.contains(&ttl_seconds) {
-        return Err(bad("Authorizer result TTL must be between 0 and 3600 seconds").into());
-    }
-    match authorizer.r#type {
-        AuthorizerType::Token | AuthorizerType::Request => check_function(authorizer)?,
-        AuthorizerType::CognitoUserPools => check_pools(authorizer)?,
-        AuthorizerType::Jwt => return Err(Error::not_implemented("JWT authorizers of REST APIs").into()),
-    }
-    if authorizer.identity_source.is_none() {
-        match authorizer.r#type {
-            AuthorizerType::Request if ttl_seconds > 0 => {
-                return Err(bad("Identity source is required for REQUEST authorizers that cache results").into());
-            }
-            AuthorizerType::Request => {}
-            _ => authorizer.identity_source = Some(IDENTITY_SOURCE.to_owned()),
-        }
-    }
-    Ok(())
-}
-
-fn check_function(authorizer: &mut Authorizer) -> Result<(), Error> {
-    let uri = authorizer.authorizer_uri.as_deref();
-    let invocation = |arn: &Arn| {
-        arn.service == "apigateway"
-            && arn.account == "lambda"
-            && arn.resource.starts_with("path/")
-            && arn.resource.ends_with("/invocations")
-    };
-    if !uri.and_then(Arn::parse).is_some_and(|arn| invocation(&arn)) {
-        return Err(bad(format!(
-            "Invalid Authorizer URI: {}. Authorizer URI should be a valid API Gateway ARN that represents a Lambda \
-             function invocation.",
-            uri.unwrap_or("null")
-        )));
-    }
-    authorizer.auth_type.get_or_insert_with(|| "custom".to_owned());
-    Ok(())
-}
-
-fn check_pools(authorizer: &mut Authorizer) -> Result<(), Error> {
-    let pools = authorizer.provider_arns.as_deref().unwrap_or_default();
-    let is_pool = |arn: &String| Arn::parse(arn).is_some_and(|arn| arn.resource.starts_with("userpool/"));
-    if pools.is_empty() || !pools.iter().all(is_pool) {
-        return Err(bad("Invalid provider ARNs specified. COGNITO_USER_POOLS authorizers require ARNs of user pools"));
-    }
-    authorizer.auth_type.get_or_insert_with(|| "cognito_user_pools".to_owned());
-    Ok(())
 }
 
 /// Shows an authorizer.
@@ -326,7 +257,7 @@ impl Operation<ApiGateway> for UpdateAuthorizer {
                     PATHS.check(change)?;
                     apply(&mut authorizer, change)?;
                 }
-                check(tx, at, &mut authorizer)?;
+                authorizer::check(tx, at, &mut authorizer)?;
                 tx.put(AUTHORIZERS, &at.below(&id), &authorizer)?;
                 Ok(authorizer)
             })

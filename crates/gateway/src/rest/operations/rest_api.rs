@@ -109,7 +109,7 @@ impl CreateRestApi {
             disable_execute_api_endpoint: self.disable_execute_api_endpoint.unwrap_or(false),
             root_resource_id: Id::Root.draw(),
             security_policy: self.security_policy,
-            endpoint_access_mode: self.endpoint_access_mode,
+            endpoint_access_mode: api::checked_access_mode(self.endpoint_access_mode)?,
             ..RestApi::default()
         })
     }
@@ -310,7 +310,8 @@ fn apply(cx: &Cx, api: &mut RestApi, change: &Change) -> Result<(), Error> {
         ["endpointAccessMode"] => {
             change.only(&[Op::Replace])?;
             let mode = change.text().and_then(|text| of_text::<EndpointAccessMode>(&text));
-            api.endpoint_access_mode = Some(mode.ok_or_else(|| bad("Invalid endpoint access mode specified"))?);
+            let mode = mode.ok_or_else(|| bad("Invalid endpoint access mode specified"))?;
+            api.endpoint_access_mode = api::checked_access_mode(Some(mode))?;
         }
         ["binaryMediaTypes", media_type] => change_media_types(api, change, media_type)?,
         ["endpointConfiguration", rest @ ..] => change_endpoint(&mut api.endpoint_configuration, change, rest)?,
