@@ -1,14 +1,18 @@
 """Requests to REST APIs: routing, functions and servers behind them, mapping, refusals. Made through boto3, called by plain HTTP."""
 
 import base64
+import contextlib
 import http.server
 import json
+import ssl
 import threading
 
 import pytest
 
+from support.refusals import refused
 from support.rest import Api
 from support.server import eventually
+from support.tls import Authority
 
 ECHO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps(event)}\n"
 SAYS = "import json\ndef handler(event, context):\n    return json.loads(event['body'])\n"
@@ -43,34 +47,45 @@ def says(shared):
     return shared.python(SAYS)
 
 
+class Told(http.server.BaseHTTPRequestHandler):
+    """Tells what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body.decode()}
+        said = json.dumps(asked).encode()
+        self.send_response(int(self.headers.get("x-status") or 200))
+        self.send_header("Content-Type", "application/x-told")
+        self.send_header("X-Own", "own")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(said)
+
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def answering(tls=None):
+    """An HTTP server that tells what it was asked: its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    if tls:
+        # The handshake is a connection's own matter: one that fails must not keep others waiting.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
 @pytest.fixture
 def behind():
-    """An HTTP server that tells what it was asked."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body.decode()}
-            said = json.dumps(asked).encode()
-            self.send_response(int(self.headers.get("x-status") or 200))
-            self.send_header("Content-Type", "application/x-told")
-            self.send_header("X-Own", "own")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(said)
-
-        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with answering() as address:
+        yield address
 
 
 def test_a_path_means_the_most_exact_resource_with_the_method(api):
@@ -296,6 +311,41 @@ def test_servers_behind_an_api(api, behind):
     assert headers["x-forwarded-for"] == "127.0.0.1" and headers["x-amzn-trace-id"]
     assert (answer.headers["x-own"], answer.headers["content-type"]) == ("own", "application/x-told")
     assert answer.headers["x-amzn-remapped-content-length"] and answer.headers["x-amzn-remapped-server"]
+
+
+def test_servers_see_the_stages_client_certificate(apigateway, api, tmp_path):
+    certificate = apigateway.generate_client_certificate()
+    known = {"clientCertificateId": certificate["clientCertificateId"]}
+    context = Authority(tmp_path).server_context("localhost", "127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=certificate["pemEncodedCertificate"])
+    with answering(context) as uri:
+        one = api()
+        for path, kind in (("/proxy", "HTTP_PROXY"), ("/mapped", "HTTP")):
+            settings = {"tlsConfig": {"insecureSkipVerification": True}}
+            one.server_behind(path, uri, "GET", kind=kind, **settings)
+            one.responses(path, "GET", status_200={})
+        stage = one.deploy()
+        assert stage.ask("GET", "/proxy").status == 504
+        stage.update(("/clientCertificateId", known["clientCertificateId"]))
+        for path in ("/proxy", "/mapped"):
+            assert stage.ask("GET", path).json["method"] == "GET"
+        tested = apigateway.test_invoke_method(**one.at("/proxy"), **known)
+        assert (tested["status"], apigateway.test_invoke_method(**one.at("/proxy"))["status"]) == (200, 504)
+        with refused(400, "BadRequestException", "Invalid client certificate identifier specified"):
+            apigateway.test_invoke_method(**one.at("/proxy"), clientCertificateId="nosuch")
+        stage.update(("/clientCertificateId", ""))
+        assert stage.ask("GET", "/proxy").status == 504
+        apigateway.delete_client_certificate(**known)
+
+
+def test_a_vpc_link_leads_to_the_address_of_the_integration(apigateway, api, behind):
+    target = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/net/a/b"
+    link = apigateway.create_vpc_link(name="link", targetArns=[target])["id"]
+    one = api()
+    one.server_behind("/private", behind + "/x", "GET", connectionType="VPC_LINK", connectionId=link)
+    assert one.deploy().ask("GET", "/private").json["path"] == "/x"
+    apigateway.delete_vpc_link(vpcLinkId=link)
 
 
 def test_servers_that_cannot_be_reached(api):

@@ -49,9 +49,7 @@ pub struct Shared {
     pub(crate) verdicts: Verdicts,
     /// Keys of those who issue tokens; a cache.
     pub(crate) issuers: Issuers,
-    /// Stages of REST APIs with what they serve; a cache.
-    pub(crate) rest_stages: rest::snapshot::Stages,
-    /// The same, ready for requests; a cache.
+    /// Stages of REST APIs, ready for requests; a cache.
     pub(crate) rest_live: rest::LiveStages,
     /// Custom domain names; a cache.
     pub(crate) custom_domains: domain::CustomDomains,
@@ -110,7 +108,6 @@ impl Gateway {
             permits: Permits::default(),
             verdicts: Verdicts::default(),
             issuers: Issuers::default(),
-            rest_stages: Default::default(),
             rest_live: Default::default(),
             custom_domains: Default::default(),
             rest_answers: Default::default(),
@@ -130,7 +127,6 @@ impl Gateway {
         self.rest_keys.forget(api_id);
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
         self.http_apis.forget(|id| id == api_id);
-        self.rest_stages.forget(|name| rest::snapshot::is_of(name, api_id));
         self.socket_stages.forget(|place| &*place.api_id == api_id);
     }
 

@@ -3,17 +3,14 @@
 //! A stage serves one, and a canary's beside it. What of a stage itself may change (variables, throttles, logs, the cache)
 //! is the stage's, not the snapshot's. Documentation and tags are in none.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use store::{Key, Raw, Record, Scan, Table, Tx};
+use wire::client::Identity;
 
 use super::records::{
-    AUTHORIZERS, Api, Authorizer, GATEWAY_RESPONSES, GatewayResponse, Home, MODELS, Model, REQUEST_VALIDATORS,
-    RESOURCES, REST_APIS, RequestValidator, Resource, RestApi, STAGES, StageRecord,
+    AUTHORIZERS, Api, Authorizer, CLIENT_CERTIFICATES, ClientCertificateRecord, GATEWAY_RESPONSES, GatewayResponse,
+    MODELS, Model, REQUEST_VALIDATORS, RESOURCES, REST_APIS, RequestValidator, Resource, RestApi, STAGES, StageRecord,
 };
-use crate::edge::live::Live;
-use crate::edge::owner::Owner;
 use crate::{Failure, Gateway};
 
 /// (account, region, API, deployment, n): the n-th piece of a snapshot's JSON, which can be larger than a record may be.
@@ -96,18 +93,17 @@ fn piece_key(api: &Api, deployment_id: &str, at: u64) -> Key {
     Key::of((api.home.account.as_str(), api.home.region.as_str(), api.id.as_str(), deployment_id, at))
 }
 
-/// A stage with what it serves.
+/// A stage with what it serves, as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
     pub(crate) api: Api,
     pub(crate) stage: StageRecord,
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) snapshot: Snapshot,
     /// What the canary serves, where there is one.
-    pub(crate) canary: Option<Arc<Snapshot>>,
+    pub(crate) canary: Option<Snapshot>,
+    /// The client certificate that servers behind the API are shown.
+    pub(crate) identity: Option<Identity>,
 }
-
-/// Stages at hand, by [`stage_name`].
-pub(crate) type Stages = Live<String, Staged>;
 
 /// How a stage is named among those of all APIs. Neither part has a slash.
 pub(crate) fn stage_name(api_id: &str, stage: &str) -> String {
@@ -120,21 +116,20 @@ pub(crate) fn is_of(stage_name: &str, api_id: &str) -> bool {
 }
 
 impl Gateway {
-    /// A stage of an API, with what it serves: the one at hand, or as it is stored.
-    pub(crate) async fn stage(&self, owner: &Owner, api_id: &str, name: &str) -> Result<Option<Arc<Staged>>, Failure> {
-        let Some((account, region)) = owner.place() else { return Ok(None) };
-        let api = Home { account, region }.api(api_id);
-        self.rest_stages.get(stage_name(api_id, name), self.read_stage(api, name)).await
-    }
-
-    async fn read_stage(&self, api: Api, name: &str) -> Result<Option<Staged>, Failure> {
+    /// A stage of an API, with what it serves.
+    pub(crate) async fn stage(&self, api: &Api, name: &str) -> Result<Option<Staged>, Failure> {
         let from = self.store.snapshot()?;
         let Some(stage) = from.get(STAGES, &api.below(name)).await? else { return Ok(None) };
-        let Some(snapshot) = Snapshot::read(&from, &api, &stage.shown.deployment_id).await? else { return Ok(None) };
+        let Some(snapshot) = Snapshot::read(&from, api, &stage.shown.deployment_id).await? else { return Ok(None) };
         let canary = match &stage.shown.canary_settings {
-            Some(canary) => Snapshot::read(&from, &api, &canary.deployment_id).await?.map(Arc::new),
+            Some(canary) => Snapshot::read(&from, api, &canary.deployment_id).await?,
             None => None,
         };
-        Ok(Some(Staged { api, stage, snapshot: Arc::new(snapshot), canary }))
+        let certificate = match &stage.shown.client_certificate_id {
+            Some(id) => from.get(CLIENT_CERTIFICATES, &api.home.below(id)).await?,
+            None => None,
+        };
+        let identity = certificate.map(ClientCertificateRecord::identity);
+        Ok(Some(Staged { api: api.clone(), stage, snapshot, canary, identity }))
     }
 }

@@ -9,7 +9,7 @@ use shape::Shape;
 
 use crate::Failure;
 use crate::rest::ApiGateway;
-use crate::rest::error::{bad, missing, no_api, no_stage};
+use crate::rest::error::{bad, missing, no_stage};
 use crate::rest::openapi::{self, Dialect, Extensions, Staged};
 use crate::rest::records::{DOCUMENTATION_VERSIONS, Home, MODELS};
 
@@ -70,9 +70,8 @@ impl Operation<ApiGateway> for GetExport {
             _ => bad(format!("Invalid extension specified: {name}")),
         })?;
         let as_yaml = is_yaml(self.accepts.as_deref())?;
-        let owner = gateway.owner(&self.rest_api_id).await?.ok_or_else(|| no_api(cx, &self.rest_api_id))?;
-        let staged = gateway.stage(&owner, &self.rest_api_id, &self.stage_name).await?.ok_or_else(no_stage)?;
         let at = Home::of(cx).api(&self.rest_api_id);
+        let staged = gateway.stage(&at, &self.stage_name).await?.ok_or_else(no_stage)?;
         let documentation = match &staged.stage.shown.documentation_version {
             Some(version) => {
                 gateway.store.get(DOCUMENTATION_VERSIONS, &at.below(version)).await.map_err(Failure::from)?

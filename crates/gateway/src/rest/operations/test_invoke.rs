@@ -6,11 +6,12 @@ use base::{Cx, Error};
 use cloud::{Meta, Operation};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use shape::Shape;
+use wire::client::Identity;
 
 use crate::rest::ApiGateway;
 use crate::rest::error::{bad, missing, no_method, no_resource};
 use crate::rest::plane::TestCall;
-use crate::rest::records::{Api, Home, Texts};
+use crate::rest::records::{Api, CLIENT_CERTIFICATES, Home, Texts};
 use crate::rest::snapshot::Snapshot;
 use crate::{Failure, Gateway};
 
@@ -19,6 +20,13 @@ impl Gateway {
     async fn rest_now(&self, at: &Api) -> Result<Option<Snapshot>, Error> {
         let at = at.clone();
         Ok(self.store.rehearse(move |tx| Ok::<_, Failure>(Snapshot::of(tx, &at)?)).await?)
+    }
+
+    /// The client certificate that a test names.
+    async fn identity(&self, home: &Home, certificate_id: Option<String>) -> Result<Option<Identity>, Error> {
+        let Some(id) = certificate_id else { return Ok(None) };
+        let refused = || bad("Invalid client certificate identifier specified");
+        self.found(CLIENT_CERTIFICATES, home.below(&id), refused).await.map(|found| Some(found.identity()))
     }
 }
 
@@ -100,9 +108,6 @@ impl Operation<ApiGateway> for TestInvokeMethod {
     type Output = TestInvokeMethodResponse;
 
     async fn run(self, gateway: &ApiGateway, cx: &Cx) -> Result<TestInvokeMethodResponse, Error> {
-        if self.client_certificate_id.is_some() {
-            return Err(Error::not_implemented("client certificates in tests of methods"));
-        }
         let at = Home::of(cx).api(self.rest_api_id);
         let snapshot = gateway.rest_now(&at).await?.ok_or_else(no_resource)?;
         let resource = snapshot.resources.iter().find(|one| one.id == self.resource_id).ok_or_else(no_resource)?;
@@ -113,6 +118,7 @@ impl Operation<ApiGateway> for TestInvokeMethod {
             body: self.body.unwrap_or_default(),
             headers: headers(self.headers, self.multi_value_headers)?,
             variables: self.stage_variables,
+            identity: gateway.identity(&at.home, self.client_certificate_id).await?,
         };
         let tested = gateway.test_method(cx, &at, snapshot, &self.resource_id, call).await.ok_or_else(no_method)?;
         let mut several: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -199,6 +205,7 @@ impl Operation<ApiGateway> for TestInvokeAuthorizer {
             body: self.body.unwrap_or_default(),
             headers: headers(self.headers, self.multi_value_headers)?,
             variables: self.stage_variables,
+            identity: None,
         };
         let tested = gateway.test_authorizer(cx, &at, snapshot, &self.authorizer_id, call).await;
         let tested = tested.ok_or_else(no_authorizer)?;

@@ -305,7 +305,7 @@ pub(super) async fn call_server(
     *request.headers_mut() = outgoing.headers;
     let skip_verification =
         integration.declared.tls_config.as_ref().and_then(|tls| tls.insecure_skip_verification).unwrap_or(false);
-    let tls = Tls { skip_verification, ..Tls::default() };
+    let tls = Tls { skip_verification, identity: visit.stage.identity.clone(), ..Tls::default() };
     let begun = Instant::now();
     let answer = visit.gateway.call_http(request, integration.timeout, visit.hops, tls).await;
     let answered = match answer {

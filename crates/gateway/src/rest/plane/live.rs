@@ -8,6 +8,7 @@ use std::time::Duration;
 use cloud::ports::LogDestination;
 use http::{HeaderName, Method as HttpMethod, StatusCode};
 use regex::Regex;
+use wire::client::Identity;
 
 use super::log::Level;
 use super::media::BinaryTypes;
@@ -23,7 +24,7 @@ use crate::edge::metrics::{self, Meter};
 use crate::edge::owner::Kind;
 use crate::edge::throttle::{Bucket, Limit};
 use crate::rest::records::{
-    Api, Authorizer, AuthorizerType, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType,
+    Api, Authorizer, AuthorizerType, ContentHandlingStrategy, Home, Integration, IntegrationResponse, IntegrationType,
     Method, MethodSetting, RestApi, StageRecord, Templates, Texts,
 };
 use crate::rest::snapshot::{Snapshot, Staged};
@@ -50,6 +51,8 @@ pub(crate) struct LiveStage {
     /// How many of a hundred requests get another deployment, and which.
     pub(in crate::rest) canary: Option<(f64, Serving)>,
     pub(in crate::rest) access_log: Option<AccessLog>,
+    /// The client certificate that servers behind the API are shown.
+    pub(in crate::rest) identity: Option<Identity>,
     pub(in crate::rest) execution_log: LogDestination,
     pub(in crate::rest) meter: Meter,
 }
@@ -191,8 +194,9 @@ impl Gateway {
             return Ok(Some(live));
         }
         let make = async {
-            let staged = self.stage(owner, api_id, name).await?;
-            Ok(staged.map(|staged| LiveStage::new(self, &staged)))
+            let Some((account, region)) = owner.place() else { return Ok(None) };
+            let staged = self.stage(&Home { account, region }.api(api_id), name).await?;
+            Ok::<_, Failure>(staged.map(|staged| LiveStage::new(self, &staged)))
         };
         self.rest_live.get(key, make).await
     }
@@ -211,7 +215,7 @@ impl Gateway {
 
 impl LiveStage {
     pub(in crate::rest) fn new(gateway: &Gateway, staged: &Staged) -> LiveStage {
-        let Staged { api, stage, snapshot, canary } = staged;
+        let Staged { api, stage, snapshot, canary, identity } = staged;
         let shown = &stage.shown;
         let settings = shown.canary_settings.as_ref();
         let canary = canary.as_ref().zip(settings).map(|(snapshot, settings)| {
@@ -235,6 +239,7 @@ impl LiveStage {
             main: Serving::new(gateway, staged, snapshot, &shown.deployment_id, shown.variables.clone(), false),
             canary,
             access_log,
+            identity: identity.clone(),
             execution_log: LogDestination {
                 account,
                 region: region.clone(),
@@ -334,6 +339,7 @@ impl LiveAuthorizer {
         let expression = authorizer.identity_validation_expression.as_deref().filter(|text| !text.is_empty());
         let expression = expression.map(whole);
         match authorizer.r#type {
+            // JWT authorizers are refused when they are made.
             AuthorizerType::CognitoUserPools | AuthorizerType::Jwt => {
                 let trusts = trusts(authorizer);
                 match trusts.is_empty() {
@@ -370,15 +376,7 @@ fn trusts(authorizer: &Authorizer) -> Vec<Trust> {
         let keys = KeysAt::Url(format!("{issuer}/.well-known/jwks.json"));
         Some(Trust { issuer, keys, audience: Vec::new() })
     });
-    let issuers = authorizer.jwt_configuration.iter().flat_map(|configuration| configuration.issuers.iter().flatten());
-    let issuers = issuers.filter_map(|issuer| {
-        let (name, audience) = (issuer.issuer.clone()?, issuer.audiences.clone().unwrap_or_default());
-        Some(match &issuer.jwks_uri {
-            Some(uri) => Trust { issuer: name, keys: KeysAt::Url(uri.clone()), audience },
-            None => Trust::discovering(&name, audience),
-        })
-    });
-    pools.chain(issuers).collect()
+    pools.collect()
 }
 
 impl LiveResource {

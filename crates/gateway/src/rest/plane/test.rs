@@ -1,13 +1,13 @@
 //! Test calls: a method or an authorizer of an API as it is now, without a deployment, run by the control plane, which gets the
 //! execution log along with the answer. Authorization, keys and throttles are left out, as on AWS.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use base::Cx;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use serde_json::{Map, Value};
+use wire::client::Identity;
 
 use super::asked::Asked;
 use super::live::{LiveAuthorizer, LiveStage};
@@ -32,6 +32,8 @@ pub(crate) struct TestCall {
     pub(crate) body: String,
     pub(crate) headers: HeaderMap,
     pub(crate) variables: Option<Texts>,
+    /// What servers that ask are shown.
+    pub(crate) identity: Option<Identity>,
 }
 
 /// What came of it.
@@ -70,7 +72,7 @@ impl Gateway {
         resource_id: &str,
         call: TestCall,
     ) -> Option<Tested> {
-        let stage = self.test_stage(api, snapshot, call.variables.clone());
+        let stage = self.test_stage(api, snapshot, &call);
         let resource = stage.main.resource(resource_id)?;
         let method = resource.declared(&call.http_method)?;
         let begun = Instant::now();
@@ -102,7 +104,7 @@ impl Gateway {
         authorizer_id: &str,
         call: TestCall,
     ) -> Option<TestedAuthorizer> {
-        let stage = self.test_stage(api, snapshot, call.variables.clone());
+        let stage = self.test_stage(api, snapshot, &call);
         let authorizer = stage.main.authorizers.get(authorizer_id)?;
         let begun = Instant::now();
         let mut visit = Visit::test(self, cx, &stage, &call, None);
@@ -131,10 +133,11 @@ impl Gateway {
         })
     }
 
-    fn test_stage(&self, api: &Api, snapshot: Snapshot, variables: Option<Texts>) -> LiveStage {
-        let shown = Stage { stage_name: STAGE.to_owned(), variables, ..Stage::default() };
+    fn test_stage(&self, api: &Api, snapshot: Snapshot, call: &TestCall) -> LiveStage {
+        let shown = Stage { stage_name: STAGE.to_owned(), variables: call.variables.clone(), ..Stage::default() };
         let stage = StageRecord { shown, ..StageRecord::default() };
-        LiveStage::new(self, &Staged { api: api.clone(), stage, snapshot: Arc::new(snapshot), canary: None })
+        let identity = call.identity.clone();
+        LiveStage::new(self, &Staged { api: api.clone(), stage, snapshot, canary: None, identity })
     }
 }
 
@@ -155,7 +158,7 @@ impl<'v> Visit<'v> {
         };
         let mut context = Context::new(cx.now());
         context.set("requestId", cx.request_id.clone());
-        context.set("extendedRequestId", format!("{}=", base::id::lower_alphanumeric(15)));
+        context.set("extendedRequestId", base::id::extended_request());
         context.set("accountId", stage.account_id.clone());
         context.set("apiId", stage.api_id.clone());
         context.set("stage", STAGE);

@@ -4,6 +4,7 @@ use base::Timestamp;
 use serde::{Deserialize, Serialize};
 use shape::Shape;
 use store::Record;
+use wire::client::Identity;
 
 use super::Texts;
 
@@ -34,3 +35,10 @@ pub(crate) struct ClientCertificateRecord {
 }
 
 impl Record for ClientCertificateRecord {}
+
+impl ClientCertificateRecord {
+    /// What a server that asks is shown.
+    pub(crate) fn identity(self) -> Identity {
+        Identity { certificate: self.shown.pem_encoded_certificate.into(), key: self.private_key_pem.into() }
+    }
+}
