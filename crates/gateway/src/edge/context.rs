@@ -127,11 +127,7 @@ impl Context {
 
     /// `09/Apr/2015:12:34:56 +0000`, as Common Log Format has times.
     pub(crate) fn request_time(&self) -> String {
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let civil = self.at.civil();
-        let month = MONTHS[civil.month as usize - 1];
-        let (day, year) = (civil.day, civil.year);
-        format!("{day:02}/{month}/{year:04}:{:02}:{:02}:{:02} +0000", civil.hour, civil.minute, civil.second)
+        self.at.to_common_log()
     }
 
     /// A member of what the authorizer said, perhaps below others (`claims.sub`). Names may have full stops themselves.

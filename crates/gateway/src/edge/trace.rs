@@ -6,7 +6,7 @@ use base::Timestamp;
 pub(crate) fn header(from_caller: Option<&str>, now: Timestamp) -> String {
     match from_caller.filter(|header| header.contains("Root=")) {
         Some(header) => header.to_owned(),
-        None => format!("Root=1-{:08x}-{}", now.secs(), base::id::lower_hex(24)),
+        None => format!("Root={}", base::id::trace_root(now)),
     }
 }
 

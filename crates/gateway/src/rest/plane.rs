@@ -216,7 +216,7 @@ impl<'v> Visit<'v> {
             (None, _) => &address.api_id,
         };
         context.set("requestId", cx.request_id.clone());
-        context.set("extendedRequestId", format!("{}=", base::id::lower_alphanumeric(15)));
+        context.set("extendedRequestId", base::id::extended_request());
         context.set("accountId", stage.account_id.clone());
         context.set("apiId", stage.api_id.clone());
         context.set("stage", stage.name.clone());

@@ -12,7 +12,8 @@ use super::records::{
 };
 use crate::{Failure, Gateway};
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// A day, in milliseconds.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 pub(crate) fn no_key() -> Error {
     missing("Invalid API Key identifier specified")

@@ -20,7 +20,6 @@ use crate::rest::{tags, usage};
 
 /// Most days that one request may ask for.
 const DAYS_MAX: i64 = 366;
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Makes a usage plan.
 #[derive(Shape)]
@@ -414,7 +413,7 @@ impl Operation<ApiGateway> for GetUsage {
     async fn run(self, gateway: &ApiGateway, cx: &Cx) -> Result<Usage, Error> {
         gateway.write_usage().await?;
         let (first, last) = (usage::read_day(&self.start_date)?, usage::read_day(&self.end_date)?);
-        if last < first || (last.millis() - first.millis()) / DAY_MS >= DAYS_MAX {
+        if last < first || (last.millis() - first.millis()) / usage::DAY_MS >= DAYS_MAX {
             return Err(bad("Invalid date range specified: startDate must not be after endDate, nor a year before it"));
         }
         let (home, plan_id) = (Home::of(cx), self.usage_plan_id.clone());
