@@ -402,6 +402,12 @@ def test_refused_stages(v2, api):
     }.items():
         with refused(400, "BadRequestException", words):
             v2.create_stage(ApiId=api, **({"StageName": "s"} | settings))
+    for arn in (group.replace("000000000000", "111111111111"), group.replace("000000000000", ""), "arn:aws:firehose:us-east-1:000000000000:deliverystream/x"):
+        with refused(400, "BadRequestException", "Invalid ARN specified"):
+            v2.create_stage(ApiId=api, StageName="s", AccessLogSettings={"DestinationArn": arn, "Format": "$context.requestId"})
+    stream = "arn:aws:firehose:us-east-1:000000000000:deliverystream/amazon-apigateway-x"
+    with refused(501, "NotImplemented", "delivery streams"):
+        v2.create_stage(ApiId=api, StageName="s", AccessLogSettings={"DestinationArn": stream, "Format": "$context.requestId"})
     assert [one["StageName"] for one in v2.get_stages(ApiId=api)["Items"]] == ["there"]
     for n in range(9):
         v2.create_stage(ApiId=api, StageName=f"s{n}")

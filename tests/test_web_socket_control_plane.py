@@ -34,10 +34,13 @@ def test_routes_and_their_responses(v2, api):
     with refused(400, "BadRequestException", "Currently, authorization is restricted to the $connect route only"):
         v2.create_route(ApiId=api, RouteKey="x", AuthorizationType="AWS_IAM")
     route = v2.create_route(
-        ApiId=api, RouteKey="ask", RouteResponseSelectionExpression="$default", ApiKeyRequired=True,
+        ApiId=api, RouteKey="ask", RouteResponseSelectionExpression="$default",
         RequestParameters={"route.request.querystring.q": {"Required": True}}, RequestModels={"a": "b"},
         ModelSelectionExpression="$request.body.action",
     )["RouteId"]
+    for call in (lambda **it: v2.create_route(RouteKey="keyed", **it), lambda **it: v2.update_route(RouteId=route, **it)):
+        with refused(501, "NotImplemented", "ApiKeyRequired"):
+            call(ApiId=api, ApiKeyRequired=True)
     v2.delete_route_request_parameter(ApiId=api, RouteId=route, RequestParameterKey="route.request.querystring.q")
     assert v2.get_route(ApiId=api, RouteId=route)["RequestParameters"] == {}
     with refused(404, "NotFoundException"):
@@ -73,7 +76,7 @@ def test_integrations_and_their_responses(v2, api):
     }
     for settings in (
         {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOKE},
-        {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q", "IntegrationMethod": "POST"},
+        {"IntegrationType": "AWS", "IntegrationUri": INVOKE, "IntegrationMethod": "POST"},
         {"IntegrationType": "HTTP", "IntegrationUri": "http://example.com", "IntegrationMethod": "GET",
          "RequestParameters": {"integration.request.header.x": "route.request.body.y"}},
     ):
@@ -88,6 +91,21 @@ def test_integrations_and_their_responses(v2, api):
     }.items():
         with refused(400, "BadRequestException", words):
             v2.create_integration(ApiId=api, **settings)
+    for words, settings in {
+        "more than functions": {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q", "IntegrationMethod": "POST"},
+        "request parameters": {"IntegrationType": "AWS", "IntegrationUri": INVOKE, "IntegrationMethod": "POST",
+                               "RequestParameters": {"integration.request.header.X-Amz-Invocation-Type": "'Event'"}},
+        "private integration": {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://example.com", "IntegrationMethod": "GET",
+                                "ConnectionType": "VPC_LINK", "ConnectionId": "abc"},
+        "caller's own credentials": {"IntegrationType": "MOCK", "CredentialsArn": "arn:aws:iam::*:user/*"},
+    }.items():
+        with refused(501, "NotImplemented", words):
+            v2.create_integration(ApiId=api, **settings)
+    with refused(501, "NotImplemented", "response parameters"):
+        v2.create_integration_response(
+            ApiId=api, IntegrationId=mock, IntegrationResponseKey="/400/",
+            ResponseParameters={"route.response.header.x": "integration.response.header.y"},
+        )
     made = v2.create_integration_response(ApiId=api, IntegrationId=mock, IntegrationResponseKey="/200/", ResponseTemplates={"a": "b"})
     response = made["IntegrationResponseId"]
     v2.create_integration_response(ApiId=api, IntegrationId=mock, IntegrationResponseKey="$default")
@@ -142,13 +160,19 @@ def test_authorizers(v2, api):
             v2.create_authorizer(ApiId=api, **(request | settings))
 
 
-def test_stages_log_and_have_no_default(v2, api):
+def test_stages_have_no_default_and_no_execution_logs(v2, api):
     v2.create_route(ApiId=api, RouteKey="$default")
     stage = v2.create_stage(ApiId=api, StageName="dev", AutoDeploy=True)
     assert stage["DefaultRouteSettings"] == {"DetailedMetricsEnabled": False, "DataTraceEnabled": False, "LoggingLevel": "OFF"}
     assert stage["DeploymentId"]
-    changed = v2.update_stage(ApiId=api, StageName="dev", DefaultRouteSettings={"LoggingLevel": "INFO", "DataTraceEnabled": True})
-    assert changed["DefaultRouteSettings"] == {"DetailedMetricsEnabled": False, "DataTraceEnabled": True, "LoggingLevel": "INFO"}
+    for logs in ({"LoggingLevel": "INFO"}, {"LoggingLevel": "ERROR"}, {"DataTraceEnabled": True}):
+        for settings in ({"DefaultRouteSettings": logs}, {"RouteSettings": {"$default": logs}}):
+            with refused(501, "NotImplemented", "LoggingLevel and DataTraceEnabled"):
+                v2.update_stage(ApiId=api, StageName="dev", **settings)
+    silent = {"LoggingLevel": "OFF", "DataTraceEnabled": False}
+    changed = v2.update_stage(ApiId=api, StageName="dev", DefaultRouteSettings=silent, RouteSettings={"$default": silent})
+    assert changed["DefaultRouteSettings"] == silent | {"DetailedMetricsEnabled": False}
+    assert changed["RouteSettings"] == {"$default": silent}
     with refused(400, "BadRequestException", "Stage name only allows"):
         v2.create_stage(ApiId=api, StageName="$default")
     with refused(501, "NotImplemented", "client certificate"):

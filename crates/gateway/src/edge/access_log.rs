@@ -44,19 +44,9 @@ enum Quotes {
 }
 
 impl AccessLog {
-    /// The access log with this destination, the ARN of a log group. None if it is another one's (a delivery stream), which has
-    /// nobody to take it.
+    /// The access log with this destination, the ARN of a log group; none if it is no such ARN.
     pub(crate) fn new(destination: &str, format: &str) -> Option<AccessLog> {
-        let arn = Arn::parse(destination).filter(|arn| arn.service == "logs")?;
-        let group = arn.resource.strip_prefix("log-group:")?;
-        let group = group.strip_suffix(":*").unwrap_or(group);
-        let to = LogDestination {
-            account: AccountId::parse(&arn.account)?,
-            region: Region::parse(&arn.region)?,
-            group: group.into(),
-            stream: STREAM.into(),
-        };
-        Some(AccessLog { format: Format::parse(format), to })
+        Some(AccessLog { format: Format::parse(format), to: log_group(destination)? })
     }
 
     /// Writes the line of a request that is over.
@@ -64,6 +54,22 @@ impl AccessLog {
         let message = self.format.line(context).into();
         logs.append_own(&self.to, vec![LogEvent { at: context.at(), message }]);
     }
+}
+
+/// The log group of an ARN, with or without `:*` at its end, in which access logs can be. None of other things' ARNs.
+pub(crate) fn log_group(destination: &str) -> Option<LogDestination> {
+    let arn = Arn::parse(destination).filter(|arn| arn.service == "logs")?;
+    let group = arn.resource.strip_prefix("log-group:")?;
+    let group = group.strip_suffix(":*").unwrap_or(group);
+    if group.is_empty() {
+        return None;
+    }
+    Some(LogDestination {
+        account: AccountId::parse(&arn.account)?,
+        region: Region::parse(&arn.region)?,
+        group: group.into(),
+        stream: STREAM.into(),
+    })
 }
 
 impl Format {
@@ -182,10 +188,16 @@ mod tests {
 
     #[test]
     fn destinations_are_log_groups() {
-        let to = |arn: &str| AccessLog::new(arn, "x").map(|log| log.to.group.to_string());
+        let to = |arn: &str| log_group(arn).map(|to| to.group.to_string());
         assert_eq!(to("arn:aws:logs:us-east-1:123456789012:log-group:a/b"), Some("a/b".to_owned()));
         assert_eq!(to("arn:aws:logs:us-east-1:123456789012:log-group:a/b:*"), Some("a/b".to_owned()));
-        for other in ["arn:aws:firehose:us-east-1:123456789012:deliverystream/amazon-apigateway-x", "", "a/b"] {
+        for other in [
+            "arn:aws:firehose:us-east-1:123456789012:deliverystream/amazon-apigateway-x",
+            "arn:aws:logs:us-east-1:123456789012:log-group:",
+            "arn:aws:logs:us-east-1::log-group:a",
+            "",
+            "a/b",
+        ] {
             assert_eq!(to(other), None, "{other}");
         }
     }

@@ -7,6 +7,7 @@ use super::error::{bad, conflict, too_many};
 use super::integration::is_function;
 use super::records::{AUTHORIZERS, Api, Authorizer, AuthorizerType, ProtocolType, ROUTES};
 use crate::Failure;
+use crate::edge::integration::lambda::session;
 
 /// Authorizers of an API (a quota of AWS).
 const AUTHORIZERS_MAX: usize = 10;
@@ -80,9 +81,8 @@ fn require_function(authorizer: &Authorizer) -> Result<(), Failure> {
         ))
         .into());
     }
-    let is_role = |arn: &str| base::Arn::parse(arn).is_some_and(|arn| arn.service == "iam");
     match authorizer.authorizer_credentials_arn.as_deref() {
-        Some(arn) if !is_role(arn) => Err(bad("Invalid role ARN").into()),
+        Some(arn) if session(arn).is_none() => Err(bad("Invalid role ARN").into()),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod parameters;
 pub(crate) mod subtype;
 
+use base::Error;
 use store::{Scan, Tx};
 
 use super::change::{self, Part};
@@ -13,6 +14,7 @@ use super::records::{
     ProtocolType, ROUTES, VPC_LINKS, owned,
 };
 use crate::Failure;
+use crate::edge::integration::lambda::session;
 use crate::edge::owner;
 
 /// Integrations of an API (a quota of AWS).
@@ -29,6 +31,9 @@ const WEB_SOCKET_TIMEOUT_MS_MAX: i32 = 29_000;
 
 /// Bytes of a template (a quota of AWS: 300 KB; the model says 32 K).
 const TEMPLATE_BYTES_MAX: usize = 32 * 1024;
+
+/// AWS's word for the credentials of whoever calls an API. Nobody here has their secret.
+const CALLERS_OWN: &str = "arn:aws:iam::*:user/*";
 
 /// By what AWS says a WebSocket API's answers find their integration response.
 const RESPONSE_SELECTION: &str = "${integration.response.statuscode}";
@@ -129,17 +134,11 @@ pub(crate) fn settle(api: &Api, mut integration: Integration) -> Result<Integrat
         }
         _ => {}
     }
-    if integration.credentials_arn.as_deref().is_some_and(|arn| !is_credentials(arn)) {
-        return Err(bad("Invalid ARN specified in the request").into());
+    match integration.credentials_arn.as_deref() {
+        Some(CALLERS_OWN) => Err(Error::not_implemented("an integration with its caller's own credentials").into()),
+        Some(arn) if session(arn).is_none() => Err(bad("Invalid ARN specified in the request").into()),
+        _ => Ok(integration),
     }
-    Ok(integration)
-}
-
-/// A role, or the caller's own credentials.
-fn is_credentials(arn: &str) -> bool {
-    base::Arn::parse(arn).is_some_and(|arn| {
-        arn.service == "iam" && (arn.resource.starts_with("role/") || arn.resource.starts_with("user/"))
-    })
 }
 
 fn settle_http(integration: &mut Integration) -> Result<(), Failure> {
@@ -195,6 +194,9 @@ fn settle_web_socket(integration: &mut Integration) -> Result<(), Failure> {
         )
         .into());
     }
+    if integration.connection_type == Some(ConnectionType::VpcLink) {
+        return Err(Error::not_implemented("a private integration of a WebSocket API").into());
+    }
     match integration.integration_type {
         IntegrationType::Mock => {}
         IntegrationType::AwsProxy => {
@@ -207,6 +209,14 @@ fn settle_web_socket(integration: &mut Integration) -> Result<(), Failure> {
                 return Err(bad("Invalid integration URI specified").into());
             }
             require_method(integration)?;
+            if !is_function(uri) {
+                return Err(
+                    Error::not_implemented("an AWS integration of a WebSocket API with more than functions").into()
+                );
+            }
+            if integration.request_parameters.as_ref().is_some_and(|all| !all.is_empty()) {
+                return Err(Error::not_implemented("request parameters of a WebSocket API's AWS integration").into());
+            }
         }
         IntegrationType::Http | IntegrationType::HttpProxy => {
             require_backend(integration)?;

@@ -31,6 +31,9 @@ pub(crate) fn put(
     if api.protocol_type == ProtocolType::Http {
         return Err(bad("Integration responses are not supported on protocolType HTTP").into());
     }
+    if response.response_parameters.as_ref().is_some_and(|all| !all.is_empty()) {
+        return Err(base::Error::not_implemented("response parameters of integration responses").into());
+    }
     let key = response.integration_response_key.as_str();
     let is_pattern = key.len() > 2 && key.starts_with('/') && key.ends_with('/');
     if key != route::DEFAULT && !is_pattern {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Arn, Timestamp};
+use base::{Arn, Error, Timestamp};
 use store::{Key, Scan, Tx};
 
 use super::api::check_tags;
@@ -15,6 +15,8 @@ use super::records::{
 use super::route;
 use super::snapshot::auto_deploy;
 use crate::Failure;
+use crate::edge::access_log::log_group;
+use crate::edge::owner;
 
 /// Stages of an API (a quota of AWS).
 const STAGES_MAX: usize = 10;
@@ -103,7 +105,7 @@ fn settle(tx: &Tx<'_>, api: &Api, mut stage: Stage) -> Result<Stage, Failure> {
         return Err(none("Deployment", id).into());
     }
     if stage.client_certificate_id.is_some() {
-        return Err(base::Error::not_implemented("a client certificate of a WebSocket API").into());
+        return Err(Error::not_implemented("a client certificate of a WebSocket API").into());
     }
     let default = stage.default_route_settings.get_or_insert_default();
     default.detailed_metrics_enabled.get_or_insert(false);
@@ -116,21 +118,27 @@ fn settle(tx: &Tx<'_>, api: &Api, mut stage: Stage) -> Result<Stage, Failure> {
         check_settings(api, settings)?;
         if !tx.exists(ROUTE_KEYS, &Key::of((api.api_id.as_str(), key.as_str())))? {
             let message = format!("Unable to find Route by key {key} within the provided RouteSettings");
-            return Err(base::Error::new(404, "NotFoundException", message).into());
+            return Err(Error::new(404, "NotFoundException", message).into());
         }
     }
     check_variables(stage.stage_variables.get_or_insert_default())?;
     check_tags(stage.tags.get_or_insert_default())?;
     if let Some(access_log) = &mut stage.access_log_settings {
         settle_access_log(access_log)?;
+        check_owner(tx, api, access_log)?;
     }
     Ok(stage)
 }
 
 fn check_settings(api: &Api, settings: &RouteSettings) -> Result<(), Failure> {
     let logs = settings.logging_level.is_some_and(|level| level != LoggingLevel::Off);
-    if api.protocol_type == ProtocolType::Http && (logs || settings.data_trace_enabled == Some(true)) {
-        return Err(bad("Execution logs are not supported on protocolType HTTP").into());
+    if logs || settings.data_trace_enabled == Some(true) {
+        return Err(match api.protocol_type {
+            ProtocolType::Http => bad("Execution logs are not supported on protocolType HTTP").into(),
+            ProtocolType::WebSocket => {
+                Error::not_implemented("LoggingLevel and DataTraceEnabled (execution logs)").into()
+            }
+        });
     }
     let is_negative = settings.throttling_burst_limit.is_some_and(|burst| burst < 0)
         || settings.throttling_rate_limit.is_some_and(|rate| rate.is_nan() || rate < 0.0);
@@ -167,12 +175,12 @@ fn settle_access_log(settings: &mut AccessLogSettings) -> Result<(), Failure> {
     if let Some(shorter) = destination.strip_suffix(":*") {
         *destination = shorter.to_owned();
     }
-    let is_destination = Arn::parse(destination).is_some_and(|arn| match arn.service.as_str() {
-        "logs" => arn.resource.starts_with("log-group:"),
-        "firehose" => arn.resource.starts_with("deliverystream/amazon-apigateway-"),
-        _ => false,
-    });
-    if !is_destination {
+    let is_stream =
+        |arn: &Arn| arn.service == "firehose" && arn.resource.starts_with("deliverystream/amazon-apigateway-");
+    if Arn::parse(destination).as_ref().is_some_and(is_stream) {
+        return Err(Error::not_implemented("access logs in delivery streams").into());
+    }
+    if log_group(destination).is_none() {
         return Err(
             bad("Invalid ARN specified in the request. ARN must be that of a log group or a delivery stream").into()
         );
@@ -187,6 +195,18 @@ fn settle_access_log(settings: &mut AccessLogSettings) -> Result<(), Failure> {
         .into());
     }
     Ok(())
+}
+
+/// Nobody writes into another account's log groups.
+fn check_owner(tx: &Tx<'_>, api: &Api, settings: &AccessLogSettings) -> Result<(), Failure> {
+    let to = settings.destination_arn.as_deref().and_then(log_group);
+    let place = owner::of(tx, &api.api_id)?.and_then(|owner| owner.place());
+    match to.zip(place) {
+        Some((to, (account, _))) if to.account != account => {
+            Err(bad("Invalid ARN specified in the request. The log group must be the API's own account's").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Changes settings member by member.

@@ -162,9 +162,6 @@ impl Turn<'_> {
         }
         let agreed = Reply { status: 200, ..Reply::default() };
         let Some(route) = self.route else { return Ok(agreed) };
-        if route.api_key_required {
-            return Err(Refused::client(501, "API keys of WebSocket APIs are not implemented by Updraft yet"));
-        }
         let is_missing = |name: &&String| self.parameter(name).is_none_or(|value| value.is_empty());
         let missing: Vec<&str> = route.required.iter().filter(is_missing).map(|name| last_part(name)).collect();
         if !missing.is_empty() {

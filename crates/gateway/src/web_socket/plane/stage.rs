@@ -45,7 +45,6 @@ pub(crate) struct LiveStage {
 pub(super) struct LiveRoute {
     pub(super) key: Arc<str>,
     pub(super) authorization: Authorization,
-    pub(super) api_key_required: bool,
     /// None if it has no target: a message to it is refused, a handshake agreed to.
     pub(super) backend: Option<Backend>,
     /// Whether the backend's answer goes back to the client.
@@ -231,7 +230,6 @@ impl LiveRoute {
                 Some(AuthorizationType::Jwt) => Authorization::Broken("WebSocket APIs take no tokens".to_owned()),
                 Some(AuthorizationType::None) | None => Authorization::None,
             },
-            api_key_required: route.api_key_required == Some(true),
             backend: integration.map(|one| Backend::of(one, snapshot, variables)),
             is_two_way: has_response && route.route_response_selection_expression.is_some(),
             required: route
