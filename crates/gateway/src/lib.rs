@@ -147,15 +147,21 @@ pub(crate) enum Failure {
     Store(#[from] store::Error),
 }
 
+impl Failure {
+    /// Has the node's log say that the store failed: that is our fault, not the caller's, who hears nothing of it.
+    pub(crate) fn log(&self) {
+        if let Failure::Store(error) = self {
+            tracing::error!(%error, "the store of API Gateway failed");
+        }
+    }
+}
+
 impl From<Failure> for Error {
-    /// A failed store is our fault, not the caller's: the log says what happened.
     fn from(failure: Failure) -> Error {
+        failure.log();
         match failure {
             Failure::Aws(error) => error,
-            Failure::Store(error) => {
-                tracing::error!(%error, "the store of API Gateway failed");
-                Error::internal()
-            }
+            Failure::Store(_) => Error::internal(),
         }
     }
 }

@@ -14,7 +14,8 @@ pub(crate) struct Limit {
     pub(crate) burst: u32,
 }
 
-/// What an account may call in a region, all APIs together: AWS's default of 10,000 a second and 5,000 at once.
+/// What an account may call in a region, all APIs together: AWS's default of 10,000 a second and 5,000 at once. It is shown, and is
+/// what stages and methods have that set only a part of their limits; all APIs together have no bucket here.
 pub(crate) const ACCOUNT: Limit = Limit { rate: 10_000.0, burst: 5_000 };
 
 /// A bucket. It is full at first.

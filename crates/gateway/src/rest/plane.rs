@@ -54,7 +54,7 @@ use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
 use segment::Segment;
-pub(crate) use test::{TestCall, Tested, TestedAuthorizer};
+pub(crate) use test::TestCall;
 pub(crate) use usage::Usages;
 
 /// The largest request body, in bytes: API Gateway's 10 MB.
@@ -110,7 +110,10 @@ impl Gateway {
         let stage = match self.live_stage(owner, &address.api_id, stage_name).await {
             Ok(Some(stage)) => stage,
             Ok(None) => return forbidden(),
-            Err(_) => return crate::edge::refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+            Err(failure) => {
+                failure.log();
+                return crate::edge::refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+            }
         };
         if address.base_path.is_none() && stage.main.api.disable_execute_api_endpoint {
             return forbidden();

@@ -5,22 +5,19 @@ use cloud::{Meta, Operation};
 use shape::Shape;
 
 use crate::Failure;
+use crate::edge::throttle::ACCOUNT;
 use crate::rest::ApiGateway;
 use crate::rest::error::bad;
 use crate::rest::patch::{self, Change, Op, PatchOperation, Paths};
 use crate::rest::records::{ACCOUNTS, Account, Home, ThrottleSettings};
-
-/// AWS's limits of all APIs of an account together.
-const REQUESTS_AT_ONCE_MAX: i32 = 5_000;
-const REQUESTS_PER_SECOND_MAX: f64 = 10_000.0;
 
 /// What every account has: nothing is stored before the first change.
 fn default_account() -> Account {
     Account {
         cloudwatch_role_arn: None,
         throttle_settings: Some(ThrottleSettings {
-            burst_limit: Some(REQUESTS_AT_ONCE_MAX),
-            rate_limit: Some(REQUESTS_PER_SECOND_MAX),
+            burst_limit: Some(ACCOUNT.burst as i32),
+            rate_limit: Some(ACCOUNT.rate),
         }),
         features: Some(vec!["UsagePlans".to_owned()]),
         api_key_version: Some("4".to_owned()),

@@ -34,7 +34,7 @@ pub(super) async fn admit(visit: &mut Visit<'_>, method: &LiveMethod) -> Result<
         permit(visit).await?;
     }
     match method.declared.authorization_type.as_str() {
-        "CUSTOM" | "COGNITO_USER_POOLS" | "JWT" => {}
+        "CUSTOM" | "COGNITO_USER_POOLS" => {}
         _ => return Ok(()),
     }
     let id = method.declared.authorizer_id.as_deref().unwrap_or_default();

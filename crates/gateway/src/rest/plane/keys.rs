@@ -10,7 +10,7 @@ use store::Key;
 use super::Visit;
 use super::live::LiveMethod;
 use super::refusal::Refusal;
-use crate::edge::throttle::{Bucket, Limit};
+use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
 use crate::rest::records::{
     API_KEY_VALUES, API_KEYS, ApiKeySourceType, ApiStage, GatewayResponseType as Case, PLANS_OF_KEYS, ThrottleSettings,
     USAGE_PLANS, UsagePlan,
@@ -66,7 +66,7 @@ pub(super) async fn check(visit: &mut Visit<'_>, method: &LiveMethod) -> Result<
         )
     });
     let known = match value.as_deref().filter(|value| !value.is_empty()) {
-        Some(value) => visit.gateway.known_key(visit, &stage, value).await.map_err(|_| Refusal::configuration())?,
+        Some(value) => visit.gateway.known_key(visit, &stage, value).await.map_err(Refusal::unread)?,
         None => None,
     };
     let Some((value, known)) = value.zip(known) else {
@@ -107,7 +107,7 @@ async fn admit(visit: &mut Visit<'_>, method: &LiveMethod, key_id: &str, plan: &
     }
     let home = &visit.stage.api.home;
     let used = visit.gateway.use_quota(home, plan, key_id, now).await;
-    if used.map_err(|_| Refusal::configuration())? {
+    if used.map_err(Refusal::unread)? {
         return Ok(());
     }
     visit.log.error(|| "API Key has no quota left in its usage plan".to_owned());
@@ -119,7 +119,8 @@ fn is_of(stage: &ApiStage, visit: &Visit<'_>) -> bool {
 }
 
 fn limit(settings: &ThrottleSettings) -> Option<Limit> {
-    let rate = settings.rate_limit?;
+    // A burst alone leaves the rate to the account.
+    let rate = settings.rate_limit.or(settings.burst_limit.map(|_| ACCOUNT.rate))?;
     // Without a burst of its own a plan lets as many come at once as in a second.
     let burst =
         settings.burst_limit.map_or(rate.ceil().max(1.0) as u32, |burst| u32::try_from(burst).unwrap_or_default());
@@ -199,6 +200,7 @@ mod tests {
         let of = |rate_limit, burst_limit| limit(&ThrottleSettings { burst_limit, rate_limit });
         assert_eq!(of(Some(2.5), None), Some(Limit { rate: 2.5, burst: 3 }));
         assert_eq!(of(Some(2.5), Some(0)), Some(Limit { rate: 2.5, burst: 0 }));
-        assert_eq!(of(None, Some(3)), None);
+        assert_eq!(of(None, Some(3)), Some(Limit { rate: ACCOUNT.rate, burst: 3 }));
+        assert_eq!(of(None, None), None);
     }
 }

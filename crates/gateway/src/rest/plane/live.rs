@@ -207,8 +207,9 @@ impl Gateway {
     pub(crate) async fn policy_of_api(&self, method: &base::Arn) -> Option<String> {
         let mut parts = method.resource.split('/');
         let (api_id, stage) = (parts.next()?, parts.next()?);
-        let owner = self.owner(api_id).await.ok()?.filter(|owner| owner.kind == Kind::Rest)?;
-        let live = self.live_stage(&owner, api_id, stage).await.ok()??;
+        let owner =
+            self.owner(api_id).await.inspect_err(Failure::log).ok()?.filter(|owner| owner.kind == Kind::Rest)?;
+        let live = self.live_stage(&owner, api_id, stage).await.inspect_err(Failure::log).ok()??;
         live.main.api.policy.clone()
     }
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::asked::Asked;
 use super::parameters::{self, Source};
 use super::proxied::Answered;
+use crate::Failure;
 use crate::edge::context::Context;
 use crate::rest::records::{GatewayResponse, GatewayResponseType as Case, Texts};
 
@@ -60,6 +61,12 @@ impl Refusal {
     /// The API is not made so that it could answer.
     pub(in crate::rest) fn configuration() -> Refusal {
         Refusal::new(Case::ApiConfigurationError, "Internal server error")
+    }
+
+    /// What the request needs cannot be read.
+    pub(in crate::rest) fn unread(failure: Failure) -> Refusal {
+        failure.log();
+        Refusal::configuration()
     }
 
     /// The request is larger than it may be.

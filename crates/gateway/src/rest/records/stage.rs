@@ -8,6 +8,7 @@ use shape::Shape;
 use store::Record;
 
 use super::Texts;
+use crate::edge::throttle::ACCOUNT;
 
 /// A stage as it is shown.
 #[derive(Shape, Clone, Debug, Default, Serialize, Deserialize)]
@@ -91,9 +92,6 @@ pub struct MethodSetting {
 
 /// AWS's default of the cache's time to live.
 const CACHE_TTL_SECONDS: i32 = 300;
-/// What a new setting says of throttling: the account's own limits.
-const REQUESTS_AT_ONCE: i32 = 5_000;
-const REQUESTS_PER_SECOND: f64 = 10_000.0;
 
 impl Default for MethodSetting {
     fn default() -> MethodSetting {
@@ -101,8 +99,9 @@ impl Default for MethodSetting {
             metrics_enabled: false,
             logging_level: None,
             data_trace_enabled: false,
-            throttling_burst_limit: REQUESTS_AT_ONCE,
-            throttling_rate_limit: REQUESTS_PER_SECOND,
+            // What a new setting says of throttling: the account's own limits.
+            throttling_burst_limit: ACCOUNT.burst as i32,
+            throttling_rate_limit: ACCOUNT.rate,
             caching_enabled: false,
             cache_ttl_in_seconds: CACHE_TTL_SECONDS,
             cache_data_encrypted: false,
