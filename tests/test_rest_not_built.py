@@ -110,3 +110,12 @@ def test_access_logs_go_to_log_groups_alone(rest, api):  # noqa: F811
     assert "accessLogSettings" not in rest.get_stage(restApiId=api[0], stageName="dev")
     group = "arn:aws:logs:us-east-1:000000000000:log-group:g"
     assert update(group)["accessLogSettings"] == {"destinationArn": group}
+
+
+def test_tests_of_methods_with_a_service_behind_them(rest, api):  # noqa: F811
+    place = mock(rest, *api)
+    assert rest.test_invoke_method(**place)["status"] == 500
+    uri = "arn:aws:apigateway:us-east-1:sqs:path/000000000000/q"
+    rest.put_integration(**place, type="AWS", integrationHttpMethod="POST", uri=uri, credentials=ROLE)
+    with refused(501, "NotImplemented", "a service behind it"):
+        rest.test_invoke_method(**place)

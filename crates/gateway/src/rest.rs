@@ -39,8 +39,6 @@ use wire::protocol::Protocol;
 use crate::Gateway;
 
 pub(crate) use plane::{Answers, Keys, LiveStages, Usages};
-#[allow(unused_imports, reason = "the operations that test come with the next commits")]
-pub(crate) use plane::{TestCall, Tested, TestedAuthorizer};
 
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);
