@@ -135,6 +135,13 @@ impl Timestamp {
         format!("{day:02}/{}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000", MONTHS[month as usize - 1])
     }
 
+    /// `Sun Nov 22 16:00:00 UTC 2026`, as Java writes dates, and so API Gateway in the logs of tests.
+    pub fn to_java_date(self) -> String {
+        let Civil { year, month, day, hour, minute, second, weekday, .. } = self.civil();
+        let (weekday, month) = (WEEKDAYS[weekday as usize], MONTHS[month as usize - 1]);
+        format!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year:04}")
+    }
+
     /// `20261122T160000Z`, the form of `X-Amz-Date`.
     pub fn to_basic(self) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.civil();
@@ -236,6 +243,7 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_795_363_200_999).to_lambda_seconds(), "2026-11-22T16:00:00+0000");
         assert_eq!(Timestamp::from_millis(1_795_363_200_000).to_http_date(), "Sun, 22 Nov 2026 16:00:00 GMT");
         assert_eq!(Timestamp::from_millis(1_583_348_638_390).to_common_log(), "04/Mar/2020:19:03:58 +0000");
+        assert_eq!(Timestamp::from_millis(1_481_159_580_000).to_java_date(), "Thu Dec 08 01:13:00 UTC 2016");
     }
 
     #[test]

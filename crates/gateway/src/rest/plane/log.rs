@@ -117,7 +117,7 @@ impl Log {
     pub(in crate::rest) fn shown(&self, request_id: &str) -> String {
         let mut shown = format!("Execution log for request {request_id}\n");
         for (at, line) in &self.lines {
-            _ = writeln!(shown, "{} : {line}", date(*at));
+            _ = writeln!(shown, "{} : {line}", at.to_java_date());
         }
         shown
     }
@@ -132,16 +132,6 @@ pub(in crate::rest) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
             (name.to_string(), values.collect::<Vec<_>>().join(","))
         })
         .collect()
-}
-
-/// `Thu Dec 08 01:13:00 UTC 2016`
-fn date(at: Timestamp) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let civil = at.civil();
-    let (weekday, month) = (DAYS[civil.weekday as usize], MONTHS[civil.month as usize - 1]);
-    let (day, year) = (civil.day, civil.year);
-    format!("{weekday} {month} {day:02} {:02}:{:02}:{:02} UTC {year}", civil.hour, civil.minute, civil.second)
 }
 
 #[cfg(test)]
