@@ -132,6 +132,10 @@ def test_models(v2, api, updraft):
         "ModelId": model, "Name": "Message", "Schema": schema, "Description": "d", "ContentType": "application/json",
     }
     assert v2.update_model(ApiId=api, ModelId=model, ContentType="text/json")["ContentType"] == "text/json"
+    template = v2.get_model_template(ApiId=api, ModelId=model)["Value"]
+    assert template.startswith("#set($inputRoot = $input.path('$'))")
+    with refused(404, "NotFoundException", "Invalid Model identifier specified nothing"):
+        v2.get_model_template(ApiId=api, ModelId="nothing")
     for words, settings in {
         "Model name must be alphanumeric": {"Name": "a-b", "Schema": "{}"},
         "Model schema must be a valid JSON object": {"Name": "Other", "Schema": "[]"},

@@ -20,7 +20,7 @@ pub(crate) mod records;
 pub(crate) mod route;
 mod route_response;
 pub(crate) mod snapshot;
-mod stage;
+pub(crate) mod stage;
 mod tags;
 
 use base::{AccountId, Error};
@@ -86,6 +86,7 @@ impl Service for ApiGatewayV2 {
         op::<_, operations::integration_response::GetIntegrationResponses>(),
         op::<_, operations::integration::GetIntegrations>(),
         op::<_, operations::model::GetModel>(),
+        op::<_, operations::model::GetModelTemplate>(),
         op::<_, operations::model::GetModels>(),
         op::<_, operations::route::GetRoute>(),
         op::<_, operations::route_response::GetRouteResponse>(),

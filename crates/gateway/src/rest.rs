@@ -38,6 +38,7 @@ use wire::protocol::Protocol;
 
 use crate::Gateway;
 
+pub(crate) use openapi::template as model_template;
 pub(crate) use plane::{Answers, Keys, LiveStages, Usages};
 
 /// The service `apigateway`, version 1.

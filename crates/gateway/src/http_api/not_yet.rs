@@ -23,7 +23,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     ),
     NotYet::http("DeleteRoutingRule", "DELETE", "/v2/domainnames/{domainName}/routingrules/{routingRuleId}"),
     NotYet::http("DisablePortal", "DELETE", "/v2/portals/{portalId}/publish"),
-    NotYet::http("GetModelTemplate", "GET", "/v2/apis/{apiId}/models/{modelId}/template"),
     NotYet::http("GetPortal", "GET", "/v2/portals/{portalId}"),
     NotYet::http("GetPortalProduct", "GET", "/v2/portalproducts/{portalProductId}"),
     NotYet::http("GetPortalProductSharingPolicy", "GET", "/v2/portalproducts/{portalProductId}/sharingpolicy"),

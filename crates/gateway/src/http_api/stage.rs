@@ -17,6 +17,7 @@ use super::snapshot::auto_deploy;
 use crate::Failure;
 use crate::edge::access_log::log_group;
 use crate::edge::owner;
+use crate::edge::throttle::{ACCOUNT, Limit};
 
 /// Stages of an API (a quota of AWS).
 const STAGES_MAX: usize = 10;
@@ -209,6 +210,28 @@ fn check_owner(tx: &Tx<'_>, api: &Api, settings: &AccessLogSettings) -> Result<(
     }
 }
 
+/// The settings of a route in a stage: its own, and where those say nothing the stage's for all.
+pub(crate) fn settings_of(stage: &Stage, route_key: &str) -> RouteSettings {
+    let mut settings = stage.default_route_settings.clone().unwrap_or_default();
+    if let Some(own) = stage.route_settings.as_ref().and_then(|all| all.get(route_key)) {
+        merge_settings(&mut settings, own);
+    }
+    settings
+}
+
+/// How many requests settings let come; none if they say nothing. Who says only one of rate and burst has the account's default
+/// of the other.
+pub(crate) fn limit(settings: &RouteSettings) -> Option<Limit> {
+    let RouteSettings { throttling_burst_limit: burst, throttling_rate_limit: rate, .. } = settings;
+    if burst.is_none() && rate.is_none() {
+        return None;
+    }
+    Some(Limit {
+        rate: rate.unwrap_or(ACCOUNT.rate),
+        burst: burst.map_or(ACCOUNT.burst, |burst| u32::try_from(burst).unwrap_or(0)),
+    })
+}
+
 /// Changes settings member by member.
 pub(crate) fn merge_settings(settings: &mut RouteSettings, given: &RouteSettings) {
     set(&mut settings.data_trace_enabled, &given.data_trace_enabled);
@@ -216,4 +239,30 @@ pub(crate) fn merge_settings(settings: &mut RouteSettings, given: &RouteSettings
     set(&mut settings.logging_level, &given.logging_level);
     set(&mut settings.throttling_burst_limit, &given.throttling_burst_limit);
     set(&mut settings.throttling_rate_limit, &given.throttling_rate_limit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routes_settings_are_its_own_and_else_the_stages() {
+        let common = RouteSettings {
+            detailed_metrics_enabled: Some(true),
+            throttling_rate_limit: Some(5.0),
+            ..RouteSettings::default()
+        };
+        let own = RouteSettings { throttling_burst_limit: Some(2), ..RouteSettings::default() };
+        let stage = Stage {
+            default_route_settings: Some(common.clone()),
+            route_settings: Some([("GET /own".to_owned(), own)].into()),
+            ..blank("dev".to_owned(), Timestamp::from_millis(0))
+        };
+        assert_eq!(settings_of(&stage, "GET /other"), common);
+        let merged = settings_of(&stage, "GET /own");
+        assert_eq!(merged, RouteSettings { throttling_burst_limit: Some(2), ..common.clone() });
+        assert_eq!(limit(&merged), Some(Limit { rate: 5.0, burst: 2 }));
+        assert_eq!(limit(&common), Some(Limit { rate: 5.0, burst: ACCOUNT.burst }));
+        assert_eq!(limit(&RouteSettings::default()), None);
+    }
 }

@@ -1,14 +1,19 @@
 //! Models.
 
+use std::collections::BTreeMap;
+
 use base::{Cx, Error};
 use cloud::{Authz, Meta, Operation};
 use shape::Shape;
+use store::Scan;
 
+use crate::Failure;
 use crate::control::arn;
 use crate::http_api::merge::{set_required, set_text};
 use crate::http_api::paging::Page;
 use crate::http_api::records::{MODELS, Model};
 use crate::http_api::{ApiGatewayV2, change, model};
+use crate::rest::model_template;
 
 /// Letters and digits of an id.
 const ID_CHARACTERS: usize = 6;
@@ -73,6 +78,42 @@ impl Operation<ApiGatewayV2> for GetModel {
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<Model, Error> {
         gateway.0.part(cx, &self.api_id, &change::model(&self.api_id, &self.model_id)).await
+    }
+}
+
+/// Makes a mapping template for a model: a start for one's own.
+#[derive(Shape)]
+#[shape(name = "GetModelTemplateRequest", rename_all = "camelCase")]
+pub struct GetModelTemplate {
+    /// The API.
+    #[shape(label)]
+    pub api_id: String,
+    /// The model.
+    #[shape(label)]
+    pub model_id: String,
+}
+
+/// A mapping template.
+#[derive(Shape)]
+#[shape(rename_all = "camelCase")]
+pub struct GetModelTemplateResponse {
+    /// Its text.
+    pub value: String,
+}
+
+impl Operation<ApiGatewayV2> for GetModelTemplate {
+    const META: Meta = Meta::read("GetModelTemplate").http("GET", "/v2/apis/{apiId}/models/{modelId}/template");
+    type Output = GetModelTemplateResponse;
+
+    fn authorize(&self, cx: &Cx, need: &mut Authz) {
+        need.on(arn(cx, format_args!("/apis/{}/models/{}/template", self.api_id, self.model_id)));
+    }
+
+    async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<GetModelTemplateResponse, Error> {
+        let model = gateway.0.part(cx, &self.api_id, &change::model(&self.api_id, &self.model_id)).await?;
+        let all = gateway.0.store.scan(MODELS, Scan::under(self.api_id.as_str())).await.map_err(Failure::from)?;
+        let all: BTreeMap<_, _> = all.into_iter().map(|(_, model)| (model.name, model.schema)).collect();
+        Ok(GetModelTemplateResponse { value: model_template(&model.name, &all) })
     }
 }
 

@@ -22,9 +22,10 @@ use crate::edge::metrics::{HTTP, Meter};
 use crate::edge::owner::Owner;
 use crate::edge::throttle::{Bucket, Limit};
 use crate::http_api::records::{
-    AuthorizationType, ConnectionType, Cors, Integration, IntegrationType, Route, RouteSettings, STAGES, Stage, Texts,
+    AuthorizationType, ConnectionType, Cors, Integration, IntegrationType, Route, STAGES, Stage, Texts,
 };
 use crate::http_api::snapshot::{SNAPSHOTS, Snapshot};
+use crate::http_api::stage::{limit, settings_of};
 use crate::{Failure, Gateway};
 
 /// The stage whose routes stand at the root.
@@ -157,7 +158,7 @@ impl Gateway {
         };
         let (mut router, mut routes) = (Router::default(), Vec::with_capacity(snapshot.routes.len()));
         for route in &snapshot.routes {
-            let settings = compiler.settings(&route.route_key);
+            let settings = settings_of(compiler.stage, &route.route_key);
             let (method, resource) = route.route_key.split_once(' ').unwrap_or((DEFAULT, DEFAULT));
             let dimensions = || {
                 let (method, resource) = (("Method", method.to_owned()), ("Resource", resource.to_owned()));
@@ -190,18 +191,6 @@ impl Gateway {
     }
 }
 
-/// How many requests may come; none for as many as there are.
-fn limit(settings: &RouteSettings) -> Option<Limit> {
-    match (settings.throttling_rate_limit, settings.throttling_burst_limit) {
-        (None, None) => None,
-        // Who says only one of them has the account's default of the other.
-        (rate, burst) => Some(Limit {
-            rate: rate.unwrap_or(crate::edge::throttle::ACCOUNT.rate),
-            burst: burst.map_or(crate::edge::throttle::ACCOUNT.burst, |burst| u32::try_from(burst).unwrap_or(0)),
-        }),
-    }
-}
-
 fn policy(cors: &Cors) -> Policy {
     let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     Policy::new(Settings {
@@ -223,18 +212,6 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn variables(&self) -> Option<&Texts> {
         self.stage.stage_variables.as_ref()
-    }
-
-    /// A route's settings: its own, or the stage's for all.
-    fn settings(&self, route_key: &str) -> RouteSettings {
-        let own = self.stage.route_settings.as_ref().and_then(|all| all.get(route_key)).cloned().unwrap_or_default();
-        let common = self.stage.default_route_settings.clone().unwrap_or_default();
-        RouteSettings {
-            detailed_metrics_enabled: own.detailed_metrics_enabled.or(common.detailed_metrics_enabled),
-            throttling_burst_limit: own.throttling_burst_limit.or(common.throttling_burst_limit),
-            throttling_rate_limit: own.throttling_rate_limit.or(common.throttling_rate_limit),
-            ..own
-        }
     }
 
     fn access(&self, route: &Route) -> Access {

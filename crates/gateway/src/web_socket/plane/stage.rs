@@ -16,9 +16,10 @@ use crate::edge::schema::Schema;
 use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
 use crate::http_api::records::{
     AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType, Route,
-    RouteSettings, Stage, Texts,
+    Stage, Texts,
 };
 use crate::http_api::snapshot::{DeployedStage, Snapshot};
+use crate::http_api::stage::{limit, settings_of};
 use crate::web_socket::connection::Place;
 use crate::{Failure, Gateway};
 
@@ -135,14 +136,8 @@ struct Throttle {
 }
 
 impl Throttle {
-    /// The limit of settings; none if they have none.
-    fn of(settings: Option<&RouteSettings>) -> Option<Throttle> {
-        let RouteSettings { throttling_burst_limit: burst, throttling_rate_limit: rate, .. } = settings?;
-        if burst.is_none() && rate.is_none() {
-            return None;
-        }
-        let burst = burst.map_or(ACCOUNT.burst, |burst| u32::try_from(burst).unwrap_or(0));
-        Some(Throttle { bucket: Bucket::default(), limit: Limit { rate: rate.unwrap_or(ACCOUNT.rate), burst } })
+    fn new(limit: Limit) -> Throttle {
+        Throttle { bucket: Bucket::default(), limit }
     }
 }
 
@@ -182,11 +177,7 @@ impl LiveStage {
     ) -> LiveStage {
         let DeployedStage { stage, snapshot } = deployed;
         let variables = stage.stage_variables.clone().unwrap_or_default();
-        let has_detail = |key: &str| {
-            let of_route = stage.route_settings.as_ref().and_then(|all| all.get(key));
-            let settings = of_route.or(stage.default_route_settings.as_ref());
-            settings.and_then(|settings| settings.detailed_metrics_enabled) == Some(true)
-        };
+        let has_detail = |key: &str| settings_of(&stage, key).detailed_metrics_enabled == Some(true);
         let meter = |route: Option<&str>| Meter::new(metrics, account, &region, place, route);
         let route = |route: &Route| LiveRoute {
             meter: meter(has_detail(&route.route_key).then_some(&route.route_key)),
@@ -199,8 +190,7 @@ impl LiveStage {
             selection: Expression::parse(&snapshot.api.route_selection_expression),
             disable_execute_api_endpoint: snapshot.api.disable_execute_api_endpoint == Some(true),
             access_log: log,
-            throttle: Throttle::of(stage.default_route_settings.as_ref())
-                .unwrap_or(Throttle { bucket: Bucket::default(), limit: ACCOUNT }),
+            throttle: Throttle::new(stage.default_route_settings.as_ref().and_then(limit).unwrap_or(ACCOUNT)),
             meter: meter(None),
             place: place.clone(),
             account,
@@ -221,6 +211,7 @@ impl LiveRoute {
         let target = route.target.as_deref().and_then(|target| target.strip_prefix("integrations/"));
         let integration = target.and_then(|id| snapshot.integrations.get(id));
         let authorizer = route.authorizer_id.as_ref().and_then(|id| snapshot.authorizers.get(id));
+        let own_settings = stage.route_settings.as_ref().and_then(|all| all.get(&route.route_key));
         let has_response = snapshot.route_responses.get(&route.route_id).is_some_and(|all| !all.is_empty());
         LiveRoute {
             key: route.route_key.as_str().into(),
@@ -244,7 +235,10 @@ impl LiveRoute {
                 Some(true) => HashMap::new(),
                 _ => models(route, snapshot),
             },
-            throttle: Throttle::of(stage.route_settings.as_ref().and_then(|all| all.get(&route.route_key))),
+            throttle: own_settings
+                .and_then(limit)
+                .and_then(|_| limit(&settings_of(stage, &route.route_key)))
+                .map(Throttle::new),
             meter,
         }
     }
