@@ -1,9 +1,8 @@
 //! API Gateway: an HTTP API in front of a function beside the function alone, MOCK and HTTP_PROXY beside Debian's nginx doing the
-//! same, an API of 300 routes beside one of 3, and what 10,000 idle WebSockets cost. Targets are asked in turns.
+//! same, and an API of 300 routes beside one of 3. Targets are asked in turns.
 
-mod api;
+pub(crate) mod api;
 mod nginx;
-mod web_sockets;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,9 +46,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     let (few, many) = (rest_api_of_mocks(&mut server, 3)?, rest_api_of_mocks(&mut server, 300)?);
     functions(bench, &mut server, nginx.as_ref().ok(), table)?;
     proxies(&server, [&few, &proxy], &hello, nginx.as_ref().ok(), table)?;
-    routes(&server, &few, &many, table)?;
-    drop(server);
-    web_sockets::measure(bench, table)
+    routes(&server, &few, &many, table)
 }
 
 /// An HTTP API in front of a Python function.

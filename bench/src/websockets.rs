@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Deserialize;
 
+use crate::gateway::api::{WEB_SOCKET_STAGE, web_socket_api};
 use crate::memory::resident_mb;
 use crate::server::{Pools, Server};
 use crate::statistics::Times;
@@ -22,21 +22,10 @@ const MESSAGES: usize = 1_000;
 /// Until what handshakes needed has been given back.
 const SETTLE: Duration = Duration::from_secs(2);
 
-const STAGE: &str = "bench";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Made {
-    api_id: Option<String>,
-    integration_id: Option<String>,
-    route_id: Option<String>,
-    deployment_id: Option<String>,
-}
-
 pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     raise_open_files()?;
     let mut server = Server::start(bench, Pools::None)?;
-    let host = make_api(&mut server)?;
+    let host = web_socket_api(&mut server)?;
     let mut connections = Vec::with_capacity(CONNECTIONS + FIRST);
     for _ in 0..FIRST {
         connections.push(open(server.address, &host)?);
@@ -67,40 +56,13 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An API whose messages nobody but API Gateway answers; the host name it is found by.
-fn make_api(server: &mut Server) -> Result<String, Failure> {
-    let api = r#"{"name":"bench","protocolType":"WEBSOCKET","routeSelectionExpression":"$request.body.action"}"#;
-    let id = make(server, "/v2/apis", api)?.api_id.ok_or("no API")?;
-    let mock = r#"{"integrationType":"MOCK","requestTemplates":{"$default":"{\"statusCode\":200}"}}"#;
-    let mock = make(server, &format!("/v2/apis/{id}/integrations"), mock)?.integration_id.ok_or("no integration")?;
-    let response = r#"{"integrationResponseKey":"$default","responseTemplates":{"$default":"heard"}}"#;
-    make(server, &format!("/v2/apis/{id}/integrations/{mock}/integrationresponses"), response)?;
-    let route = format!(
-        r#"{{"routeKey":"$default","target":"integrations/{mock}","routeResponseSelectionExpression":"$default"}}"#
-    );
-    let route = make(server, &format!("/v2/apis/{id}/routes"), &route)?.route_id.ok_or("no route")?;
-    let response = r#"{"routeResponseKey":"$default"}"#;
-    make(server, &format!("/v2/apis/{id}/routes/{route}/routeresponses"), response)?;
-    let deployment = make(server, &format!("/v2/apis/{id}/deployments"), "{}")?.deployment_id.ok_or("no deployment")?;
-    // A burst as large as all of them, so that it is the server that is measured and not its patience.
-    let stage = format!(
-        r#"{{"stageName":"{STAGE}","deploymentId":"{deployment}","defaultRouteSettings":{{"throttlingBurstLimit":100000,"throttlingRateLimit":100000}}}}"#
-    );
-    make(server, &format!("/v2/apis/{id}/stages"), &stage)?;
-    Ok(format!("{id}.execute-api.us-east-1.localhost:{}", server.address.port()))
-}
-
-fn make(server: &mut Server, path: &str, body: &str) -> Result<Made, Failure> {
-    Ok(serde_json::from_slice(&server.call_of("apigateway", "POST", path, body.as_bytes())?)?)
-}
-
 /// A connection after its handshake.
 fn open(address: SocketAddr, host: &str) -> Result<TcpStream, Failure> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let handshake = format!(
-        "GET /{STAGE} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        "GET /{WEB_SOCKET_STAGE} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     stream.write_all(handshake.as_bytes())?;

@@ -31,7 +31,7 @@ impl Api {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Made {
-    #[serde(alias = "apiId", alias = "integrationId")]
+    #[serde(alias = "apiId", alias = "integrationId", alias = "routeId", alias = "deploymentId")]
     id: String,
     root_resource_id: Option<String>,
 }
@@ -98,16 +98,27 @@ pub(super) fn rest_api_of_mocks(server: &mut Server, count: usize) -> Result<Api
     Ok(Api { id, stage: "/prod" })
 }
 
-/// A WebSocket API that lets everybody in and has nothing to say.
-pub(super) fn web_socket_api(server: &mut Server) -> Result<String, Failure> {
+/// The stage of a WebSocket API.
+pub(crate) const WEB_SOCKET_STAGE: &str = "bench";
+
+/// A WebSocket API whose messages nobody but API Gateway answers; the host name it is found by.
+pub(crate) fn web_socket_api(server: &mut Server) -> Result<String, Failure> {
     let named =
         json!({"name": "bench", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"});
-    let api = make(server, "/v2/apis", &named)?.id;
-    let mock = json!({"integrationType": "MOCK", "requestTemplates": {"200": r#"{"statusCode": 200}"#}});
-    let integration = make(server, &format!("/v2/apis/{api}/integrations"), &mock)?.id;
-    let route = json!({"routeKey": "$default", "target": format!("integrations/{integration}")});
-    call(server, "POST", &format!("/v2/apis/{api}/routes"), &route)?;
-    let stage = json!({"stageName": "prod", "autoDeploy": true});
-    call(server, "POST", &format!("/v2/apis/{api}/stages"), &stage)?;
-    Ok(api)
+    let id = make(server, "/v2/apis", &named)?.id;
+    let mock = json!({"integrationType": "MOCK", "requestTemplates": {"$default": r#"{"statusCode":200}"#}});
+    let mock = make(server, &format!("/v2/apis/{id}/integrations"), &mock)?.id;
+    let response = json!({"integrationResponseKey": "$default", "responseTemplates": {"$default": "heard"}});
+    call(server, "POST", &format!("/v2/apis/{id}/integrations/{mock}/integrationresponses"), &response)?;
+    let route = json!({"routeKey": "$default", "target": format!("integrations/{mock}"),
+        "routeResponseSelectionExpression": "$default"});
+    let route = make(server, &format!("/v2/apis/{id}/routes"), &route)?.id;
+    let response = json!({"routeResponseKey": "$default"});
+    call(server, "POST", &format!("/v2/apis/{id}/routes/{route}/routeresponses"), &response)?;
+    let deployment = make(server, &format!("/v2/apis/{id}/deployments"), &json!({}))?.id;
+    // A burst as large as all of them, so that it is the server that is measured and not its patience.
+    let limits = json!({"throttlingBurstLimit": 100_000, "throttlingRateLimit": 100_000});
+    let stage = json!({"stageName": WEB_SOCKET_STAGE, "deploymentId": deployment, "defaultRouteSettings": limits});
+    call(server, "POST", &format!("/v2/apis/{id}/stages"), &stage)?;
+    Ok(format!("{id}.execute-api.us-east-1.localhost:{}", server.address.port()))
 }
