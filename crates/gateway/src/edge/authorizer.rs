@@ -66,21 +66,10 @@ impl Verdict {
             Some(Value::Number(id)) => id.to_string(),
             _ => return Err(Malformed("there is no principalId".to_owned())),
         };
-        let document = match document {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        if document.len() > POLICY_BYTES_MAX {
-            return Err(Malformed(format!("the policy is longer than {POLICY_BYTES_MAX} bytes")));
-        }
-        let policy = Policy::parse(&document, Kind::Identity).map_err(|error| Malformed(error.to_string()))?;
+        let ruling = ruling(document)?;
         let mut context = context(said.context, as_texts)?;
         context.insert("principalId".to_owned(), principal.into());
-        Ok(Verdict {
-            ruling: Ruling::Policy(Box::new(policy)),
-            context: Arc::new(context),
-            usage_key: said.usage_identifier_key,
-        })
+        Ok(Verdict { ruling, context: Arc::new(context), usage_key: said.usage_identifier_key })
     }
 
     /// Reads an answer of yes or no.
@@ -115,6 +104,31 @@ impl Verdict {
             Decision::ExplicitDeny { .. } => May::Never,
         }
     }
+}
+
+/// Reads a policy, written out or as a text of its own. Statements about no resource (`"Resource": []`, by which AWS's Chalice says
+/// no to everything) give and take nothing, where IAM itself would refuse them.
+fn ruling(document: Value) -> Result<Ruling, Malformed> {
+    let malformed = |error: &dyn std::fmt::Display| Malformed(error.to_string());
+    let mut document = match document {
+        Value::String(text) if text.len() <= POLICY_BYTES_MAX => {
+            serde_json::from_str(&text).map_err(|error| malformed(&error))?
+        }
+        other => other,
+    };
+    if let Some(Value::Array(statements)) = document.get_mut("Statement") {
+        let before = statements.len();
+        statements.retain(|statement| statement["Resource"] != Value::Array(Vec::new()));
+        if statements.is_empty() && before > 0 {
+            return Ok(Ruling::Simple(false));
+        }
+    }
+    let document = document.to_string();
+    if document.len() > POLICY_BYTES_MAX {
+        return Err(Malformed(format!("the policy is longer than {POLICY_BYTES_MAX} bytes")));
+    }
+    let policy = Policy::parse(&document, Kind::Identity).map_err(|error| malformed(&error))?;
+    Ok(Ruling::Policy(Box::new(policy)))
 }
 
 /// What the function adds. Where values become texts, AWS takes no objects and lists; HTTP APIs hand them on.
@@ -209,6 +223,21 @@ mod tests {
         ] {
             let verdict = Verdict::of_policy(&answer(effect, resource), true).unwrap();
             assert_eq!(verdict.may(ACCOUNT, arn, &policy::Context::new()), may, "{effect} {resource}");
+        }
+    }
+
+    #[test]
+    fn statements_about_nothing_allow_nothing() {
+        let arn = "arn:aws:execute-api:us-east-1:000000000000:abc/prod/GET/pets";
+        let nothing = json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": []});
+        let all = json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"});
+        for (statements, may) in [(json!([nothing]), May::No), (json!([nothing, all]), May::Yes)] {
+            let policy = json!({"Version": "2012-10-17", "Statement": statements});
+            for document in [policy.clone(), Value::String(policy.to_string())] {
+                let said = json!({"principalId": "me", "policyDocument": document}).to_string();
+                let verdict = Verdict::of_policy(said.as_bytes(), true).unwrap();
+                assert_eq!(verdict.may(ACCOUNT, arn, &policy::Context::new()), may, "{said}");
+            }
         }
     }
 

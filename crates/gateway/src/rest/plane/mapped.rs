@@ -38,7 +38,7 @@ pub(super) async fn integrate(
                 visit.log.error(|| format!("Execution failed due to configuration error: {words}"));
                 Refusal::configuration()
             })?;
-            let answer = Answered { status: StatusCode::OK, headers: HeaderMap::new(), body };
+            let answer = Answered { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
             (answer, status.to_string())
         }
         IntegrationType::Aws if integration.function.is_some() && !is_event(visit, integration) => {
