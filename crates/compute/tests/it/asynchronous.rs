@@ -14,6 +14,7 @@ use compute::lambda::configuration::DeadLetterConfig;
 use compute::lambda::event_invoke_config::{DestinationArn, DestinationConfig, OnFailure};
 use compute::lambda::operations::{CreateFunction, InvocationType, Invoke, PutFunctionEventInvokeConfig};
 use serde_json::Value;
+use store::Queue;
 use tokio::sync::Notify;
 
 use crate::cloud_in_memory::{World, python, refused};
@@ -194,6 +195,32 @@ async fn what_was_not_delivered_when_the_server_ended_is_delivered_by_the_next()
     let letter = taker.taken(1).await.remove(0);
     assert_eq!(&letter.payload[..], br#"{"n": 7}"#);
     assert_eq!(busy.tried.lock().unwrap().first(), Some(&letter.id), "the very same");
+}
+
+#[tokio::test]
+async fn an_event_that_always_ends_badly_goes_where_failed_ones_go() {
+    let taker = Taker::new([]);
+    let world = world_with(&taker).await;
+    world.call(failing(Some(QUEUE))).await.unwrap();
+    world.call(destination(QUEUE)).await.unwrap();
+    world.lambda.begin_close();
+    send(&world, &world.cx(), r#"{"n": 8}"#).await;
+    // As many crashes as an event may outlive.
+    let queue = Queue::new("lambda.async/000000000000/us-east-1/f");
+    for receives in 1..=150 {
+        let leased = world.store.lease(&queue, 1, 1_000).await.unwrap();
+        assert_eq!(leased[0].receive_count, receives);
+        world.store.nack(&queue, leased[0].receipt, 0).await.unwrap();
+    }
+    let next = world.restart_with(taker.targets()).await;
+    let mut taken = taker.taken(2).await;
+    taken.sort_by_key(|delivery| delivery.attributes.len());
+    let told: Value = serde_json::from_slice(&taken[0].payload).unwrap();
+    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(told["requestContext"]["approximateInvokeCount"], 0, "it was not run again");
+    assert_eq!(told["requestPayload"]["n"], 8);
+    assert_eq!(&taken[1].payload[..], br#"{"n": 8}"#, "the dead letter");
+    assert_eq!(next.metrics.sum("AsyncEventsDropped"), 1.0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A Lambda on its own: store in memory, code cache in a temporary directory, nobody behind the ports.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::{AccountId, Arn, Clock, Cx, Error, Region, Timestamp};
@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<TempDir>,
+    /// What this life has measured.
+    pub(crate) metrics: Values,
     settle_delay: Duration,
     targets: Targets,
     sources: Sources,
@@ -54,9 +56,32 @@ impl LogSink for Nobody {
     }
 }
 
-impl Metrics for Nobody {
-    fn series(&self, _scope: &Arc<Scope>, _metric: MetricName) -> Arc<dyn Series> {
-        Arc::new(Nobody)
+/// Every value of every metric, in the order they came.
+#[derive(Clone, Default)]
+pub(crate) struct Values(Arc<Mutex<Vec<(&'static str, f64)>>>);
+
+impl Values {
+    /// The sum of a metric's values.
+    pub(crate) fn sum(&self, metric: &str) -> f64 {
+        let values = self.0.lock().expect("no test panics while it counts");
+        values.iter().filter(|(name, _)| *name == metric).map(|(_, value)| value).sum()
+    }
+}
+
+impl Metrics for Values {
+    fn series(&self, _scope: &Arc<Scope>, metric: MetricName) -> Arc<dyn Series> {
+        Arc::new(Valued { name: metric.name, values: self.clone() })
+    }
+}
+
+struct Valued {
+    name: &'static str,
+    values: Values,
+}
+
+impl Series for Valued {
+    fn record(&self, _at: Timestamp, value: f64) {
+        self.values.0.lock().expect("no test panics while it counts").push((self.name, value));
     }
 }
 
@@ -68,10 +93,6 @@ impl Meter for Nobody {
 
 impl Traces for Nobody {
     fn put(&self, _account: AccountId, _region: &Region, _document: String) {}
-}
-
-impl Series for Nobody {
-    fn record(&self, _at: Timestamp, _value: f64) {}
 }
 
 impl Credentials for Nobody {
@@ -152,10 +173,11 @@ impl World {
             settle_delay,
         };
         change(&mut config);
+        let metrics = Values::default();
         let ports = Ports {
             engine: no_engine(&directory).await,
             logs: Arc::new(Nobody),
-            metrics: Arc::new(Nobody),
+            metrics: Arc::new(metrics.clone()),
             meter: Arc::new(Nobody),
             traces: Arc::new(Nobody),
             credentials: Arc::new(Nobody),
@@ -164,7 +186,7 @@ impl World {
             http: wire::client::Client::new(None),
         };
         let lambda = Lambda::open(config, store.clone(), clock.clone(), ports).await.expect("lambda opens");
-        World { lambda, store, clock, directory, settle_delay, targets, sources }
+        World { lambda, store, clock, directory, metrics, settle_delay, targets, sources }
     }
 
     /// The default account's root in us-east-1.
