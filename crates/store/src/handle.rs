@@ -21,6 +21,8 @@ use crate::{
 
 /// Keys that one step of a purge or of erasing removes: small enough not to hold up others for long.
 const KEYS_PER_STEP: usize = 5_000;
+/// Messages that one step of ending leases gives back, for the same reason.
+const MESSAGES_PER_STEP: usize = 1_000;
 /// Longest single sleep of a queue waiter; then it looks at the clock again, should that have been set.
 const WAIT_MS_MAX: i64 = 60_000;
 
@@ -157,6 +159,22 @@ impl Store {
     pub async fn nack(&self, queue: &Queue, receipt: Receipt, delay_ms: i64) -> Result<()> {
         let queue = queue.clone();
         self.transact_with(Durability::Buffered, move |tx| tx.nack(&queue, receipt, delay_ms)).await
+    }
+
+    /// Gives back every message whose lease runs, visible after the delay that its receive count gets: for whoever knows
+    /// that nobody works on this queue, as after a start. Buffered, as leases are.
+    pub async fn nack_all(&self, queue: &Queue, delay_ms: impl Fn(u32) -> i64 + Clone + Send + 'static) -> Result<()> {
+        let view = self.driver.view()?;
+        if Tx::new(view.as_ref(), self.now_ms()).leased(queue, 1)?.is_empty() {
+            return Ok(()); // nothing to write
+        }
+        loop {
+            let (queue, delay_ms) = (queue.clone(), delay_ms.clone());
+            let step = move |tx: &mut Tx<'_>| tx.nack_some(&queue, MESSAGES_PER_STEP, &delay_ms);
+            if self.transact_with(Durability::Buffered, step).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes a lease end `lease_ms` from now.

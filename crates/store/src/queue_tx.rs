@@ -96,6 +96,36 @@ impl Tx<'_> {
         self.set_due(queue, receipt.id, header, visible_at_ms)
     }
 
+    /// Gives back what is leased, at most so many messages of it, each to be visible after the delay that its receive count
+    /// gets. True once nothing is leased. Leases that have run out are nobody's already.
+    pub(crate) fn nack_some(
+        &mut self,
+        queue: &Queue,
+        messages_max: usize,
+        delay_ms: &impl Fn(u32) -> i64,
+    ) -> Result<bool> {
+        queue.check()?;
+        let leased = self.leased(queue, messages_max)?;
+        let done = leased.len() < messages_max;
+        for id in leased {
+            if let Some(header) = self.header(queue, id)? {
+                let delay_ms = delay_ms(header.receive_count);
+                self.nack(queue, Receipt { id, epoch: header.epoch }, delay_ms)?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The first messages whose leases run, by when they end.
+    pub(crate) fn leased(&self, queue: &Queue, messages_max: usize) -> Result<Vec<MessageId>> {
+        let mut leased = Vec::new();
+        self.scan_raw(&self.hidden_range(queue)?, &mut |key, state| {
+            leased.extend(Due::of_key(queue, key).filter(|_| state == LEASED).map(|due| due.id));
+            if leased.len() < messages_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(leased)
+    }
+
     /// Moves a leased message to another queue (a dead-letter queue), where it is visible at once, keeps its group and the
     /// time it was first enqueued, and counts receives from zero.
     pub fn move_message(&mut self, from: &Queue, receipt: Receipt, to: &Queue) -> Result<MessageId> {
@@ -118,10 +148,8 @@ impl Tx<'_> {
     /// Counts a queue's messages. Costs a scan of those not visible now.
     pub fn queue_counts(&self, queue: &Queue) -> Result<QueueCounts> {
         let totals = self.totals(queue)?;
-        let later = Due { at_ms: self.now_ms().saturating_add(1), id: MessageId(0) };
-        let range = self.due_range(queue, later.max(totals.first_due));
         let mut counts = QueueCounts::default();
-        self.scan_raw(&range, &mut |_, state| {
+        self.scan_raw(&self.hidden_range(queue)?, &mut |_, state| {
             if state == LEASED {
                 counts.in_flight += 1
             } else {
@@ -331,6 +359,12 @@ impl Tx<'_> {
 
     fn due_range(&self, queue: &Queue, first: Due) -> RawRange {
         RawRange { start: queue.due_key(first), end: successor_of_prefix(queue.due_space()), reverse: false }
+    }
+
+    /// What is not visible now: leased, or delayed.
+    fn hidden_range(&self, queue: &Queue) -> Result<RawRange> {
+        let later = Due { at_ms: self.now_ms().saturating_add(1), id: MessageId(0) };
+        Ok(self.due_range(queue, later.max(self.totals(queue)?.first_due)))
     }
 
     fn due_until_now(&self, queue: &Queue, first: Due, limit: usize) -> Result<Vec<Due>> {

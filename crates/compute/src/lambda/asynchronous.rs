@@ -3,8 +3,12 @@
 //! An event is acknowledged to its caller once it is in its function's queue. While there is something in it, a worker of
 //! that function leases what is due, a place ([`places`]) for each, and runs it ([`attempt`]). How an event goes on (again
 //! later, handed over to a destination, done with) is one transaction with its leaving the queue, and what is to be handed
-//! over lies in the same queue until it has been ([`handover`]). A lease is short and renewed meanwhile, so after a crash
-//! an event waits half a minute at most and runs again: at least once, as on AWS.
+//! over lies in the same queue until it has been ([`handover`]). A lease is short and renewed meanwhile.
+//!
+//! After a crash of the server the next one ends the leases of the last, and what was being worked on runs again: at least
+//! once, as on AWS. Nobody asks whether an event was the crash's cause or its bystander, since the answer is the same as to
+//! any fault that is not the function's: it waits, longer each time, until it is too old. So no event is given up for
+//! others' crashes, and one that takes the server with it does so ever more seldom, then ends where failed ones go.
 
 mod attempt;
 mod event;
@@ -31,6 +35,9 @@ use super::{Lambda, Shared, target_of};
 const LEASE_MS: i64 = 30_000;
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// First and longest wait of what failed by no fault of the function: AWS tries again what was throttled or met a system
+/// error "from 1 second after the first attempt to a maximum of 5 minutes".
+const BACKOFF_MS: (i64, i64) = (1_000, 300_000);
 /// Events out of their queues at a time; the others wait in them.
 const RUNNING_MAX: usize = 400;
 /// Events of one function taken from its queue at a time.
@@ -74,10 +81,12 @@ impl Lambda {
         Ok(())
     }
 
-    /// Starts the workers of all queues that an earlier process left something in.
+    /// Starts the workers of all queues that an earlier process left something in. What that one was working on it will
+    /// not end.
     pub(crate) async fn start_async_workers(&self) -> Result<(), store::Error> {
         for (key, _) in self.store.scan(EVENT_QUEUES, Scan::all()).await? {
             if let Some(function) = target_of(&key) {
+                self.store.nack_all(&queue_of(&function), |receives| backoff_ms(receives.saturating_sub(1))).await?;
                 self.serve(&function);
             }
         }
@@ -132,6 +141,12 @@ impl Lambda {
             }
         }
     }
+}
+
+/// How long something waits that failed so many times before.
+fn backoff_ms(failures: u32) -> i64 {
+    let (first, longest) = BACKOFF_MS;
+    (first << failures.min(16)).min(longest)
 }
 
 /// A function's queue.

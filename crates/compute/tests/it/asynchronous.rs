@@ -21,6 +21,10 @@ use crate::cloud_in_memory::{World, python, refused};
 
 const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:letters";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Where the function's events wait.
+const EVENTS: Queue = Queue::new("lambda.async/000000000000/us-east-1/f");
+/// The longest age of an event, and of a handover.
+const HOURS_6_MS: i64 = 21_600_000;
 
 /// A service that takes deliveries, after answering with these errors.
 #[derive(Default)]
@@ -197,30 +201,100 @@ async fn what_was_not_delivered_when_the_server_ended_is_delivered_by_the_next()
     assert_eq!(busy.tried.lock().unwrap().first(), Some(&letter.id), "the very same");
 }
 
+/// An event that a server accepted which then died, with it in hand, `receives` times.
+async fn crashed(world: &World, receives: u32) {
+    world.lambda.begin_close();
+    send(world, &world.cx(), r#"{"n": 8}"#).await;
+    for receive in 1..=receives {
+        let leased = world.store.lease(&EVENTS, 1, 3_600_000).await.unwrap();
+        assert_eq!(leased[0].receive_count, receive);
+        if receive < receives {
+            world.store.nack(&EVENTS, leased[0].receipt, 0).await.unwrap();
+        }
+    }
+}
+
+fn record(delivery: &Delivery) -> Value {
+    serde_json::from_slice(&delivery.payload).unwrap()
+}
+
 #[tokio::test]
-async fn an_event_that_always_ends_badly_goes_where_failed_ones_go() {
+async fn what_a_dead_server_held_the_next_one_takes() {
+    let taker = Taker::new([]);
+    let world = world_with(&taker).await;
+    world.call(failing(None)).await.unwrap();
+    world.call(destination(QUEUE)).await.unwrap();
+    crashed(&world, 1).await;
+    let _next = world.restart_with(taker.targets()).await;
+    let told = record(&taker.taken(1).await[0]);
+    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(told["requestContext"]["approximateInvokeCount"], 3, "the one that was interrupted is no failure");
+    assert_eq!(told["requestPayload"]["n"], 8);
+}
+
+#[tokio::test]
+async fn crashes_make_an_event_wait_and_do_not_give_it_up() {
+    let taker = Taker::new([]);
+    let world = world_with(&taker).await;
+    world.call(failing(None)).await.unwrap();
+    world.call(destination(QUEUE)).await.unwrap();
+    crashed(&world, 1_000).await;
+    let next = world.restart_with(taker.targets()).await;
+    let counts = next.store.queue_counts(&EVENTS).await.unwrap();
+    assert_eq!((counts.visible, counts.in_flight, counts.delayed), (0, 0, 1), "five minutes at most");
+    next.lambda.begin_close();
+    // The wait is over.
+    next.store.purge(&EVENTS).await.unwrap();
+    crashed(&next, 1_000).await;
+    let leases_ended = next.store.nack_all(&EVENTS, |receives| i64::from(receives) - 1_000).await;
+    leases_ended.unwrap();
+    let last = next.restart_with(taker.targets()).await;
+    let told = record(&taker.taken(1).await[0]);
+    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(told["requestContext"]["approximateInvokeCount"], 3);
+    assert_eq!(last.metrics.sum("AsyncEventsDropped"), 1.0);
+}
+
+#[tokio::test]
+async fn an_event_that_no_attempt_brings_to_an_end_goes_where_failed_ones_go_once_it_is_too_old() {
     let taker = Taker::new([]);
     let world = world_with(&taker).await;
     world.call(failing(Some(QUEUE))).await.unwrap();
     world.call(destination(QUEUE)).await.unwrap();
-    world.lambda.begin_close();
-    send(&world, &world.cx(), r#"{"n": 8}"#).await;
-    // As many crashes as an event may outlive.
-    let queue = Queue::new("lambda.async/000000000000/us-east-1/f");
-    for receives in 1..=150 {
-        let leased = world.store.lease(&queue, 1, 1_000).await.unwrap();
-        assert_eq!(leased[0].receive_count, receives);
-        world.store.nack(&queue, leased[0].receipt, 0).await.unwrap();
-    }
+    crashed(&world, 1).await;
+    world.clock.advance_ms(HOURS_6_MS + 1);
     let next = world.restart_with(taker.targets()).await;
     let mut taken = taker.taken(2).await;
     taken.sort_by_key(|delivery| delivery.attributes.len());
-    let told: Value = serde_json::from_slice(&taken[0].payload).unwrap();
-    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
+    let told = record(&taken[0]);
+    assert_eq!(told["requestContext"]["condition"], "EventAgeExceeded");
     assert_eq!(told["requestContext"]["approximateInvokeCount"], 0, "it was not run again");
     assert_eq!(told["requestPayload"]["n"], 8);
     assert_eq!(&taken[1].payload[..], br#"{"n": 8}"#, "the dead letter");
     assert_eq!(next.metrics.sum("AsyncEventsDropped"), 1.0);
+}
+
+#[tokio::test]
+async fn a_handover_that_crashes_interrupt_ends_by_its_age() {
+    let busy = Taker::new(std::iter::repeat_n(Undelivered::Later("busy".to_owned()), 1000));
+    let world = world_with(&busy).await;
+    world.call(failing(Some(QUEUE))).await.unwrap();
+    send(&world, &world.cx(), "{}").await;
+    busy.until(|taker| !taker.tried.lock().unwrap().is_empty()).await;
+    world.lambda.begin_close();
+    // It goes back into the queue to wait for its second try, in which the server dies.
+    world.store.await_ready(&EVENTS).await.unwrap();
+    world.store.lease(&EVENTS, 1, 3_600_000).await.unwrap();
+    world.clock.advance_ms(HOURS_6_MS);
+    let taker = Taker::new([]);
+    let next = world.restart_with(taker.targets()).await;
+    let counted = async {
+        while next.metrics.sum("DeadLetterErrors") == 0.0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, counted).await.expect("it is counted");
+    assert!(taker.tried.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

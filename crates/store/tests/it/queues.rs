@@ -11,6 +11,7 @@ crate::on_every_driver!(
     an_expired_lease_goes_to_the_next,
     a_stale_receipt_is_refused,
     gives_back_with_delay,
+    gives_back_all_that_is_leased,
     extends_only_running_leases,
     delays_and_counts,
     deduplicates_within_the_window,
@@ -109,6 +110,46 @@ async fn gives_back_with_delay(fixture: &Fixture) {
     assert_eq!(second[0].receive_count, 2);
     store.nack(&Q, second[0].receipt, 0).await.unwrap();
     assert_eq!(take(&store, 1).await.len(), 1, "no delay: visible at once");
+}
+
+async fn gives_back_all_that_is_leased(fixture: &Fixture) {
+    let store = fixture.open();
+    store.nack_all(&Q, |_| 0).await.unwrap();
+    send(&store, "twice").await;
+    let expired = take(&store, 1).await.remove(0).receipt;
+    fixture.advance(LEASE_MS);
+    let twice = take(&store, 1).await;
+    assert_eq!(twice[0].receive_count, 2);
+    let many = |tx: &mut store::Tx<'_>| (0..2_499).try_for_each(|_| tx.enqueue(&Q, NewMessage::new("once")).map(drop));
+    store.transact(many).await.unwrap();
+    let mut once = Vec::new();
+    for _ in 0..3 {
+        once.extend(take(&store, 800).await);
+    }
+    store.enqueue(&Q, NewMessage::new("later").delayed(1_500)).await.unwrap();
+    let store = fixture.open_again(store);
+    store.nack_all(&Q, |receives| i64::from(receives) * 1_000).await.unwrap();
+    let counts = store.queue_counts(&Q).await.unwrap();
+    assert_eq!((counts.visible, counts.in_flight, counts.delayed), (99, 0, 2_402));
+    for receipt in [expired, twice[0].receipt, once[0].receipt] {
+        assert!(store.ack(&Q, receipt).await.is_err(), "nobody holds it");
+        assert!(store.extend(&Q, receipt, LEASE_MS).await.is_err());
+    }
+    assert_eq!(texts(&take(&store, 1_000).await).len(), 99);
+    fixture.advance(1_000);
+    let mut back = 0;
+    while let taken = take(&store, 1_000).await
+        && !taken.is_empty()
+    {
+        assert!(taken.iter().all(|one| one.receive_count == 2), "it counts as handed out");
+        back += taken.len();
+    }
+    assert_eq!(back, 2_400);
+    fixture.advance(500);
+    assert_eq!(texts(&take(&store, 10).await), ["later"], "what nobody held stays as it was");
+    fixture.advance(500);
+    let last = take(&store, 10).await;
+    assert_eq!((texts(&last), last[0].receive_count), (vec!["twice"], 3), "it was handed out twice, and waited longer");
 }
 
 async fn extends_only_running_leases(fixture: &Fixture) {

@@ -1,14 +1,12 @@
 //! One attempt at an event, and how it goes on: again later, or to an end that destinations and dead letter queues hear of.
 
-use std::sync::Arc;
-
 use base::{Cx, Error};
 use bytes::Bytes;
 use store::{Leased, NewMessage, Queue};
 
 use super::event::{Entry, Event, decode, encode};
 use super::record::{Condition, End, Response};
-use super::{LEASE_MS, RENEWAL, queue_of};
+use super::{LEASE_MS, RENEWAL, backoff_ms, queue_of};
 use crate::lambda::Lambda;
 use crate::lambda::event_invoke_config::{EVENT_AGE_SECS_MAX, RETRIES_MAX};
 use crate::lambda::invoke::Invocation;
@@ -16,13 +14,6 @@ use crate::lambda::lineage::{self, RecursiveLoop};
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{QualifierText, Target};
 use crate::lambda::records::{CONCURRENCY, EventInvokeConfigRecord};
-use crate::lambda::resolve::Resolved;
-
-/// Times that one attempt may be taken from the queue without coming to an end: crashes of ours, not of the function. More than
-/// a lease that always runs out allows in an hour: of 48,000 events under 1,275 kills in 14 minutes 157 were taken 20 times.
-const RECEIVES_MAX: u32 = 150;
-/// First and longest wait of an event that was throttled; AWS backs off "from 1 second to a maximum of 5 minutes".
-const THROTTLED_WAIT_MS: (i64, i64) = (1_000, 300_000);
 
 /// What becomes of an event after an attempt.
 enum Verdict {
@@ -57,17 +48,10 @@ impl Lambda {
             self.record_for(function, Metric::AsyncEventsDropped, 1.0);
             return self.conclude_entry(function, &queue, leased, Vec::new()).await;
         };
-        let is_hopeless = leased.receive_count > RECEIVES_MAX;
         let handled = async {
             match entry {
-                Entry::Event(event) if is_hopeless => self.give_up(event, payload).await,
                 Entry::Event(event) => self.attempt(event, payload).await,
-                Entry::Handover(handover) if is_hopeless => {
-                    tracing::error!(target = handover.target, "a handover always ends badly and is dropped");
-                    self.record_for(function, handover.kind.failure(), 1.0);
-                    Vec::new()
-                }
-                Entry::Handover(handover) => self.hand_over(handover, payload).await,
+                Entry::Handover(handover) => self.hand_over(handover, payload, leased.receive_count > 1).await,
             }
         };
         let next = tokio::select! {
@@ -114,53 +98,21 @@ impl Lambda {
         };
         match self.run_event(&event, &target, payload.clone(), &Limits::of(config.as_ref())).await {
             Verdict::Again(event, delay_ms) => vec![again(&(event, delay_ms), &payload)],
-            Verdict::Ended(end) => self.ended(&event, &target, &payload, config.as_ref(), &end),
+            Verdict::Ended(end) => {
+                if end.condition != Condition::Success {
+                    self.record_for(&target, Metric::AsyncEventsDropped, 1.0);
+                    tracing::info!(request_id = event.request_id, condition = ?end.condition, "an event is given up");
+                }
+                self.handovers(&event, &target, &payload, config.as_ref(), &end)
+            }
         }
-    }
-
-    /// Gives up an event that no attempt brings to an end, without another: destinations hear of it as of one that failed as
-    /// often as it may.
-    async fn give_up(&self, event: Event, payload: Bytes) -> Vec<NewMessage> {
-        tracing::error!(request_id = event.request_id, "an asynchronous event always ends badly");
-        let target = event.target();
-        let config = match self.event_invoke_config(&target).await {
-            Ok(config) => config,
-            Err(error) => return vec![again(&wait_longer(event, &error.into()), &payload)],
-        };
-        let end = match self.resolve_event(&target).await {
-            Ok(resolved) => End::new(Condition::RetriesExhausted, Some(resolved)),
-            Err(error) if error.status == 404 => End::gone(&error),
-            Err(error) => return vec![again(&wait_longer(event, &error), &payload)],
-        };
-        self.ended(&event, &target, &payload, config.as_ref(), &end)
-    }
-
-    /// Counts an event that is done with; what it leaves to be handed over.
-    fn ended(
-        &self,
-        event: &Event,
-        target: &Target,
-        payload: &Bytes,
-        config: Option<&EventInvokeConfigRecord>,
-        end: &End,
-    ) -> Vec<NewMessage> {
-        if end.condition != Condition::Success {
-            self.record_for(target, Metric::AsyncEventsDropped, 1.0);
-            tracing::info!(request_id = event.request_id, condition = ?end.condition, "an event is given up");
-        }
-        self.handovers(event, target, payload, config, end)
-    }
-
-    /// The version that an event is for.
-    async fn resolve_event(&self, target: &Target) -> Result<Arc<Resolved>, Error> {
-        let cx = Cx::internal(target.account, target.region.clone(), self.clock.clone());
-        let qualifier = target.qualifier.as_ref().map(|q| QualifierText(q.to_string()));
-        self.resolve(&cx, &target.name, qualifier.as_ref()).await
     }
 
     async fn run_event(&self, event: &Event, target: &Target, payload: Bytes, limits: &Limits) -> Verdict {
         let age_ms = self.clock.now().millis() - event.accepted_ms;
-        let resolved = match self.resolve_event(target).await {
+        let cx = Cx::internal(target.account, target.region.clone(), self.clock.clone());
+        let qualifier = target.qualifier.as_ref().map(|q| QualifierText(q.to_string()));
+        let resolved = match self.resolve(&cx, &target.name, qualifier.as_ref()).await {
             Ok(resolved) => resolved,
             // Functions and versions that are gone do not come back.
             Err(error) if error.status == 404 => return Verdict::Ended(End::gone(&error)),
@@ -233,8 +185,7 @@ fn later(event: &Event, age_ms: i64, limits: &Limits, end: End, error: &Error) -
 }
 
 fn wait_longer(event: Event, error: &Error) -> (Event, i64) {
-    let (first, longest) = THROTTLED_WAIT_MS;
-    let delay_ms = (first << event.throttles.min(16)).min(longest);
+    let delay_ms = backoff_ms(event.throttles);
     tracing::debug!(%error, request_id = event.request_id, delay_ms, "an asynchronous event waits");
     (Event { throttles: event.throttles + 1, ..event }, delay_ms)
 }

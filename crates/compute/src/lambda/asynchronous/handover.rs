@@ -9,9 +9,9 @@ use cloud::BoxFuture;
 use cloud::ports::{Attribute, Deliver, Delivery, Undelivered};
 use store::NewMessage;
 
-use super::EVENT_BYTES_MAX;
 use super::event::{Entry, Event, Handover, Kind, encode};
 use super::record::{Condition, End, Told, invocation_record};
+use super::{BACKOFF_MS, EVENT_BYTES_MAX, backoff_ms};
 use crate::lambda::Lambda;
 use crate::lambda::lineage;
 use crate::lambda::metrics::Metric;
@@ -20,10 +20,8 @@ use crate::lambda::records::EventInvokeConfigRecord;
 
 /// How long something is tried to be handed over: AWS's longest event age, in milliseconds.
 const HANDOVER_AGE_MAX_MS: i64 = 21_600_000;
-/// First and longest wait between two tries.
-const RETRY_WAIT_MS: (i64, i64) = (1_000, 300_000);
-/// How long a delivery that came once is known: longer than a lease, after which a crashed one comes again.
-const DUPLICATES_MS: i64 = 300_000;
+/// How long a delivery that came once is known: longer than what a crash interrupted waits before it comes again.
+const DUPLICATES_MS: i64 = 2 * BACKOFF_MS.1;
 
 impl Lambda {
     /// What the end of an event leaves to be handed over.
@@ -99,14 +97,18 @@ impl Lambda {
         self.put_message(&target.function(), NewMessage::new(encode(&entry, record))).await
     }
 
-    /// Tries to hand something over; what goes back into the queue if it could not be.
-    pub(super) async fn hand_over(&self, handover: Handover, payload: Bytes) -> Vec<NewMessage> {
+    /// Tries to hand something over; what goes back into the queue if it could not be. One that a crash `interrupted` may
+    /// have been tried more often than it says, so its age is asked first.
+    pub(super) async fn hand_over(&self, handover: Handover, payload: Bytes, interrupted: bool) -> Vec<NewMessage> {
         let now = self.clock.now();
         let (Some(source), Some(target)) = (Arn::parse(&handover.source), Arn::parse(&handover.target)) else {
             return Vec::new();
         };
         let delivery = delivery(&handover, source, target, payload.clone());
+        let delay_ms = backoff_ms(handover.tries);
+        let too_late = now.millis() + delay_ms - handover.since_ms > HANDOVER_AGE_MAX_MS;
         let delivered = match delivery.target.service.as_str() {
+            _ if interrupted && too_late => Err(Undelivered::Refused("it is too old".to_owned())),
             "lambda" => self.deliver(&delivery).await,
             service => match self.targets.find(service) {
                 Some(deliver) => deliver.deliver(&delivery).await,
@@ -114,9 +116,6 @@ impl Lambda {
             },
         };
         let Err(error) = delivered else { return Vec::new() };
-        let (first, longest) = RETRY_WAIT_MS;
-        let delay_ms = (first << handover.tries.min(16)).min(longest);
-        let too_late = now.millis() + delay_ms - handover.since_ms > HANDOVER_AGE_MAX_MS;
         if too_late || matches!(error, Undelivered::Refused(_)) {
             tracing::warn!(%error, target = handover.target, source = handover.source, "nothing could be delivered");
             if let Some(function) = function_of(&delivery.source) {
