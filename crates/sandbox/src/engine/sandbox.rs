@@ -15,7 +15,7 @@ use super::{
     extensions::{ExtensionEvent, Fault},
     life::{Heard, Life, Say},
     runtime_api::extension::invoke_event,
-    shutdown::Reason,
+    shutdown::{AtWork, Reason},
     spec::{
         EarlyAnswer, Failure, InitFailure, InitReport, InitStatus, LogSink, Outcome, RESPONSE_BYTES_MAX, Request,
         RestoreReport, SandboxIdentity,
@@ -168,7 +168,7 @@ impl Sandbox {
         if self.initialised {
             return Err(InitFailure::internal("the sandbox is initialised"));
         }
-        let Some(life) = self.life.take() else {
+        let Some(life) = self.life.take().map(AtWork::from) else {
             return Err(InitFailure::internal("the sandbox is gone"));
         };
         life.rest.wake().await;
@@ -176,18 +176,19 @@ impl Sandbox {
         self.init_ended(&life);
         life.drain_logs();
         self.idles(&life);
-        self.life = Some(life);
+        self.life = Some(life.done());
         Ok(report)
     }
 
-    /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed.
+    /// Runs init, if that is still to do, and one request. If the returned future is dropped the sandbox is killed; with
+    /// extensions it has its Shutdown phase before.
     ///
     /// Init has [`Spec::init_timeout`](super::Spec::init_timeout). If it fails or takes longer, it is tried once more in a
     /// fresh environment, as AWS does, and that attempt counts in the invocation and its [`Spec::timeout`](super::Spec::timeout).
     pub async fn invoke(&mut self, mut request: Request) -> Outcome {
         let early = request.early.take();
         let mut reports = Reports { restore: self.restored.take(), ..Reports::default() };
-        let Some(mut life) = self.life.take().filter(|_| !self.is_snapshot) else {
+        let Some(mut life) = self.life.take().filter(|_| !self.is_snapshot).map(AtWork::from) else {
             let why = if self.is_snapshot { "the sandbox is a snapshot" } else { "the sandbox is gone" };
             return reports.outcome(Err(Failure::Internal(why.into())), Duration::ZERO, 0);
         };
@@ -235,11 +236,11 @@ impl Sandbox {
                 life.drain_logs();
                 let peak = life.memory_peak(duration).await;
                 self.idles(&life);
-                self.life = Some(life);
+                self.life = Some(life.done());
                 reports.outcome(result, duration, peak)
             }
             Err(broken) => {
-                let (failure, peak) = life.end(broken.failure, broken.exit).await;
+                let (failure, peak) = life.done().end(broken.failure, broken.exit).await;
                 reports.outcome(Err(failure), duration, peak)
             }
         }
@@ -248,9 +249,9 @@ impl Sandbox {
     /// The init phase. On failure the life is over; answers its peak memory, too.
     pub(super) async fn first_init(
         &self,
-        mut life: Life,
+        mut life: AtWork,
         until: Until,
-    ) -> Result<(Life, InitReport), (InitFailure, u64)> {
+    ) -> Result<(AtWork, InitReport), (InitFailure, u64)> {
         let deadline = Instant::now() + self.identity.spec.init_timeout;
         let settings = self.settings.as_deref();
         let done = self.init(&mut life, settings, until, deadline, self.launched).await;
@@ -258,7 +259,7 @@ impl Sandbox {
         match done {
             Ok(()) => Ok((life, InitReport { duration, status: InitStatus::Done })),
             Err(broken) => {
-                let (failure, peak) = life.end(broken.failure, broken.exit).await;
+                let (failure, peak) = life.done().end(broken.failure, broken.exit).await;
                 let report = InitReport { duration, status: status_of(&failure) };
                 Err((InitFailure { report, failure }, peak))
             }
@@ -323,11 +324,12 @@ impl Sandbox {
     }
 
     /// Init within the invocation, in a fresh environment.
-    async fn second_init(&mut self, reports: &mut Reports, peak: u64) -> Result<Life, (Failure, u64)> {
+    async fn second_init(&mut self, reports: &mut Reports, peak: u64) -> Result<AtWork, (Failure, u64)> {
         let started = Instant::now();
         let spec = self.identity.spec.clone();
         let launched = self.engine.start_life(&spec, self.identity.sandbox, self.sink.clone()).await;
-        let (mut life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
+        let (life, settings, path) = launched.map_err(|error| (Failure::Internal(error.to_string()), peak))?;
+        let mut life = AtWork::from(life);
         self.path = path;
         life.rest.wake().await;
         self.telemetry = life.telemetry.clone();
@@ -340,7 +342,7 @@ impl Sandbox {
                 Ok(life)
             }
             Err(broken) => {
-                let (failure, second_peak) = life.end(broken.failure, broken.exit).await;
+                let (failure, second_peak) = life.done().end(broken.failure, broken.exit).await;
                 reports.init_retry = Some(InitReport { duration, status: status_of(&failure) });
                 Err((failure, peak.max(second_peak)))
             }

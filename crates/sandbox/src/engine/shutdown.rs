@@ -1,7 +1,10 @@
 //! The Shutdown phase: what an environment with extensions gets before it ends. AWS's order and limits: the runtime is asked to
 //! end by SIGTERM, then the external extensions that registered for it get the Shutdown event, then everything is killed.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -40,6 +43,45 @@ impl Reason {
             Reason::Spindown => "spindown",
             Reason::Timeout => "timeout",
             Reason::Failure => "failure",
+        }
+    }
+}
+
+/// A life in the middle of a phase. Dropped there, with the future of the phase, it ends as after a failure.
+pub(super) struct AtWork(Option<Life>);
+
+impl From<Life> for AtWork {
+    fn from(life: Life) -> AtWork {
+        AtWork(Some(life))
+    }
+}
+
+impl AtWork {
+    /// The phase has come to its end.
+    pub(super) fn done(mut self) -> Life {
+        // Present until this, which consumes it.
+        self.0.take().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl Deref for AtWork {
+    type Target = Life;
+
+    fn deref(&self) -> &Life {
+        self.0.as_ref().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl DerefMut for AtWork {
+    fn deref_mut(&mut self) -> &mut Life {
+        self.0.as_mut().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if let Some(life) = self.0.take_if(|life| life.extensions.any()) {
+            life.retire(Reason::Failure);
         }
     }
 }

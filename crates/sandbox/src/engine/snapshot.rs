@@ -18,6 +18,7 @@ use super::{
     channel::{FromRuntime, ImageOrder},
     life::{Heard, Life, Say},
     sandbox::{Broken, Until, broken},
+    shutdown::AtWork,
     spec::{Failure, InitFailure, InitReport, RESTORE_TIMEOUT, RestoreFailure, RestoreReport},
 };
 
@@ -63,7 +64,7 @@ impl Sandbox {
         if self.initialised || self.is_snapshot {
             return Err(InitFailure::internal("the sandbox is initialised"));
         }
-        let Some(life) = self.life.take() else {
+        let Some(life) = self.life.take().map(AtWork::from) else {
             return Err(InitFailure::internal("the sandbox is gone"));
         };
         life.rest.wake().await;
@@ -71,14 +72,14 @@ impl Sandbox {
         self.is_snapshot = true;
         life.drain_logs();
         life.rest.park().await;
-        self.life = Some(life);
+        self.life = Some(life.done());
         Ok(report)
     }
 
     /// Lets a snapshot go on, within [`RESTORE_TIMEOUT`]; after it requests find it initialised. A failure ends it.
     pub async fn restore(&mut self) -> Result<RestoreReport, RestoreFailure> {
         let started = Instant::now();
-        let (true, Some(mut life)) = (self.is_snapshot, self.life.take()) else {
+        let (true, Some(mut life)) = (self.is_snapshot, self.life.take().map(AtWork::from)) else {
             let report = RestoreReport { duration: Duration::ZERO, billed: Duration::ZERO };
             return Err(RestoreFailure {
                 report,
@@ -95,7 +96,7 @@ impl Sandbox {
                 self.init_ended(&life);
                 life.drain_logs();
                 self.idles(&life);
-                self.life = Some(life);
+                self.life = Some(life.done());
                 return Ok(report);
             }
             Heard::Message(FromRuntime::RestoreFailed { payload, error_type }) => {
@@ -103,7 +104,7 @@ impl Sandbox {
             }
             heard => broken(heard),
         };
-        let (failure, _) = life.end(broken.failure, broken.exit).await;
+        let (failure, _) = life.done().end(broken.failure, broken.exit).await;
         Err(RestoreFailure { report, failure })
     }
 

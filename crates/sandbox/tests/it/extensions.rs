@@ -203,6 +203,31 @@ async fn a_runtime_that_ends_leaves_the_extension_its_last_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invocation_that_nobody_waits_for_leaves_the_extension_its_last_words() {
+    each_bed(async |bed| {
+        let own = extension("['INVOKE', 'SHUTDOWN']", LOOP);
+        let code = "import time\nprint('init')\ndef handler(event, context): print('runs'); time.sleep(event)\n";
+        let (mut sandbox, sink) = launch(bed, with(bed, code, &[("watcher", &own)])).await;
+        tokio::select! {
+            _ = sandbox.invoke(request("60")) => unreachable!("it sleeps"),
+            _ = heard(&sink, "watcher INVOKE") => {}
+        }
+        assert!(!sandbox.is_alive());
+        heard(&sink, "watcher SHUTDOWN failure").await;
+
+        // In the middle of its init, too: the extension has registered before the function's code runs.
+        let code = "import time\nprint('init')\ntime.sleep(60)\ndef handler(event, context): pass\n";
+        let (mut sandbox, sink) = launch(bed, with(bed, code, &[("watcher", &own)])).await;
+        tokio::select! {
+            _ = sandbox.initialise() => unreachable!("it sleeps"),
+            _ = heard(&sink, "init") => {}
+        }
+        heard(&sink, "watcher SHUTDOWN failure").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_that_ends_in_the_middle_ends_the_invocation() {
     let bed = Bed::start(Isolation::Sandbox, no_pools()).await;
     let own = extension("['INVOKE']", "next()\nsys.exit(1)\n");
