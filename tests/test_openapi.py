@@ -140,6 +140,10 @@ def test_merge_and_overwrite(gateway):
         (DOCUMENT | {"paths": {"/{a}": {"get": {}}, "/{b}": {"get": {}}}}, "A sibling ({a}) of this resource already has a variable path part"),
         (DOCUMENT | {"paths": {"/": {"get": {"x-amazon-apigateway-integration": {"type": "aws", "httpMethod": "GET", "uri": "no"}}}}}, "Unable to put method 'GET' on resource at path '/': Invalid ARN"),
         (DOCUMENT | {"paths": {"/": {"get": {"x-amazon-apigateway-integration": {"type": "moon"}}}}}, "malformed integration at path /."),
+        (DOCUMENT | {"x-amazon-apigateway-minimum-compression-size": 10485761}, "Invalid minimum compression size, must be between 0 and 10485760"),
+        (DOCUMENT | {"x-amazon-apigateway-api-key-source": "MOON"}, "Invalid API key source specified: MOON"),
+        (DOCUMENT | {"x-amazon-apigateway-security-policy": "TLS_9"}, "Invalid security policy specified: TLS_9"),
+        (DOCUMENT | {"x-amazon-apigateway-endpoint-access-mode": "LAX"}, "Invalid endpoint access mode specified: LAX"),
     ],
 )
 def test_what_cannot_be_imported_changes_nothing(gateway, document, words):

@@ -20,6 +20,9 @@ const CUSTOM_ID_BYTES_MAX: usize = 63;
 /// Most APIs of an account in a region. AWS's are 600 regional or private and 120 edge-optimized.
 const APIS_MAX: usize = 600;
 
+/// Where compression may begin, in bytes.
+const COMPRESSION_BYTES: std::ops::RangeInclusive<i32> = 0..=10_485_760;
+
 /// Refuses one more API than there may be.
 pub(crate) fn check_room(tx: &Tx<'_>, home: &Home) -> Result<(), Failure> {
     if tx.scan(REST_APIS, home.all())?.len() >= APIS_MAX {
@@ -68,6 +71,16 @@ pub(crate) fn checked_access_mode(mode: Option<EndpointAccessMode>) -> Result<Op
     match mode {
         Some(EndpointAccessMode::Strict) => Err(Error::not_implemented("the endpoint access mode STRICT")),
         mode => Ok(mode),
+    }
+}
+
+/// From how many bytes answers are compressed.
+pub(crate) fn checked_compression(bytes: Option<i32>) -> Result<Option<i32>, Error> {
+    match bytes {
+        Some(bytes) if !COMPRESSION_BYTES.contains(&bytes) => {
+            Err(bad("Invalid minimum compression size, must be between 0 and 10485760"))
+        }
+        bytes => Ok(bytes),
     }
 }
 

@@ -137,7 +137,7 @@ fn settings(at: &Api, api: &mut RestApi, definition: &Definition, mode: Mode, cx
         api.binary_media_types = given.binary_media_types.clone().filter(|types| !types.is_empty());
     }
     if keeps(given.minimum_compression_size.is_some()) {
-        api.minimum_compression_size = given.minimum_compression_size;
+        api.minimum_compression_size = api::checked_compression(given.minimum_compression_size)?;
     }
     api.api_key_source = given.api_key_source.unwrap_or(api.api_key_source);
     api.disable_execute_api_endpoint = given.disable_execute_api_endpoint.unwrap_or(api.disable_execute_api_endpoint);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base::Error;
 use serde_json::Value;
+use shape::Shape;
 
 use super::extension::{
     API_KEY_SOURCE, BINARY_MEDIA_TYPES, DOCUMENTATION, DocumentationDocument, ENDPOINT_ACCESS_MODE,
@@ -222,15 +223,13 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         disable_execute_api_endpoint: endpoint
             .and_then(|endpoint| endpoint.get("disableExecuteApiEndpoint")?.as_bool()),
         vpc_endpoint_ids: endpoint.and_then(|endpoint| endpoint.get("vpcEndpointIds")).and_then(texts),
-        security_policy: document.get(SECURITY_POLICY).and_then(Value::as_str).and_then(of_text),
-        endpoint_access_mode: upper(ENDPOINT_ACCESS_MODE).as_deref().and_then(of_text),
+        security_policy: None,
+        endpoint_access_mode: None,
     };
-    if let Some(source) = upper(API_KEY_SOURCE) {
-        settings.api_key_source = of_text(&source);
-        if settings.api_key_source.is_none() {
-            reader.fail(format!("Invalid API key source specified: {source}"));
-        }
-    }
+    let policy = document.get(SECURITY_POLICY).and_then(Value::as_str).map(str::to_owned);
+    settings.api_key_source = reader.one_of("API key source", upper(API_KEY_SOURCE));
+    settings.security_policy = reader.one_of("security policy", policy);
+    settings.endpoint_access_mode = reader.one_of("endpoint access mode", upper(ENDPOINT_ACCESS_MODE));
     settings
 }
 
@@ -252,6 +251,16 @@ fn models(reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
 }
 
 impl Reader<'_> {
+    /// One of a set, where something is said; what is none of it fails the document.
+    fn one_of<T: Shape>(&mut self, what: &str, said: Option<String>) -> Option<T> {
+        let said = said?;
+        let one = of_text(&said);
+        if one.is_none() {
+            self.fail(format!("Invalid {what} specified: {said}"));
+        }
+        one
+    }
+
     /// A schema with references as they are between documents and records. Those to what is no model are taken out.
     pub(super) fn schema(&mut self, schema: &Value) -> Value {
         let place = if self.is_swagger { "/definitions" } else { "/components/schemas" };

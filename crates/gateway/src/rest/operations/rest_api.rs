@@ -19,9 +19,6 @@ use crate::rest::records::{
 };
 use crate::rest::tags;
 
-/// Where compression may begin, in bytes.
-const COMPRESSION_BYTES: std::ops::RangeInclusive<i32> = 0..=10_485_760;
-
 /// Makes an API with a root resource and AWS's two models, or a copy of another.
 #[derive(Shape)]
 #[shape(name = "CreateRestApiRequest", rename_all = "camelCase")]
@@ -101,7 +98,7 @@ impl CreateRestApi {
             created_date: now(cx),
             version: self.version.clone(),
             binary_media_types: self.binary_media_types.clone().filter(|types| !types.is_empty()),
-            minimum_compression_size: checked_compression(self.minimum_compression_size)?,
+            minimum_compression_size: api::checked_compression(self.minimum_compression_size)?,
             api_key_source: self.api_key_source.unwrap_or_default(),
             endpoint_configuration: api::checked_endpoint(self.endpoint_configuration.clone())?,
             policy: checked_policy(self.policy.as_deref(), cx, id)?,
@@ -144,15 +141,6 @@ pub(crate) fn default_models() -> [Model; 2] {
             ",\n  \"properties\" : {\n    \"message\" : { \"type\" : \"string\" }\n  }",
         ),
     ]
-}
-
-fn checked_compression(bytes: Option<i32>) -> Result<Option<i32>, Error> {
-    match bytes {
-        Some(bytes) if !COMPRESSION_BYTES.contains(&bytes) => {
-            Err(bad("Invalid minimum compression size, must be between 0 and 10485760"))
-        }
-        bytes => Ok(bytes),
-    }
 }
 
 /// Shows an API.
@@ -300,7 +288,7 @@ fn apply(cx: &Cx, api: &mut RestApi, change: &Change) -> Result<(), Error> {
             change.only(&[Op::Replace])?;
             let words = "Invalid minimum compression size, must be between 0 and 10485760";
             let bytes = change.text().map(|text| text.parse().map_err(|_| bad(words))).transpose()?;
-            api.minimum_compression_size = checked_compression(bytes)?;
+            api.minimum_compression_size = api::checked_compression(bytes)?;
         }
         ["securityPolicy"] => {
             change.only(&[Op::Replace])?;
