@@ -4,6 +4,7 @@ validation, caches, canaries, logs, metrics."""
 import datetime
 import gzip
 import json
+import zlib
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -294,6 +295,19 @@ def test_compression(api):
     assert (answer.headers["content-encoding"], gzip.decompress(answer.content)) == ("gzip", b"x" * 1000)
     assert stage.ask("GET", "/large").text == "x" * 1000
     assert stage.ask("GET", "/small", headers={"Accept-Encoding": "gzip"}).text == "x"
+
+
+def test_compressed_bodies_are_inflated(api, shared):
+    echo = shared.python("import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps(event)}\n")
+    one = api(minimumCompressionSize=0)
+    one.function("/a", echo, "POST")
+    stage = one.deploy()
+    for encoding, compress in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+        asked = stage.ask("POST", "/a", compress(b"x" * 1000), {"Content-Encoding": encoding}).json
+        assert asked["body"] == "x" * 1000 and "Content-Encoding" not in asked["headers"]
+        assert stage.ask("POST", "/a", b"plain", {"Content-Encoding": encoding}).status == 400
+        large = compress(b"x" * (10 * 1024 * 1024 + 1))
+        assert stage.ask("POST", "/a", large, {"Content-Encoding": encoding}).status == 413
 
 
 def test_an_api_may_have_no_endpoint_of_its_own(api):

@@ -415,7 +415,7 @@ fn unread(unread: Unread) -> Refusal {
     use crate::rest::records::GatewayResponseType as Case;
     match unread {
         Unread::TooLarge => Refusal::too_large(),
-        Unread::Broken => Refusal::new(Case::Default4xx, "Bad Request"),
+        Unread::Broken => Refusal::malformed(),
         Unread::Late => Refusal { status: Some(408), ..Refusal::new(Case::Default4xx, "Request Timeout") },
     }
 }

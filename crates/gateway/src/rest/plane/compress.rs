@@ -1,9 +1,10 @@
 //! Compression, where an API has a minimum size for it: answers for callers that take it, bodies that callers have compressed.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::ZlibDecoder;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http::HeaderValue;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
@@ -12,7 +13,7 @@ use wire::body::gzip;
 use super::asked::Asked;
 use super::proxied::Answered;
 use super::refusal::Refusal;
-use crate::rest::records::{GatewayResponseType as Case, RestApi};
+use crate::rest::records::RestApi;
 
 /// Whether the API compresses answers, from how many bytes.
 fn minimum(api: &RestApi) -> Option<usize> {
@@ -64,18 +65,28 @@ fn encoded(encoding: &str, body: &[u8]) -> Option<Bytes> {
 
 /// Inflates a body that its caller has compressed, within a limit.
 pub(super) fn body(api: &RestApi, asked: &mut Asked, bytes_max: usize) -> Result<(), Refusal> {
-    if minimum(api).is_none() || asked.text(CONTENT_ENCODING) != Some("gzip") {
+    if minimum(api).is_none() {
         return Ok(());
     }
-    match gzip::decode(&asked.body, bytes_max) {
-        Ok(inflated) => {
-            asked.body = inflated;
-            asked.headers.remove(CONTENT_ENCODING);
-            Ok(())
-        }
-        Err(gzip::Error::TooLarge { .. }) => Err(Refusal::too_large()),
-        Err(gzip::Error::Malformed) => Err(Refusal::new(Case::Default4xx, "Bad Request")),
-    }
+    let inflated = match asked.text(CONTENT_ENCODING) {
+        Some("gzip") => gzip::decode(&asked.body, bytes_max).map_err(|error| match error {
+            gzip::Error::TooLarge { .. } => Refusal::too_large(),
+            gzip::Error::Malformed => Refusal::malformed(),
+        })?,
+        Some("deflate") => inflated(&asked.body, bytes_max)?,
+        _ => return Ok(()),
+    };
+    asked.body = inflated;
+    asked.headers.remove(CONTENT_ENCODING);
+    Ok(())
+}
+
+/// `deflate`: zlib's format.
+fn inflated(body: &[u8], bytes_max: usize) -> Result<Bytes, Refusal> {
+    let mut inflated = Vec::new();
+    let mut decoder = ZlibDecoder::new(body).take(bytes_max as u64 + 1);
+    decoder.read_to_end(&mut inflated).map_err(|_| Refusal::malformed())?;
+    if inflated.len() > bytes_max { Err(Refusal::too_large()) } else { Ok(inflated.into()) }
 }
 
 #[cfg(test)]
@@ -103,5 +114,14 @@ mod tests {
         let small = encoded("gzip", &text).unwrap();
         assert!(small.len() < 200);
         assert_eq!(gzip::decode(&small, 20_000).unwrap(), text);
+    }
+
+    #[test]
+    fn what_inflates_to_too_much_or_nothing_is_refused() {
+        let small = encoded("deflate", &[b'x'; 1_000]).unwrap();
+        assert_eq!(inflated(&small, 1_000).unwrap().len(), 1_000);
+        assert_eq!(inflated(&small, 999), Err(Refusal::too_large()));
+        assert_eq!(inflated(b"plain", 999), Err(Refusal::malformed()));
+        assert_eq!(inflated(&small[..small.len() / 2], 1_000), Err(Refusal::malformed()));
     }
 }

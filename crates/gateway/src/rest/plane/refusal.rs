@@ -69,6 +69,11 @@ impl Refusal {
         Refusal::configuration()
     }
 
+    /// The request's body is not what it says it is, or not whole.
+    pub(in crate::rest) fn malformed() -> Refusal {
+        Refusal { status: Some(400), ..Refusal::new(Case::Default4xx, "Bad Request") }
+    }
+
     /// The request is larger than it may be.
     pub(in crate::rest) fn too_large() -> Refusal {
         Refusal::new(Case::RequestTooLarge, "Request Too Long")
