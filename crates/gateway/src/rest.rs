@@ -25,6 +25,7 @@ mod plan;
 mod plane;
 pub mod records;
 mod reset;
+mod sdk;
 pub(crate) mod snapshot;
 mod stage;
 mod tags;

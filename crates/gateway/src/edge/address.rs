@@ -1,10 +1,14 @@
 //! Which requests go to an API: those to `{api}.execute-api.{region}.…`, and those below one of the path forms. Custom
 //! domain names are found by the whole host name.
 
+use base::Cx;
 use http::Request;
 
 /// Our path form: `/_aws/execute-api/{api}/{stage}/…`, as LocalStack has it too.
 pub const PATH: &str = "/_aws/execute-api/";
+
+/// The domain below which every name leads to the loopback address, from LocalStack; its users have it in their tools.
+const WILDCARD_DOMAIN: &str = "localhost.localstack.cloud";
 
 /// LocalStack's older path form: `/restapis/{api}/{stage}/_user_request_/…`, which the control plane's paths resemble.
 const USER_REQUEST: &str = "_user_request_";
@@ -29,6 +33,18 @@ impl Address {
     /// The API that a request is for, if it is for one.
     pub fn of<B>(request: &Request<B>) -> Option<Address> {
         host(request).and_then(by_host).or_else(|| by_path(request.uri().path()))
+    }
+}
+
+/// An API's address as this caller is told it: one that leads here from where they are. AWS shows
+/// `https://{id}.execute-api.{region}.amazonaws.com`; names below a name only lead here where somebody has said so, which is
+/// known of LocalStack's domain alone. Elsewhere it is a path. `scheme` is that without TLS.
+pub(crate) fn endpoint(cx: &Cx, scheme: &str, api_id: &str) -> String {
+    let secure = if cx.origin.tls { "s" } else { "" };
+    let host = cx.origin.host.as_str();
+    match host.rfind(WILDCARD_DOMAIN) {
+        Some(at) => format!("{scheme}{secure}://{api_id}.execute-api.{}.{}", cx.region, &host[at..]),
+        None => format!("{scheme}{secure}://{host}{PATH}{api_id}"),
     }
 }
 

@@ -24,9 +24,6 @@ pub(crate) const PART_ID_CHARACTERS: usize = 7;
 /// The tag by which an API gets an id of the user's choice; LocalStack's name for it.
 const CUSTOM_ID_TAG: &str = "_custom_id_";
 
-/// The domain below which every name leads to the loopback address, from LocalStack; its users have it in their tools.
-const WILDCARD_DOMAIN: &str = "localhost.localstack.cloud";
-
 /// By what requests to HTTP APIs find their route, always.
 pub(crate) const HTTP_SELECTION: &str = "$request.method $request.path";
 
@@ -186,20 +183,13 @@ fn is_origin(origin: &str) -> bool {
     origin == "*" || host.is_some_and(|(nameless, host)| !nameless && !host.is_empty() && !host.contains('/'))
 }
 
-/// An API as it is shown to this caller: with an address that leads here from where they are. AWS shows
-/// `https://{id}.execute-api.{region}.amazonaws.com`; names below a name only lead here where somebody has said so, which is
-/// known of LocalStack's domain alone. Elsewhere it is a path.
+/// An API as it is shown to this caller: with an address that leads here from where they are.
 pub(crate) fn shown(cx: &Cx, mut api: Api) -> Api {
-    let secure = if cx.origin.tls { "s" } else { "" };
     let scheme = match api.protocol_type {
         ProtocolType::Http => "http",
         ProtocolType::WebSocket => "ws",
     };
-    let (host, id) = (cx.origin.host.as_str(), &api.api_id);
-    api.api_endpoint = Some(match host.rfind(WILDCARD_DOMAIN) {
-        Some(at) => format!("{scheme}{secure}://{id}.execute-api.{}.{}", cx.region, &host[at..]),
-        None => format!("{scheme}{secure}://{host}{}{id}", address::PATH),
-    });
+    api.api_endpoint = Some(address::endpoint(cx, scheme, &api.api_id));
     api
 }
 

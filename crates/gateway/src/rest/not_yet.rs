@@ -10,6 +10,5 @@ pub(super) const NOT_YET: &[NotYet] = &[
         "/domainnameaccessassociations/{domain_name_access_association_arn}",
     ),
     NotYet::http("GetDomainNameAccessAssociations", "GET", "/domainnameaccessassociations"),
-    NotYet::http("GetSdk", "GET", "/restapis/{restapi_id}/stages/{stage_name}/sdks/{sdk_type}"),
     NotYet::http("RejectDomainNameAccessAssociation", "POST", "/rejectdomainnameaccessassociations"),
 ];

@@ -17,6 +17,7 @@ pub mod model;
 pub mod request_validator;
 pub mod resource;
 pub mod rest_api;
+pub mod sdk;
 pub mod sdk_type;
 pub mod stage;
 pub mod tag;
@@ -63,6 +64,7 @@ use request_validator::{
 };
 use resource::{CreateResource, DeleteResource, GetResource, GetResources, UpdateResource};
 use rest_api::{CreateRestApi, DeleteRestApi, GetRestApi, GetRestApis, UpdateRestApi};
+use sdk::GetSdk;
 use sdk_type::{GetSdkType, GetSdkTypes};
 use stage::{CreateStage, DeleteStage, FlushStageAuthorizersCache, FlushStageCache, GetStage, GetStages, UpdateStage};
 use tag::{GetTags, TagResource, UntagResource};
@@ -147,6 +149,7 @@ pub(super) const OPERATIONS: &[Op<ApiGateway>] = &[
     op::<_, GetResources>(),
     op::<_, GetRestApi>(),
     op::<_, GetRestApis>(),
+    op::<_, GetSdk>(),
     op::<_, GetSdkType>(),
     op::<_, GetSdkTypes>(),
     op::<_, GetStage>(),
