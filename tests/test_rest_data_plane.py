@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from support.refusals import refused
+from support.refusals import refused, refuses
 from support.rest import Api
 from support.server import eventually
 from support.tls import Authority
@@ -341,11 +341,36 @@ def test_servers_see_the_stages_client_certificate(apigateway, api, tmp_path):
 
 def test_a_vpc_link_leads_to_the_address_of_the_integration(apigateway, api, behind):
     target = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/net/a/b"
-    link = apigateway.create_vpc_link(name="link", targetArns=[target])["id"]
+    link, other = (apigateway.create_vpc_link(name=name, targetArns=[target])["id"] for name in ("link", "other"))
     one = api()
-    one.server_behind("/private", behind + "/x", "GET", connectionType="VPC_LINK", connectionId=link)
-    assert one.deploy().ask("GET", "/private").json["path"] == "/x"
-    apigateway.delete_vpc_link(vpcLinkId=link)
+    private = {"connectionType": "VPC_LINK", "connectionId": link}
+    one.server_behind("/private", behind + "/x", "GET", **private)
+    one.server_behind("/mapped", behind + "/y", "GET", kind="HTTP", **private | {"connectionId": "${stageVariables.link}"})
+    one.responses("/mapped", "GET", status_200={})
+    stage = one.deploy(variables={"link": other})
+    assert [stage.ask("GET", path).json["path"] for path in ("/private", "/mapped")] == ["/x", "/y"]
+    for id, path in ((link, "/private"), (other, "/mapped")):
+        words = (
+            f"Cannot delete vpc link. Vpc link '{id}', is referenced in [{one.id}:GET:{one.resources[path]}:prod] in format of "
+            "[RESTApiId:Method:Resource:Stage]."
+        )
+        refuses("BadRequestException", words, apigateway.delete_vpc_link, vpcLinkId=id)
+    apigateway.delete_stage(restApiId=one.id, stageName="prod")
+    for id in (link, other):
+        apigateway.delete_vpc_link(vpcLinkId=id)
+
+
+def test_a_vpc_link_is_named_and_its_load_balancer_is_none_of_the_integrations(api):
+    one = api()
+    one.method("/private", "GET")
+    private = one.at("/private") | {
+        "type": "HTTP_PROXY", "integrationHttpMethod": "GET", "uri": "http://example.com/", "connectionType": "VPC_LINK",
+    }
+    with refused(400, "BadRequestException", "Invalid connectionId specified"):
+        one.client.put_integration(**private)
+    listener = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/a/b/c"
+    with refused(501, "NotImplemented", "integration target"):
+        one.client.put_integration(**private, connectionId="link", integrationTarget=listener)
 
 
 def test_servers_that_cannot_be_reached(api):

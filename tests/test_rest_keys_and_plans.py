@@ -207,6 +207,8 @@ class TestLinksAndCertificates:
         words = "Invalid ARN. ARN is not well formed invalid-arn"
         refuses("BadRequestException", words, rest.create_vpc_link, name="a", targetArns=["invalid-arn"])
         refuses("BadRequestException", "Name cannot be empty", rest.create_vpc_link, name="", targetArns=[target])
+        words = "More than one target arn specified for vpc link."
+        refuses("BadRequestException", words, rest.create_vpc_link, name="a", targetArns=[target, target])
 
     def test_a_certificate_is_one(self, rest, staged):  # noqa: F811
         made = rest.generate_client_certificate(description="d")

@@ -30,6 +30,7 @@ pub(crate) mod snapshot;
 mod stage;
 mod tags;
 mod usage;
+mod vpc_link;
 
 use std::ops::Deref;
 

@@ -72,7 +72,15 @@ impl Snapshot {
     }
 
     async fn read(from: &store::Snapshot, api: &Api, deployment_id: &str) -> store::Result<Option<Snapshot>> {
-        let pieces = from.scan(SNAPSHOTS, pieces(api, deployment_id)).await?;
+        Snapshot::of_pieces(from.scan(SNAPSHOTS, pieces(api, deployment_id)).await?)
+    }
+
+    /// A deployment's.
+    pub(crate) fn of_deployment(tx: &Tx<'_>, api: &Api, deployment_id: &str) -> store::Result<Option<Snapshot>> {
+        Snapshot::of_pieces(tx.scan(SNAPSHOTS, pieces(api, deployment_id))?)
+    }
+
+    fn of_pieces(pieces: Vec<(Key, Raw)>) -> store::Result<Option<Snapshot>> {
         if pieces.is_empty() {
             return Ok(None);
         }

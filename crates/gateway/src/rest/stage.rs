@@ -314,6 +314,25 @@ impl Stage {
     }
 }
 
+/// Puts stage variables where `${stageVariables.name}` stands; nothing where there is no such variable.
+pub(crate) fn with_variables(text: &str, variables: Option<&Texts>) -> String {
+    const MARK: &str = "${stageVariables.";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(MARK) {
+        out.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            out.push_str(MARK);
+            rest = after;
+            continue;
+        };
+        out.push_str(variables.and_then(|variables| variables.get(name)).map_or("", String::as_str));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

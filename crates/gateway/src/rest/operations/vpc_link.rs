@@ -9,7 +9,7 @@ use crate::rest::change::Id;
 use crate::rest::error::{bad, missing};
 use crate::rest::patch::{self, PatchOperation, Paths};
 use crate::rest::records::{Home, Texts, VPC_LINKS, VpcLink, VpcLinkStatus};
-use crate::rest::tags;
+use crate::rest::{tags, vpc_link};
 
 fn no_link() -> Error {
     missing("Invalid Vpc Link identifier specified")
@@ -40,8 +40,10 @@ impl Operation<ApiGateway> for CreateVpcLink {
         if let Some(arn) = self.target_arns.iter().find(|arn| Arn::parse(arn).is_none()) {
             return Err(bad(format!("Invalid ARN. ARN is not well formed {arn}")));
         }
-        if self.target_arns.len() != 1 {
-            return Err(bad("Exactly one target ARN must be specified"));
+        match self.target_arns.len() {
+            0 => return Err(bad("Exactly one target ARN must be specified")),
+            1 => {}
+            _ => return Err(bad("More than one target arn specified for vpc link.")),
         }
         tags::check(self.tags.as_ref())?;
         let made = VpcLink {
@@ -115,7 +117,7 @@ pub struct VpcLinks {
     pub items: Vec<VpcLink>,
 }
 
-/// Deletes a VPC link.
+/// Deletes a VPC link through which nothing deployed leads.
 #[derive(Shape)]
 #[shape(name = "DeleteVpcLinkRequest", rename_all = "camelCase")]
 pub struct DeleteVpcLink {
@@ -129,11 +131,21 @@ impl Operation<ApiGateway> for DeleteVpcLink {
     type Output = ();
 
     async fn run(self, gateway: &ApiGateway, cx: &Cx) -> Result<(), Error> {
-        let key = Home::of(cx).below(&self.vpc_link_id);
+        let (home, id) = (Home::of(cx), self.vpc_link_id);
         gateway
             .change_home(move |tx| {
+                let key = home.below(&id);
                 if !tx.exists(VPC_LINKS, &key)? {
                     return Err(no_link().into());
+                }
+                let users = vpc_link::users(tx, &home, &id)?;
+                if !users.is_empty() {
+                    let users = users.join(", ");
+                    let words = format!(
+                        "Cannot delete vpc link. Vpc link '{id}', is referenced in [{users}] in format of \
+                         [RESTApiId:Method:Resource:Stage]."
+                    );
+                    return Err(bad(words).into());
                 }
                 Ok(tx.delete(VPC_LINKS, &key)?)
             })

@@ -28,6 +28,7 @@ use crate::rest::records::{
     Method, MethodSetting, RestApi, StageRecord, Templates, Texts,
 };
 use crate::rest::snapshot::{Snapshot, Staged};
+use crate::rest::stage::with_variables;
 use crate::{Failure, Gateway};
 
 /// AWS's default of an integration's time.
@@ -220,9 +221,7 @@ impl LiveStage {
         let shown = &stage.shown;
         let settings = shown.canary_settings.as_ref();
         let canary = canary.as_ref().zip(settings).map(|(snapshot, settings)| {
-            let mut variables = shown.variables.clone().unwrap_or_default();
-            variables.extend(settings.stage_variable_overrides.clone().unwrap_or_default());
-            let variables = (!variables.is_empty()).then_some(variables);
+            let variables = settings.variables(shown.variables.as_ref());
             let serving = Serving::new(gateway, staged, snapshot, &settings.deployment_id, variables, true);
             (settings.percent_traffic, serving)
         });
@@ -511,25 +510,6 @@ impl Place {
             _ => None,
         }
     }
-}
-
-/// Puts stage variables where `${stageVariables.name}` stands; nothing where there is no such variable.
-fn with_variables(text: &str, variables: Option<&Texts>) -> String {
-    const MARK: &str = "${stageVariables.";
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(MARK) {
-        out.push_str(before);
-        let Some((name, after)) = after.split_once('}') else {
-            out.push_str(MARK);
-            rest = after;
-            continue;
-        };
-        out.push_str(variables.and_then(|variables| variables.get(name)).map_or("", String::as_str));
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }
 
 impl Uri {

@@ -154,6 +154,15 @@ pub struct CanarySettings {
     pub use_stage_cache: bool,
 }
 
+impl CanarySettings {
+    /// The variables that it sees, given the stage's.
+    pub(crate) fn variables(&self, of_stage: Option<&Texts>) -> Option<Texts> {
+        let mut variables = of_stage.cloned().unwrap_or_default();
+        variables.extend(self.stage_variable_overrides.clone().unwrap_or_default());
+        (!variables.is_empty()).then_some(variables)
+    }
+}
+
 /// Sizes of a cache in gigabytes.
 #[derive(Shape, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
