@@ -9,8 +9,7 @@ from support.rest_control import FUNCTION, ROLE, api, mock, op, rest, shown  # n
 
 STREAMING = FUNCTION.replace("/invocations", "/response-streaming-invocations")
 INTEGRATIONS = [
-    ("STREAM", {"type": "HTTP_PROXY", "uri": "http://example.com/", "responseTransferMode": "STREAM"}),
-    ("STREAM", {"type": "AWS_PROXY", "uri": STREAMING}),
+    ("AWS with a function that streams", {"type": "AWS", "uri": STREAMING}),
     (
         "integration target",
         {"type": "HTTP_PROXY", "uri": "http://example.com/", "connectionType": "VPC_LINK", "connectionId": "link",

@@ -9,7 +9,7 @@ mod source;
 mod traces;
 
 pub use deliver::{Attribute, Deliver, Delivery, Targets, Undelivered};
-pub use invoke::{Answered, Call, Invoke};
+pub use invoke::{AnswerStream, Answered, Call, CutOff, Invoke, Pieces};
 pub use meter::{Counter, Meter, MeteredFunction, Used};
 pub use metrics::{MetricName, Metrics, Scope, Series};
 pub use source::{

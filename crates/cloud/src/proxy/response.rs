@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
@@ -19,8 +20,11 @@ pub const PRELUDE_MEDIA_TYPE: &str = "application/vnd.awslambda.http-integration
 /// What ends a prelude.
 const PRELUDE_END: [u8; 8] = [0; 8];
 
-/// The longest prelude, in bytes. AWS names no number; its gateways take 10 KB of headers.
+/// The longest prelude of an answer to a function's URL, in bytes. AWS names no number; its gateways take 10 KB of headers.
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest prelude of an answer to a REST API: AWS looks for its end in the first 16 KB.
+const VERSION_1_PRELUDE_BYTES_MAX: usize = 16 * 1024;
 
 /// A response but for what AWS adds.
 #[derive(Debug, PartialEq)]
@@ -80,17 +84,23 @@ pub fn version_1(payload: &[u8], default_type: &'static str) -> Result<Response,
     said.cookies = None;
     let many = said.multi_value_headers.take().unwrap_or_default();
     let mut response = explicit(said, default_type)?;
+    put_many(&mut response.headers, many)?;
+    Ok(response)
+}
+
+/// Puts headers of many values in the places of those with one.
+fn put_many(headers: &mut HeaderMap, many: BTreeMap<String, Vec<Value>>) -> Result<(), Malformed> {
     for (name, values) in many {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
         if is_of_connection(&name) {
             continue;
         }
-        response.headers.remove(&name);
+        headers.remove(&name);
         for value in values {
-            response.headers.append(&name, header_value(&value)?.ok_or(Malformed)?);
+            headers.append(&name, header_value(&value)?.ok_or(Malformed)?);
         }
     }
-    Ok(response)
+    Ok(())
 }
 
 fn inferred(body: Bytes) -> Response {
@@ -148,21 +158,65 @@ fn header_value(value: &Value) -> Result<Option<HeaderValue>, Malformed> {
 }
 
 /// The beginning of a streamed answer, until its prelude is whole.
-#[derive(Default)]
-pub struct Prelude(Vec<u8>);
+pub struct Prelude {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    /// Headers of many values are format 1.0's.
+    is_version_1: bool,
+}
+
+impl Default for Prelude {
+    /// As answers to functions' URLs have it.
+    fn default() -> Prelude {
+        Prelude { bytes: Vec::new(), bytes_max: PRELUDE_BYTES_MAX, is_version_1: false }
+    }
+}
+
+/// Why a streamed answer has no head.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Headless<E> {
+    /// What comes is no prelude.
+    Malformed,
+    /// Nothing comes any more.
+    Failed(E),
+}
 
 impl Prelude {
-    /// Takes the next bytes; the response's head, once it is there, with the first bytes of its body.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Option<Response>, Malformed> {
-        let looked_at = self.0.len().saturating_sub(PRELUDE_END.len() - 1);
-        self.0.extend_from_slice(bytes);
-        let end = self.0[looked_at..].windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
-        let Some(end) = end.map(|end| looked_at + end) else {
-            return if self.0.len() > PRELUDE_BYTES_MAX { Err(Malformed) } else { Ok(None) };
-        };
-        let (status, mut headers) = head(serde_json::from_slice(&self.0[..end]).map_err(|_| Malformed)?)?;
+    /// As answers to REST APIs have it.
+    pub fn version_1() -> Prelude {
+        Prelude { bytes: Vec::new(), bytes_max: VERSION_1_PRELUDE_BYTES_MAX, is_version_1: true }
+    }
+
+    /// Reads pieces until the response's head is there; with the first bytes of its body.
+    pub async fn read<E>(
+        mut self,
+        pieces: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    ) -> Result<Response, Headless<E>> {
+        while let Some(piece) = pieces.next().await {
+            match self.take(&piece.map_err(Headless::Failed)?) {
+                Ok(Some(response)) => return Ok(response),
+                Ok(None) => {}
+                Err(Malformed) => break,
+            }
+        }
+        Err(Headless::Malformed)
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<Option<Response>, Malformed> {
+        let looked_at = self.bytes.len().saturating_sub(PRELUDE_END.len() - 1);
+        self.bytes.extend_from_slice(piece);
+        let end = self.bytes[looked_at..].windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END);
+        let end = end.map(|end| looked_at + end);
+        if end.unwrap_or(self.bytes.len()) > self.bytes_max {
+            return Err(Malformed);
+        }
+        let Some(end) = end else { return Ok(None) };
+        let mut said: Explicit = serde_json::from_slice(&self.bytes[..end]).map_err(|_| Malformed)?;
+        let many = said.multi_value_headers.take().filter(|_| self.is_version_1);
+        let (status, mut headers) = head(said)?;
+        put_many(&mut headers, many.unwrap_or_default())?;
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
-        let body = Bytes::copy_from_slice(&self.0[end + PRELUDE_END.len()..]);
+        let body = Bytes::copy_from_slice(&self.bytes[end + PRELUDE_END.len()..]);
         Ok(Some(Response { status, headers, body }))
     }
 }
@@ -277,5 +331,33 @@ mod tests {
         }
         assert_eq!(Prelude::default().take(&[b"{", &PRELUDE_END[..]].concat()), Err(Malformed));
         assert_eq!(Prelude::default().take(&[b'x'; PRELUDE_BYTES_MAX + 1]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_rest_apis_prelude_has_headers_of_many_values_and_ends_soon() {
+        let many = [&br#"{"headers":{"x-a":"0"},"multiValueHeaders":{"X-A":["1","2"]}}"#[..], &PRELUDE_END].concat();
+        let values = |mut prelude: Prelude| {
+            let response = prelude.take(&many).unwrap().unwrap();
+            response.headers.get_all("x-a").iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (values(Prelude::version_1()), values(Prelude::default())),
+            (vec!["1".into(), "2".into()], vec!["0".into()])
+        );
+        let long = |bytes: usize| [&b"{}"[..], &vec![b' '; bytes - 2], &PRELUDE_END].concat();
+        assert!(Prelude::version_1().take(&long(VERSION_1_PRELUDE_BYTES_MAX)).unwrap().is_some());
+        assert_eq!(Prelude::version_1().take(&long(VERSION_1_PRELUDE_BYTES_MAX + 1)), Err(Malformed));
+    }
+
+    #[tokio::test]
+    async fn what_ends_before_its_prelude_has_no_head() {
+        use futures_util::stream;
+        let piece = |text: &'static [u8]| Ok::<_, &str>(Bytes::from_static(text));
+        let read = |pieces: Vec<Result<Bytes, &'static str>>| async {
+            Prelude::version_1().read(&mut stream::iter(pieces)).await.map(|response| response.body)
+        };
+        assert_eq!(read(vec![piece(b"{}\0\0\0\0"), piece(b"\0\0\0\0body")]).await, Ok(Bytes::from_static(b"body")));
+        assert_eq!(read(vec![piece(b"{}")]).await, Err(Headless::Malformed));
+        assert_eq!(read(vec![piece(b"{}"), Err("gone")]).await, Err(Headless::Failed("gone")));
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use base::Error;
 use bytes::Bytes;
+use cloud::ports::{CutOff, Pieces};
+use futures_util::stream;
 use sandbox::{Outlet, Part};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
@@ -23,6 +25,8 @@ pub(crate) struct ResponseStream {
     parts: mpsc::Receiver<Part>,
     done: JoinHandle<Result<Answer, Error>>,
     wants_tail: bool,
+    /// Whether the function has begun to stream.
+    has_begun: bool,
 }
 
 /// What comes next of it.
@@ -55,7 +59,7 @@ impl Lambda {
                 Err(answer) => Ok(answer),
             }
         });
-        Ok(ResponseStream { parts, done, wants_tail })
+        Ok(ResponseStream { parts, done, wants_tail, has_begun: false })
     }
 
     /// Runs one request to its end even if its caller hangs up meanwhile.
@@ -69,7 +73,10 @@ impl ResponseStream {
     /// Waits for what comes next. Not to be called again after the end.
     pub(crate) async fn next(&mut self) -> Next {
         match self.parts.recv().await {
-            Some(Part::Begin { content_type }) => Next::Begin(content_type),
+            Some(Part::Begin { content_type }) => {
+                self.has_begun = true;
+                Next::Begin(content_type)
+            }
             Some(Part::Chunk(bytes)) => Next::Chunk(bytes),
             Some(Part::End) if self.wants_tail => Next::End(self.outcome().await.ok()),
             Some(Part::End) => {
@@ -78,6 +85,26 @@ impl ResponseStream {
             }
             None => Next::Over(self.outcome().await),
         }
+    }
+
+    /// Its bytes from here on, for whoever wants nothing else of it. What breaks off in the middle ends with an error, so that
+    /// nobody takes it for the whole.
+    pub(crate) fn into_pieces(self) -> Pieces {
+        Box::pin(stream::unfold(Some(self), |answer| async {
+            let mut answer = answer?;
+            loop {
+                return match answer.next().await {
+                    Next::Begin(_) => continue,
+                    Next::Chunk(bytes) => Some((Ok(bytes), Some(answer))),
+                    Next::End(_) => None,
+                    Next::Over(Ok(Answer { payload, failed: false, .. })) if !answer.has_begun => {
+                        Some((Ok(payload), None))
+                    }
+                    Next::Over(Ok(Answer { payload, .. })) => Some((Err(CutOff::Failed(payload)), None)),
+                    Next::Over(Err(error)) => Some((Err(CutOff::Service(error)), None)),
+                };
+            }
+        }))
     }
 
     async fn outcome(&mut self) -> Result<Answer, Error> {

@@ -1,6 +1,7 @@
 //! Integrations: what AWS refuses of them, and its defaults.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use base::{AccountId, Arn, Error};
 
@@ -9,11 +10,13 @@ use super::expression;
 use super::records::{
     ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, ResponseTransferMode, Templates,
 };
+use crate::edge::integration::lambda::STREAMING;
 
 /// AWS's default, in milliseconds. Regional and private APIs may have longer ones since 2024, on request.
 const TIMEOUT_MS: i32 = 29_000;
-/// AWS's bounds, in milliseconds.
-const TIMEOUTS_MS: std::ops::RangeInclusive<i32> = 50..=29_000;
+/// AWS's bounds, in milliseconds, and those of answers that stream: 15 minutes.
+const TIMEOUTS_MS: RangeInclusive<i32> = 50..=29_000;
+const STREAM_TIMEOUTS_MS: RangeInclusive<i32> = 50..=900_000;
 
 /// What says, in the place of a role, that a service is called with the caller's own credentials.
 const CREDENTIALS_OF_CALLER: &str = "arn:aws:iam::*:user/*";
@@ -42,9 +45,11 @@ pub(crate) fn check(
         return Err(bad(words));
     }
     check_built(integration)?;
+    check_transfer(integration)?;
     let timeout_ms = *integration.timeout_in_millis.get_or_insert(TIMEOUT_MS);
-    if !TIMEOUTS_MS.contains(&timeout_ms) {
-        return Err(bad(format!("Timeout should be between {} ms and {} ms", TIMEOUTS_MS.start(), TIMEOUTS_MS.end())));
+    let bounds = if streams(integration) { STREAM_TIMEOUTS_MS } else { TIMEOUTS_MS };
+    if !bounds.contains(&timeout_ms) {
+        return Err(bad(format!("Timeout should be between {} ms and {} ms", bounds.start(), bounds.end())));
     }
     for (name, expression) in integration.request_parameters.iter().flatten() {
         expression::check_target(name)?;
@@ -57,12 +62,12 @@ pub(crate) fn check(
 /// Refuses what AWS acts on and nobody here does.
 fn check_built(integration: &Integration) -> Result<(), Error> {
     let uri = integration.uri.as_deref().unwrap_or_default();
-    let streams = integration.response_transfer_mode == Some(ResponseTransferMode::Stream)
-        || uri.ends_with("/response-streaming-invocations");
     let service = Arn::parse(uri).map(|arn| arn.account).unwrap_or_default();
     let to_firehose = integration.r#type == IntegrationType::AwsProxy && service.ends_with("firehose");
+    // Its answer would have to be taken out of the events in which Lambda sends it.
+    let streams_mapped = integration.r#type == IntegrationType::Aws && uri.ends_with(STREAMING);
     let missing = [
-        (streams, "the response transfer mode STREAM"),
+        (streams_mapped, "an integration of type AWS with a function that streams"),
         (integration.integration_target.is_some(), "the integration target of a VPC link"),
         (integration.credentials.as_deref() == Some(CREDENTIALS_OF_CALLER), "calling a service as the API's caller"),
         (to_firehose, "an integration of type AWS_PROXY with Firehose"),
@@ -71,6 +76,34 @@ fn check_built(integration: &Integration) -> Result<(), Error> {
         Some((_, what)) => Err(Error::not_implemented(what)),
         None => Ok(()),
     }
+}
+
+fn streams(integration: &Integration) -> bool {
+    integration.response_transfer_mode == Some(ResponseTransferMode::Stream)
+}
+
+/// Refuses answers that are streamed where none can be, and functions that are asked in one way and answered in another.
+fn check_transfer(integration: &Integration) -> Result<(), Error> {
+    let streams = streams(integration);
+    let words = match integration.r#type {
+        IntegrationType::AwsProxy => {
+            let asks_for_stream = integration.uri.as_deref().is_some_and(|uri| uri.ends_with(STREAMING));
+            let (mode, invoked_by) = match (streams, asks_for_stream) {
+                (true, false) => ("STREAM", "Invoke"),
+                (false, true) => ("BUFFERED", "InvokeWithResponseStream"),
+                _ => return Ok(()),
+            };
+            format!(
+                "Cannot use ResponseTransferMode {mode} for Lambda functions invoked by {invoked_by} for AWS_PROXY \
+                 integrations."
+            )
+        }
+        IntegrationType::Http | IntegrationType::Mock | IntegrationType::Aws if streams => {
+            "ResponseTransferMode STREAM is only supported for HTTP_PROXY and AWS_PROXY integrations.".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(bad(format!("Invalid ResponseTransferMode. {words}")))
 }
 
 fn check_target(integration: &Integration, account: AccountId) -> Result<(), Error> {

@@ -7,6 +7,7 @@ mod admit;
 mod asked;
 mod cache;
 mod compress;
+mod ending;
 mod event;
 mod headers;
 mod integrate;
@@ -19,12 +20,14 @@ mod parameters;
 mod proxied;
 mod refusal;
 mod segment;
+mod streamed;
 mod template;
 mod test;
 mod tree;
 mod usage;
 mod validate;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::{Caller, Cx};
@@ -35,18 +38,19 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
+use shape::Body;
 use wire::protocol::Answer;
 use wire::server::Peer;
 
 use crate::Gateway;
 use crate::edge::address::Address;
 use crate::edge::context::Context;
-use crate::edge::metrics::Measured;
 use crate::edge::owner::Owner;
 use crate::edge::trace;
 
 use asked::Asked;
 pub(crate) use cache::Answers;
+use ending::Ending;
 pub(crate) use keys::Keys;
 pub(crate) use live::LiveStages;
 use live::{LiveMethod, LiveResource, LiveStage, Serving};
@@ -54,6 +58,7 @@ use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
 use segment::Segment;
+use streamed::{Reply, Streamed};
 pub(crate) use test::TestCall;
 pub(crate) use usage::Usages;
 
@@ -72,7 +77,7 @@ pub(in crate::rest) struct Visit<'v> {
     gateway: &'v Gateway,
     /// Who knows policies; a test has none, for which all is allowed that its caller may have tested.
     desk: Option<&'v Desk>,
-    stage: &'v LiveStage,
+    stage: &'v Arc<LiveStage>,
     serving: &'v Serving,
     cx: Cx,
     asked: Asked,
@@ -120,11 +125,11 @@ impl Gateway {
         }
         let path = path.to_owned();
         let mut visit = Visit::begin(self, desk, &stage, &address, head, path, peer);
-        let answered = match visit.phases(desk, body).await {
-            Ok(answered) => answered,
-            Err(refusal) => visit.refuse(&refusal),
+        let reply = match visit.phases(desk, body).await {
+            Ok(reply) => reply,
+            Err(refusal) => Reply::Whole(visit.refuse(&refusal)),
         };
-        visit.end(answered, begun)
+        visit.end(reply, begun)
     }
 }
 
@@ -156,7 +161,7 @@ impl<'v> Visit<'v> {
     fn begin(
         gateway: &'v Gateway,
         desk: &'v Desk,
-        stage: &'v LiveStage,
+        stage: &'v Arc<LiveStage>,
         address: &Address,
         head: Parts,
         path: String,
@@ -246,7 +251,7 @@ impl<'v> Visit<'v> {
     }
 
     /// The steps of a request's way.
-    async fn phases(&mut self, desk: &Desk, body: Incoming) -> Result<Answered, Refusal> {
+    async fn phases(&mut self, desk: &Desk, body: Incoming) -> Result<Reply, Refusal> {
         if head_bytes(&self.asked) > HEAD_BYTES_MAX {
             let refusal =
                 Refusal::new(crate::rest::records::GatewayResponseType::Default4xx, "Request Header Fields Too Large");
@@ -267,7 +272,7 @@ impl<'v> Visit<'v> {
     }
 
     /// What is left once a request is let in.
-    async fn work(&mut self, method: &LiveMethod) -> Result<Answered, Refusal> {
+    async fn work(&mut self, method: &LiveMethod) -> Result<Reply, Refusal> {
         if let Some(validation) = &method.validation {
             validation.check(&self.asked).inspect_err(|refusal| {
                 let words = refusal.validation.as_deref().or(refusal.message.as_deref()).unwrap_or_default();
@@ -279,8 +284,11 @@ impl<'v> Visit<'v> {
                 .error(|| "Execution failed due to configuration error: No integration defined for method".to_owned());
             return Err(Refusal::configuration());
         };
+        if integration.streams {
+            return Ok(Reply::Streamed(streamed::integrate(self, method, integration).await?));
+        }
         let name = match cache::look_up(self, method, integration).await? {
-            cache::Lookup::Hit(answered) => return Ok(answered),
+            cache::Lookup::Hit(answered) => return Ok(Reply::Whole(answered)),
             cache::Lookup::Miss(name) => Some(name),
             cache::Lookup::Without => None,
         };
@@ -288,7 +296,7 @@ impl<'v> Visit<'v> {
         if let Some(name) = name {
             cache::keep(self, method, name, &answered);
         }
-        Ok(answered)
+        Ok(Reply::Whole(answered))
     }
 
     fn route(&mut self) -> Result<(&'v LiveResource, &'v LiveMethod), Refusal> {
@@ -341,46 +349,40 @@ impl<'v> Visit<'v> {
         answered
     }
 
-    /// Signs the answer, measures it, writes it into logs.
-    fn end(mut self, answered: Answered, begun: Instant) -> Answer {
-        let mut answered = answered;
-        compress::answer(&self.serving.api, &self.asked, &mut answered);
-        let Answered { status, mut headers, body } = answered;
-        let latency = begun.elapsed();
-        let extended = self.context.get("extendedRequestId").unwrap_or_default().into_owned();
+    /// Signs the answer; at its end the request is measured and logged.
+    fn end(self, reply: Reply, begun: Instant) -> Answer {
+        let (status, mut headers, body, since) = match reply {
+            Reply::Whole(mut answered) => {
+                compress::answer(&self.serving.api, &self.asked, &mut answered);
+                (answered.status, answered.headers, Body::from(answered.body), None)
+            }
+            Reply::Streamed(Streamed { status, headers, body, since }) => {
+                (status, headers, Body::Stream(body), Some(since))
+            }
+        };
+        let extended = self.context.get("extendedRequestId").unwrap_or_default();
         for (name, value) in [("x-amzn-requestid", &*self.cx.request_id), ("x-amz-apigw-id", &extended)] {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        let measured = Measured {
-            at: self.context.at(),
+        let document = self.segment.as_ref().map(|segment| segment.document(&self, status.as_u16()));
+        let ending = Ending {
+            gateway: self.gateway.clone(),
+            stage: Arc::clone(self.stage),
+            meter: self.method.and_then(|method| method.meter.clone()),
+            document,
+            begun,
             status: status.as_u16(),
-            latency,
             integration_latency: self.integration_latency,
             cache_hit: self.cache_hit,
+            since,
+            bytes: 0,
+            cx: self.cx,
+            context: self.context,
+            log: self.log,
         };
-        self.stage.meter.record(&measured);
-        if let Some(meter) = self.method.and_then(|method| method.meter.as_ref()) {
-            meter.record(&measured);
-        }
-        if let Some(segment) = &self.segment {
-            let document = segment.document(&self, status.as_u16(), body.len(), self.cx.now());
-            self.gateway.ports.traces.put(self.cx.account, &self.cx.region, document);
-        }
-        if let Some(access_log) = &self.stage.access_log {
-            self.context.set("status", status.as_u16());
-            self.context.set("responseLatency", latency.as_millis() as i64);
-            self.context.set("responseLength", body.len() as i64);
-            if let Some(latency) = self.integration_latency {
-                self.context.set("integrationLatency", latency.as_millis() as i64);
-                self.context.set("integration.latency", latency.as_millis() as i64);
-            }
-            access_log.write(&self.gateway.ports.logs, &self.context);
-        }
-        self.log.info(|| format!("Method completed with status: {}", status.as_u16()));
-        self.log.write(&self.gateway.ports.logs, &self.stage.execution_log, &self.cx.request_id);
-        Answer { status, headers, body: body.into() }
+        Answer { status, headers, body: ending::ended(body, ending) }
     }
 }
 

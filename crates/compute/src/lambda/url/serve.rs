@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use base::{Caller, Cx, Error};
 use bytes::Bytes;
 use cloud::desk::{Desk, Held, Unread};
+use cloud::ports::{CutOff, Pieces};
 use cloud::proxy::cors;
 use cloud::proxy::event::{self, Authorizer};
-use cloud::proxy::response::{self, Malformed, PRELUDE_MEDIA_TYPE, Prelude, Response};
-use futures_util::stream;
+use cloud::proxy::response::{self, Headless, Malformed, PRELUDE_MEDIA_TYPE, Prelude, Response};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -219,8 +220,15 @@ fn of_payload(payload: &Bytes) -> Answer {
 /// The response to a caller who gets it as it is written, once its head is known.
 async fn streamed(mut answer: ResponseStream) -> Result<Answer, Error> {
     match answer.next().await {
-        Next::Begin(media_type) if media_type.starts_with(PRELUDE_MEDIA_TYPE) => after_prelude(answer).await,
-        Next::Begin(media_type) => Ok(rest(StatusCode::OK, of_type(&media_type), Bytes::new(), answer)),
+        Next::Begin(media_type) if media_type.starts_with(PRELUDE_MEDIA_TYPE) => {
+            let mut pieces = answer.into_pieces();
+            match Prelude::default().read(&mut pieces).await {
+                Ok(Response { status, headers, body }) => Ok(rest(status, headers, body, pieces)),
+                Err(Headless::Failed(CutOff::Service(error))) => Err(error),
+                Err(Headless::Failed(CutOff::Failed(_)) | Headless::Malformed) => Ok(bad_gateway()),
+            }
+        }
+        Next::Begin(media_type) => Ok(rest(StatusCode::OK, of_type(&media_type), Bytes::new(), answer.into_pieces())),
         Next::Over(Ok(invoke::Answer { failed: false, payload, .. })) => {
             Ok(self::answer(StatusCode::OK, of_type("application/json"), payload))
         }
@@ -229,44 +237,15 @@ async fn streamed(mut answer: ResponseStream) -> Result<Answer, Error> {
     }
 }
 
-async fn after_prelude(mut answer: ResponseStream) -> Result<Answer, Error> {
-    let mut prelude = Prelude::default();
-    loop {
-        match answer.next().await {
-            Next::Begin(_) => {}
-            Next::Chunk(bytes) => match prelude.take(&bytes) {
-                Ok(Some(Response { status, headers, body })) => return Ok(rest(status, headers, body, answer)),
-                Ok(None) => {}
-                Err(Malformed) => return Ok(bad_gateway()),
-            },
-            Next::Over(Err(error)) => return Err(error),
-            Next::End(_) | Next::Over(Ok(_)) => return Ok(bad_gateway()),
-        }
-    }
-}
-
 fn of_type(media_type: &str) -> HeaderMap {
     HeaderMap::from_iter(HeaderValue::from_str(media_type).ok().map(|value| (CONTENT_TYPE, value)))
 }
 
 /// The body from here on. One that fails in the middle is cut off, so that no caller takes it for the whole.
-fn rest(status: StatusCode, headers: HeaderMap, first: Bytes, answer: ResponseStream) -> Answer {
-    let first = (!first.is_empty()).then_some(first);
-    let body = stream::unfold(Some((first, answer)), |state| async {
-        let (first, mut answer) = state?;
-        if let Some(bytes) = first {
-            return Some((Ok(bytes), Some((None, answer))));
-        }
-        loop {
-            return match answer.next().await {
-                Next::Begin(_) => continue,
-                Next::Chunk(bytes) => Some((Ok(bytes), Some((None, answer)))),
-                Next::End(_) => None,
-                Next::Over(_) => Some((Err(std::io::Error::other("the function failed in the middle")), None)),
-            };
-        }
-    });
-    self::answer(status, headers, Body::Stream(Box::pin(body)))
+fn rest(status: StatusCode, headers: HeaderMap, first: Bytes, pieces: Pieces) -> Answer {
+    let first = (!first.is_empty()).then_some(Ok(first));
+    let body = stream::iter(first).chain(pieces.map_err(std::io::Error::other));
+    answer(status, headers, Body::Stream(Box::pin(body)))
 }
 
 fn answer(status: StatusCode, headers: HeaderMap, body: impl Into<Body>) -> Answer {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use base::{AccountId, Arn, Caller, CallerKind, Cx, Timestamp};
+use base::{AccountId, Arn, Caller, CallerKind, Cx, Error, Timestamp};
 use bytes::Bytes;
-use cloud::Desk;
-use cloud::ports::{Answered, Call};
+use cloud::ports::{AnswerStream, Answered, Call};
+use cloud::{BoxFuture, Desk};
 
 use super::Failure;
 use crate::Gateway;
@@ -42,6 +42,12 @@ pub(crate) struct FunctionCall<'a> {
     pub(crate) timeout: Duration,
 }
 
+impl From<FunctionCall<'_>> for Call {
+    fn from(call: FunctionCall<'_>) -> Call {
+        Call { function: call.function.clone(), payload: call.payload, trace_id: call.trace_id }
+    }
+}
+
 /// Permissions of APIs to run functions, as they were a moment ago; a cache.
 #[derive(Default)]
 pub(crate) struct Permits(Mutex<HashMap<Permit, Timestamp>>);
@@ -68,6 +74,9 @@ impl Permits {
     }
 }
 
+/// What ends an address by which a function's answer is streamed.
+pub(crate) const STREAMING: &str = "/response-streaming-invocations";
+
 /// The function that an integration's or authorizer's URI names:
 /// `arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{function}/invocations`, or, in API Gateway's second version, its ARN alone.
 pub(crate) fn function_of(uri: &str) -> Option<Arn> {
@@ -75,9 +84,7 @@ pub(crate) fn function_of(uri: &str) -> Option<Arn> {
         arn if arn.service == "apigateway" && arn.account == "lambda" => {
             let path = arn.resource.strip_prefix("path/")?;
             let (_version, path) = path.trim_start_matches('/').split_once("/functions/")?;
-            Arn::parse(
-                path.strip_suffix("/invocations").or_else(|| path.strip_suffix("/response-streaming-invocations"))?,
-            )?
+            Arn::parse(path.strip_suffix("/invocations").or_else(|| path.strip_suffix(STREAMING))?)?
         }
         arn => arn,
     };
@@ -96,19 +103,22 @@ impl Gateway {
         if let Some(desk) = desk.into() {
             self.may_call(desk, cx, &call).await?;
         }
-        let FunctionCall { function, payload, trace_id, timeout, .. } = call;
-        let run = self.ports.functions.invoke(Call { function: function.clone(), payload, trace_id });
-        match tokio::time::timeout(timeout, run).await {
-            Err(_) => Err(Failure::Timeout(timeout)),
-            Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(error)) => Err(match error.status {
-                404 => Failure::Configuration(error.message),
-                413 => Failure::TooLarge(error.message),
-                429 => Failure::Throttled(error.message),
-                400..500 => Failure::Configuration(error.message),
-                _ => Failure::Internal(error.message),
-            }),
+        let timeout = call.timeout;
+        within(timeout, self.ports.functions.invoke(call.into())).await
+    }
+
+    /// The same, but the answer is handed on while it is written. Its end is the caller's to watch.
+    pub(crate) async fn stream_function(
+        &self,
+        desk: Option<&Desk>,
+        cx: &Cx,
+        call: FunctionCall<'_>,
+    ) -> Result<AnswerStream, Failure> {
+        if let Some(desk) = desk {
+            self.may_call(desk, cx, &call).await?;
         }
+        let timeout = call.timeout;
+        within(timeout, self.ports.functions.stream(call.into())).await
     }
 
     /// Whether the API may run a function: by the function's policy, or by those of the integration's role.
@@ -134,6 +144,26 @@ impl Gateway {
         permitted.map_err(|error| Failure::Forbidden(error.message))?;
         self.permits.remember(permit, now);
         Ok(())
+    }
+}
+
+async fn within<T>(timeout: Duration, run: BoxFuture<'_, Result<T, Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(timeout, run).await {
+        Err(_) => Err(Failure::Timeout(timeout)),
+        Ok(outcome) => outcome.map_err(Failure::of_lambda),
+    }
+}
+
+impl Failure {
+    /// What Lambda says of a call that it does not run.
+    pub(crate) fn of_lambda(error: Error) -> Failure {
+        match error.status {
+            404 => Failure::Configuration(error.message),
+            413 => Failure::TooLarge(error.message),
+            429 => Failure::Throttled(error.message),
+            400..500 => Failure::Configuration(error.message),
+            _ => Failure::Internal(error.message),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use base::Arn;
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
@@ -27,6 +28,7 @@ pub(super) async fn integrate(
     integration: &LiveIntegration,
 ) -> Result<Answered, Refusal> {
     let begun = Instant::now();
+    visit.context.set("integration.responseTransferMode", "BUFFERED");
     let answered = match integration.declared.r#type {
         IntegrationType::AwsProxy => function(visit, method, integration).await,
         IntegrationType::HttpProxy => server(visit, integration).await,
@@ -38,15 +40,20 @@ pub(super) async fn integrate(
         visit.integration_latency = Some(begun.elapsed());
     }
     let mut answered = answered?;
-    if integration.declared.r#type != IntegrationType::Mock
-        && let Ok(value) = HeaderValue::from_str(&visit.trace_id)
-    {
-        answered.headers.insert(HeaderName::from_static("x-amzn-trace-id"), value);
+    if integration.declared.r#type != IntegrationType::Mock {
+        trace(visit, &mut answered.headers);
     }
     visit.log.data("Method response body after transformations", &answered.body);
     visit.log.map("Method response headers", || log::pairs(&answered.headers));
     visit.log.info(|| "Successfully completed execution".to_owned());
     Ok(answered)
+}
+
+/// Tells the caller the trace that its request belongs to.
+pub(super) fn trace(visit: &Visit<'_>, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&visit.trace_id) {
+        headers.insert(HeaderName::from_static("x-amzn-trace-id"), value);
+    }
 }
 
 /// `AWS_PROXY`: a function gets the request as an event.
@@ -55,6 +62,20 @@ async fn function(
     method: &LiveMethod,
     integration: &LiveIntegration,
 ) -> Result<Answered, Refusal> {
+    let (function, event) = event_for(visit, integration)?;
+    let answer = call_function(visit, method, integration, function, event).await?;
+    if answer.failed {
+        return Err(customer_error(visit, &answer.payload, &answer.request_id));
+    }
+    let takes_bytes = visit.serving.binary_types.accepted(visit.asked.text(ACCEPT));
+    proxied::answer(&answer.payload, takes_bytes).map_err(|_| malformed(visit))
+}
+
+/// The function of a proxy, and the event that it gets.
+pub(super) fn event_for<'i>(
+    visit: &mut Visit<'_>,
+    integration: &'i LiveIntegration,
+) -> Result<(&'i Arn, Bytes), Refusal> {
     let Some(function) = &integration.function else {
         visit
             .log
@@ -68,27 +89,29 @@ async fn function(
     }
     let content_type = visit.asked.text(http::header::CONTENT_TYPE);
     let is_binary = visit.serving.binary_types.has(content_type);
-    let payload = event::event(&visit.asked, &visit.context, visit.serving.variables.as_ref(), is_binary);
+    let event = event::event(&visit.asked, &visit.context, visit.serving.variables.as_ref(), is_binary);
     let uri = integration.uri.fill(|_| None);
     visit.log.info(|| format!("Endpoint request URI: {uri}"));
-    visit.log.data("Endpoint request body after transformations", &payload);
+    visit.log.data("Endpoint request body after transformations", &event);
     visit.log.info(|| format!("Sending request to {uri}"));
-    let answer = call_function(visit, method, integration, function, payload.into()).await?;
-    if answer.failed {
-        let error = error_message(&answer.payload);
-        visit.log.error(|| {
-            format!(
-                "Lambda execution failed with status 200 due to customer function error: {error}. Lambda request id: {}",
-                answer.request_id
-            )
-        });
-        return Err(Refusal::integration(502));
-    }
-    let takes_bytes = visit.serving.binary_types.accepted(visit.asked.text(ACCEPT));
-    proxied::answer(&answer.payload, takes_bytes).map_err(|_| {
-        visit.log.error(|| "Execution failed due to configuration error: Malformed Lambda proxy response".to_owned());
-        Refusal::integration(502)
-    })
+    Ok((function, event.into()))
+}
+
+/// The function has failed, with an error document.
+pub(super) fn customer_error(visit: &mut Visit<'_>, document: &[u8], request_id: &str) -> Refusal {
+    let error = error_message(document);
+    visit.log.error(|| {
+        format!(
+            "Lambda execution failed with status 200 due to customer function error: {error}. Lambda request id: {request_id}"
+        )
+    });
+    Refusal::integration(502)
+}
+
+/// What the function says is no answer.
+pub(super) fn malformed(visit: &mut Visit<'_>) -> Refusal {
+    visit.log.error(|| "Execution failed due to configuration error: Malformed Lambda proxy response".to_owned());
+    Refusal::integration(502)
 }
 
 /// Runs the integration's function, within its time.
@@ -96,38 +119,58 @@ pub(super) async fn call_function(
     visit: &mut Visit<'_>,
     method: &LiveMethod,
     integration: &LiveIntegration,
-    function: &base::Arn,
+    function: &Arn,
     payload: Bytes,
 ) -> Result<cloud::ports::Answered, Refusal> {
-    let resource_path = visit.context.get("resourcePath").unwrap_or_default().into_owned();
+    let source_arn = source_arn(visit, method);
+    let begun = Instant::now();
+    let call = function_call(visit, integration, function, &source_arn, payload);
+    let answer = visit.gateway.call_function(visit.desk, &visit.cx, call).await;
+    visit.integration_latency = Some(begun.elapsed());
+    note_run(visit, answer.as_ref().map(|answer| &*answer.request_id), begun);
+    if let Ok(answer) = &answer {
+        visit.log.data("Endpoint response body before transformations", &answer.payload);
+    }
+    answer.map_err(|failure| function_failed(visit, &failure))
+}
+
+/// Who asks the function, as its policy sees it: the method.
+pub(super) fn source_arn(visit: &Visit<'_>, method: &LiveMethod) -> String {
+    let resource_path = visit.context.get("resourcePath").unwrap_or_default();
     let http_method = match method.declared.http_method.as_str() {
         "ANY" => "*",
         name => name,
     };
-    let source_arn = visit.stage.arn(http_method, &source_path(&resource_path));
-    let begun = Instant::now();
-    let call = FunctionCall {
+    visit.stage.arn(http_method, &source_path(&resource_path))
+}
+
+pub(super) fn function_call<'c>(
+    visit: &Visit<'_>,
+    integration: &'c LiveIntegration,
+    function: &'c Arn,
+    source_arn: &'c str,
+    payload: Bytes,
+) -> FunctionCall<'c> {
+    FunctionCall {
         function,
-        source_arn: &source_arn,
+        source_arn,
         role: integration.role.as_deref(),
         payload,
         trace_id: Some(visit.trace_id.clone()),
         timeout: integration.timeout,
-    };
-    let answer = visit.gateway.call_function(visit.desk, &visit.cx, call).await;
-    visit.integration_latency = Some(begun.elapsed());
-    let status = match &answer {
-        Ok(answer) => {
-            visit.context.set("integration.requestId", answer.request_id.clone());
+    }
+}
+
+/// Notes that Lambda has run the function, or has not.
+pub(super) fn note_run(visit: &mut Visit<'_>, ran: Result<&str, &Failure>, begun: Instant) {
+    let status = match ran {
+        Ok(request_id) => {
+            visit.context.set("integration.requestId", request_id.to_owned());
             200
         }
         Err(failure) => status_of(failure),
     };
     note_answer(visit, status, begun);
-    if let Ok(answer) = &answer {
-        visit.log.data("Endpoint response body before transformations", &answer.payload);
-    }
-    answer.map_err(|failure| function_failed(visit, &failure))
 }
 
 /// A resource's path in ARNs: `*` for each name, as permissions for `{proxy+}` have it.
@@ -148,7 +191,7 @@ fn status_of(failure: &Failure) -> u16 {
     }
 }
 
-fn function_failed(visit: &mut Visit<'_>, failure: &Failure) -> Refusal {
+pub(super) fn function_failed(visit: &mut Visit<'_>, failure: &Failure) -> Refusal {
     visit.context.set("integration.error", failure.to_string());
     let (line, refusal) = match failure {
         Failure::Timeout(_) => ("Execution failed due to a timeout error".to_owned(), Refusal::timeout()),
@@ -185,6 +228,14 @@ pub(super) fn error_message(payload: &[u8]) -> String {
 
 /// `HTTP_PROXY`: a server gets the request, with what is mapped into it.
 async fn server(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<Answered, Refusal> {
+    let outgoing = passed_request(visit, integration);
+    let answered = call_server(visit, integration, outgoing).await?;
+    visit.log.data("Endpoint response body before transformations", &answered.body);
+    Ok(Answered { headers: headers::answer(&answered.headers), ..answered })
+}
+
+/// The client's request, with what is mapped into it.
+pub(super) fn passed_request(visit: &Visit<'_>, integration: &LiveIntegration) -> Outgoing {
     let mut outgoing = Outgoing {
         headers: passed_on(&visit.asked.headers),
         query: visit.asked.query.clone(),
@@ -192,9 +243,7 @@ async fn server(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<
         body: visit.asked.body.clone(),
     };
     outgoing.map(visit, integration);
-    let answered = call_server(visit, integration, outgoing).await?;
-    visit.log.data("Endpoint response body before transformations", &answered.body);
-    Ok(Answered { headers: headers::answer(&answered.headers), ..answered })
+    outgoing
 }
 
 /// The client's headers, but for those that end here.
@@ -279,8 +328,37 @@ pub(super) fn encode(out: &mut String, text: &str) {
 pub(super) async fn call_server(
     visit: &mut Visit<'_>,
     integration: &LiveIntegration,
-    mut outgoing: Outgoing,
+    outgoing: Outgoing,
 ) -> Result<Answered, Refusal> {
+    let request = server_request(visit, integration, outgoing)?;
+    let tls = tls(visit, integration);
+    let begun = Instant::now();
+    let answer = visit.gateway.call_http(request, integration.timeout, visit.hops, tls).await;
+    let answered = match answer {
+        Ok(answer) => {
+            let (head, content) = answer.into_parts();
+            let whole = content.collect().await.map_err(Failure::from);
+            whole.map(|body| Answered { status: head.status, headers: head.headers, body })
+        }
+        Err(failure) => Err(failure),
+    };
+    visit.integration_latency = Some(begun.elapsed());
+    match answered {
+        Ok(answered) => {
+            note_answer(visit, answered.status.as_u16(), begun);
+            visit.log.map("Endpoint response headers", || log::pairs(&answered.headers));
+            Ok(answered)
+        }
+        Err(failure) => Err(server_failed(visit, &failure)),
+    }
+}
+
+/// The request to the integration's server, as it leaves.
+pub(super) fn server_request(
+    visit: &mut Visit<'_>,
+    integration: &LiveIntegration,
+    mut outgoing: Outgoing,
+) -> Result<Request<Body>, Refusal> {
     let mut url = integration.uri.fill(|name| outgoing.at(&visit.asked, name));
     if !outgoing.query.is_empty() {
         url.push(if url.contains('?') { '&' } else { '?' });
@@ -303,28 +381,14 @@ pub(super) async fn call_server(
         return Err(Refusal::integration(500));
     };
     *request.headers_mut() = outgoing.headers;
+    Ok(request)
+}
+
+/// How far the server's certificate is believed, and what it is shown of the API's.
+pub(super) fn tls(visit: &Visit<'_>, integration: &LiveIntegration) -> Tls {
     let skip_verification =
         integration.declared.tls_config.as_ref().and_then(|tls| tls.insecure_skip_verification).unwrap_or(false);
-    let tls = Tls { skip_verification, identity: visit.stage.identity.clone(), ..Tls::default() };
-    let begun = Instant::now();
-    let answer = visit.gateway.call_http(request, integration.timeout, visit.hops, tls).await;
-    let answered = match answer {
-        Ok(answer) => {
-            let (head, content) = answer.into_parts();
-            let whole = content.collect().await.map_err(Failure::from);
-            whole.map(|body| Answered { status: head.status, headers: head.headers, body })
-        }
-        Err(failure) => Err(failure),
-    };
-    visit.integration_latency = Some(begun.elapsed());
-    match answered {
-        Ok(answered) => {
-            note_answer(visit, answered.status.as_u16(), begun);
-            visit.log.map("Endpoint response headers", || log::pairs(&answered.headers));
-            Ok(answered)
-        }
-        Err(failure) => Err(server_failed(visit, &failure)),
-    }
+    Tls { skip_verification, identity: visit.stage.identity.clone(), ..Tls::default() }
 }
 
 /// The method with which the integration is asked.

@@ -25,7 +25,7 @@ use crate::edge::owner::Kind;
 use crate::edge::throttle::{Bucket, Limit};
 use crate::rest::records::{
     Api, Authorizer, AuthorizerType, ContentHandlingStrategy, Home, Integration, IntegrationResponse, IntegrationType,
-    Method, MethodSetting, RestApi, StageRecord, Templates, Texts,
+    Method, MethodSetting, ResponseTransferMode, RestApi, StageRecord, Templates, Texts,
 };
 use crate::rest::snapshot::{Snapshot, Staged};
 use crate::rest::stage::with_variables;
@@ -130,7 +130,7 @@ pub(in crate::rest) struct LiveMethod {
     pub(in crate::rest) level: Level,
     pub(in crate::rest) throttle: Option<(Limit, Bucket)>,
     /// Counts the method's own requests, where that is asked for.
-    pub(in crate::rest) meter: Option<Meter>,
+    pub(in crate::rest) meter: Option<Arc<Meter>>,
     pub(in crate::rest) integration: Option<LiveIntegration>,
     pub(in crate::rest) validation: Option<Validation>,
 }
@@ -140,6 +140,8 @@ pub(in crate::rest) struct LiveMethod {
 pub(in crate::rest) struct LiveIntegration {
     pub(in crate::rest) declared: Integration,
     pub(in crate::rest) timeout: Duration,
+    /// Whether answers go on while they come.
+    pub(in crate::rest) streams: bool,
     /// The address with stage variables in their places, and names for what the request fills in.
     pub(in crate::rest) uri: Uri,
     /// The function, where the address names one.
@@ -416,7 +418,7 @@ impl LiveMethod {
                 ("Resource", path.to_owned()),
                 ("Stage", staged.stage.shown.stage_name.clone()),
             ]];
-            Meter::new(&gateway.ports.metrics, home.account, &home.region, &metrics::REST, dimensions)
+            Arc::new(Meter::new(&gateway.ports.metrics, home.account, &home.region, &metrics::REST, dimensions))
         });
         LiveMethod {
             level: Level::of(setting.logging_level.as_deref()),
@@ -442,6 +444,7 @@ impl LiveIntegration {
         let is_function = matches!(integration.r#type, IntegrationType::AwsProxy | IntegrationType::Aws);
         LiveIntegration {
             timeout: integration.timeout_in_millis.map_or(TIMEOUT, |ms| Duration::from_millis(ms.max(0) as u64)),
+            streams: integration.response_transfer_mode == Some(ResponseTransferMode::Stream),
             function: function_of(&uri).filter(|_| is_function),
             uri: Uri::parse(&uri),
             role: with(&integration.credentials),

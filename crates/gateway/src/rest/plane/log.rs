@@ -105,12 +105,13 @@ impl Log {
     }
 
     /// Sends the lines on their way.
-    pub(in crate::rest) fn write(self, logs: &Arc<dyn LogSink>, to: &LogDestination, request_id: &str) {
-        if self.lines.is_empty() {
+    pub(in crate::rest) fn write(&mut self, logs: &Arc<dyn LogSink>, to: &LogDestination, request_id: &str) {
+        let lines = std::mem::take(&mut self.lines);
+        if lines.is_empty() {
             return;
         }
         let event = |(at, line)| LogEvent { at, message: Bytes::from(format!("({request_id}) {line}")) };
-        logs.append_own(to, self.lines.into_iter().map(event).collect());
+        logs.append_own(to, lines.into_iter().map(event).collect());
     }
 
     /// The lines as `TestInvokeMethod` shows them.

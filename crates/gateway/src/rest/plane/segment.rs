@@ -26,10 +26,9 @@ impl Segment {
         Some((Segment { id, parent }, header))
     }
 
-    /// The segment of a request that is over, as X-Ray has it.
-    pub(in crate::rest) fn document(&self, visit: &Visit<'_>, status: u16, bytes: usize, end: Timestamp) -> String {
+    /// The segment of a request whose answer is known, as X-Ray has it.
+    pub(in crate::rest) fn document(&self, visit: &Visit<'_>, status: u16) -> Document {
         let (context, stage) = (&visit.context, visit.stage);
-        let seconds = |at: Timestamp| at.millis() as f64 / 1000.0;
         let (region, origin) = (&stage.api.home.region, &visit.cx.origin);
         let scheme = if origin.tls { "https" } else { "http" };
         let (api_id, name) = (&stage.api.id, &stage.name);
@@ -39,7 +38,6 @@ impl Segment {
             "name": format!("{}/{name}", visit.serving.api.name),
             "origin": "AWS::ApiGateway::Stage",
             "start_time": seconds(context.at()),
-            "end_time": seconds(end),
             "resource_arn": format!("arn:{}:apigateway:{region}::/restapis/{api_id}/stages/{name}", region.partition()),
             "http": {
                 "request": {
@@ -49,7 +47,7 @@ impl Segment {
                     "user_agent": context.get("identity.userAgent"),
                     "x_forwarded_for": true,
                 },
-                "response": {"status": status, "content_length": bytes},
+                "response": {"status": status},
             },
             "aws": {
                 "api_gateway": {
@@ -66,8 +64,25 @@ impl Segment {
         if let Some(parent) = &self.parent {
             document["parent_id"] = Value::from(parent.as_str());
         }
-        document.to_string()
+        Document(document)
     }
+}
+
+/// A segment but for its end.
+#[derive(Debug)]
+pub(in crate::rest) struct Document(Value);
+
+impl Document {
+    /// The segment of a request that is over.
+    pub(in crate::rest) fn end(mut self, bytes: u64, end: Timestamp) -> String {
+        self.0["end_time"] = Value::from(seconds(end));
+        self.0["http"]["response"]["content_length"] = Value::from(bytes);
+        self.0.to_string()
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1000.0
 }
 
 #[cfg(test)]

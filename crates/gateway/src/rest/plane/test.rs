@@ -1,6 +1,7 @@
 //! Test calls: a method or an authorizer of an API as it is now, without a deployment, run by the control plane, which gets the
 //! execution log along with the answer. Authorization, keys and throttles are left out, as on AWS.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use base::Cx;
@@ -13,6 +14,7 @@ use super::asked::Asked;
 use super::live::{LiveAuthorizer, LiveStage};
 use super::log::{Level, Log};
 use super::proxied::Answered;
+use super::streamed::{Reply, TEST_PATIENCE};
 use super::{Visit, admit, trace};
 use crate::Gateway;
 use crate::edge::context::Context;
@@ -72,7 +74,7 @@ impl Gateway {
         resource_id: &str,
         call: TestCall,
     ) -> Option<Tested> {
-        let stage = self.test_stage(api, snapshot, &call);
+        let stage = Arc::new(self.test_stage(api, snapshot, &call));
         let resource = stage.main.resource(resource_id)?;
         let method = resource.declared(&call.http_method)?;
         let begun = Instant::now();
@@ -81,13 +83,20 @@ impl Gateway {
         visit.meet(resource, method);
         visit.log.set_level(Level::Info, true);
         visit.log_request(resource);
-        let Answered { status, headers, body } = match visit.work(method).await {
-            Ok(answered) => answered,
-            Err(refusal) => visit.refuse(&refusal),
+        let answered = match tokio::time::timeout(TEST_PATIENCE, visit.work(method)).await {
+            Ok(Ok(Reply::Whole(answered))) => Some(answered),
+            Ok(Ok(Reply::Streamed(streamed))) => Some(streamed.shown().await),
+            Ok(Err(refusal)) => Some(visit.refuse(&refusal)),
+            Err(_) => None,
         };
-        visit.log.info(|| format!("Method completed with status: {}", status.as_u16()));
+        // An answer that has no head in time has the status 0 on AWS.
+        let (status, headers, body) = match answered {
+            Some(Answered { status, headers, body }) => (status.as_u16(), headers, body),
+            None => (0, HeaderMap::new(), Bytes::new()),
+        };
+        visit.log.info(|| format!("Method completed with status: {status}"));
         Some(Tested {
-            status: status.as_u16(),
+            status,
             headers,
             body,
             log: visit.log.shown(&cx.request_id),
@@ -104,7 +113,7 @@ impl Gateway {
         authorizer_id: &str,
         call: TestCall,
     ) -> Option<TestedAuthorizer> {
-        let stage = self.test_stage(api, snapshot, &call);
+        let stage = Arc::new(self.test_stage(api, snapshot, &call));
         let authorizer = stage.main.authorizers.get(authorizer_id)?;
         let begun = Instant::now();
         let mut visit = Visit::test(self, cx, &stage, &call, None);
@@ -142,7 +151,13 @@ impl Gateway {
 }
 
 impl<'v> Visit<'v> {
-    fn test(gateway: &'v Gateway, cx: &Cx, stage: &'v LiveStage, call: &TestCall, path: Option<&str>) -> Visit<'v> {
+    fn test(
+        gateway: &'v Gateway,
+        cx: &Cx,
+        stage: &'v Arc<LiveStage>,
+        call: &TestCall,
+        path: Option<&str>,
+    ) -> Visit<'v> {
         let asked_path = call.path_with_query.as_deref().filter(|path| !path.is_empty()).or(path).unwrap_or("/");
         let (path, query) = asked_path.split_once('?').unwrap_or((asked_path, ""));
         let cx = cx.clone();

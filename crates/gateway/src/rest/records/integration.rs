@@ -32,7 +32,7 @@ pub struct Integration {
     pub passthrough_behavior: Option<String>,
     /// Whether bodies become text or bytes first.
     pub content_handling: Option<ContentHandlingStrategy>,
-    /// How long to wait for it. AWS's default and most is 29,000.
+    /// How long to wait for it. AWS's default is 29,000, and its most, but for answers that stream: those may take 900,000.
     pub timeout_in_millis: Option<i32>,
     /// Which answers share a cache: the resource's id unless it is given.
     pub cache_namespace: Option<String>,
