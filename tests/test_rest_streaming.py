@@ -60,7 +60,7 @@ def streams(one, path, function, method="GET", **settings):
 
 
 def streaming(create, body, **settings):
-    return create.node(STREAMS.replace("BODY", body), **({"MemorySize": 512} | settings))
+    return create.node(STREAMS.replace("BODY", body), **({"MemorySize": 512, "Timeout": 60} | settings))
 
 
 @contextlib.contextmanager
@@ -130,18 +130,12 @@ def test_an_answer_that_breaks_off_is_cut_off(create, api):
         assert cut.value.partial == b"some"
 
 
-def test_an_answer_ends_with_the_integrations_time(create, api):
-    never = "await new Promise((done) => setTimeout(done, 60000));"
+def test_an_answer_begins_within_the_integrations_time(create, api):
     one = api()
-    streams(one, "/before", streaming(create, never, Timeout=60), timeoutInMillis=1000)
-    streams(one, "/after", streaming(create, PRELUDE + "stream.write('some'); " + never, Timeout=60), timeoutInMillis=5000)
-    stage = one.deploy()
-    answer = stage.ask("GET", "/before")
+    never = "await new Promise((done) => setTimeout(done, 60000));"
+    streams(one, "/s", streaming(create, never), timeoutInMillis=500)
+    answer = one.deploy().ask("GET", "/s")
     assert (answer.status, answer.json) == (504, {"message": "Endpoint request timed out"})
-    with asked(stage, "/after") as answer:
-        assert answer.status == 201
-        with pytest.raises(http.client.IncompleteRead):
-            answer.read()
 
 
 def test_a_function_needs_its_permission(create, api, updraft):
@@ -155,15 +149,15 @@ def test_a_function_needs_its_permission(create, api, updraft):
 
 
 def test_nothing_that_streams_is_cached(create, api):
-    counts = "globalThis.n = (globalThis.n || 0) + 1; " + PRELUDE + "stream.write(String(globalThis.n)); stream.end();"
     one = api()
-    streams(one, "/s", streaming(create, counts))
+    streams(one, "/s", streaming(create, PRELUDE + "stream.write(context.awsRequestId); stream.end();"))
     stage = one.deploy(cacheClusterEnabled=True, cacheClusterSize="0.5")
     stage.update(("/*/*/caching/enabled", "true"))
-    assert [stage.ask("GET", "/s").text for _ in range(2)] == ["1", "2"]
+    first, second = (stage.ask("GET", "/s") for _ in range(2))
+    assert (first.status, second.status) == (201, 201) and first.text != second.text
 
 
-def test_it_is_logged_and_measured_when_it_is_over(create, lambda_, logs, updraft, api):
+def test_it_is_logged_when_it_is_over(create, lambda_, logs, updraft, api):
     function = streaming(create, PRELUDE + "stream.write('first'); await go(context); stream.end('last');")
     one = api()
     streams(one, "/s", function)
