@@ -34,7 +34,7 @@ fetch_kernel() {
 build_tests() {
     local said
     said=$(cargo test -q -p sandbox --test it --no-run --message-format=json 2>"$cache/cargo.log") \
-        || { cat "$cache/cargo.log"; exit 1; }
+        || { cat "$cache/cargo.log" >&2; exit 1; }
     sed -n 's/.*"name":"it".*"executable":"\([^"]*\)".*/\1/p' <<<"$said" | tail -1
 }
 
