@@ -9,6 +9,7 @@ import pytest
 
 from support import functions, images, server
 from support.functions import ROLE, Function
+from support.sockets import SocketApi
 
 
 def pytest_collection_modifyitems(items):
@@ -81,6 +82,21 @@ def make_api(v2):
     for api_id in made:
         with contextlib.suppress(v2.exceptions.NotFoundException):
             v2.delete_api(ApiId=api_id)
+
+
+@pytest.fixture
+def socket_api(updraft):
+    """Makes WebSocket APIs for one test."""
+    made = []
+
+    def make(*arguments, on=None, **settings):
+        made.append(SocketApi(on or updraft, *arguments, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.server.is_running():
+            one.delete()
 
 
 @pytest.fixture(scope="session")

@@ -140,8 +140,8 @@ class Backend(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-def echo(request):
+def echo(request, status=200):
     """Tells what was asked."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     told = {"method": request.command, "path": request.path, "headers": headers, "body": request.body().decode()}
-    request.give(200, told, Content_Type="application/json", X_From="backend")
+    request.give(status, told, Content_Type="application/json", X_From="backend")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import boto3
 import botocore.config
@@ -11,6 +12,24 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 _numbers = itertools.count(1)
+
+# Keeps the events it gets in its log, and answers with them.
+ECHO = """
+import json
+def handler(event, context):
+    print("EVENT " + json.dumps(event))
+    return {"statusCode": 200, "body": json.dumps(event)}
+"""
+
+# A connection's, a request's, a message's.
+ID = re.compile(r"[A-Za-z0-9_-]{15}=")
+
+
+def events(logs, function, kind):
+    """The events of a kind that a function has got and kept."""
+    found = logs.filter_log_events(logGroupName=function.log_group, filterPattern='"EVENT "')["events"]
+    all_ = [json.loads(event["message"].removeprefix("EVENT ")) for event in found if event["message"].startswith("EVENT")]
+    return [event for event in all_ if event["requestContext"]["eventType"] == kind]
 
 
 class SocketApi:
