@@ -134,3 +134,64 @@ def test_a_server_that_is_not_there(socket_api):
     one.deploy()
     status, body = one.refused()
     assert status == 502 and json.loads(body)["message"] == "Internal server error"
+
+
+def test_services_of_the_house(socket_api, logs):
+    role = "arn:aws:iam::000000000000:role/caller"
+    one = socket_api()
+
+    def service(uri, **settings):
+        uri = f"arn:aws:apigateway:us-east-1:{uri}"
+        given = {"IntegrationType": "AWS", "IntegrationMethod": "POST", "CredentialsArn": role, "IntegrationUri": uri}
+        return one.integration(**(given | settings))
+
+    group = f"/test/{one.id}"
+    template = {"$default": '{"logGroupName": $input.json("$.group")}'}
+    one.route("who", service("sts:action/GetCallerIdentity"), two_way=True)
+    one.route("group", service("logs:action/CreateLogGroup", RequestTemplates=template), two_way=True)
+    named = service(
+        "lambda:path/2015-03-31/functions/{name}",
+        IntegrationMethod="GET",
+        RequestParameters={"integration.request.path.name": "route.request.body.name"},
+    )
+    one.route("function", named, two_way=True)
+    one.route("none", service("nothing:action/Do"), two_way=True)
+    one.deploy()
+    with one.connect() as client:
+        assert "assumed-role/caller/BackplaneAssumeRoleSession" in json.dumps(client.ask({"action": "who"}))
+        assert client.ask({"action": "group", "group": group}) == {}
+        # What the service refuses is an answer, too.
+        assert "already exists" in json.dumps(client.ask({"action": "group", "group": group}))
+        assert "function:absent" in json.dumps(client.ask({"action": "function", "name": "absent"}))
+        assert client.ask({"action": "none"})["message"] == "Internal server error"
+    assert [found["logGroupName"] for found in logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]] == [group]
+    logs.delete_log_group(logGroupName=group)
+
+
+def test_functions_that_nobody_waits_for(socket_api, create, logs):
+    function = create.python("def handler(event, context):\n    print('got', event['n'])\n    return 'unheard'\n")
+    one = socket_api()
+    later = one.function(
+        function,
+        IntegrationType="AWS",
+        IntegrationMethod="POST",
+        RequestParameters={"integration.request.header.X-Amz-Invocation-Type": "'Event'"},
+    )
+    one.client.create_integration_response(
+        ApiId=one.id,
+        IntegrationId=later,
+        IntegrationResponseKey="/202/",
+        ResponseTemplates={"$default": "taken"},
+    )
+    one.route("later", later, two_way=True)
+    one.deploy()
+    with one.connect() as client:
+        assert client.ask({"action": "later", "n": 42}) == "taken"
+
+    def lines():
+        try:
+            return logs.filter_log_events(logGroupName=function.log_group, filterPattern='"got 42"')["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
+    assert eventually(lines)

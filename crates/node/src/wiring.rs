@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use base::Clock;
 use cloud::describe::{ServiceDescription, describe};
+use cloud::ports::{Sources, Targets};
 use cloud::{Desk, IamMode, Registry};
 use compute::Lambda;
 use compute::lambda;
@@ -110,51 +111,19 @@ impl Node {
         })?;
         let seed = if config.test_credentials { Seed::Test } else { Seed::Nothing };
         let identity = Arc::new(Identity::new(master, seed));
-        let logs = Logs::start(store.clone(), clock.clone());
-        let cloudwatch = CloudWatch::start(store.clone(), clock.clone());
         let http = Client::new(config.ca_bundle.clone());
-        let receiver = config.otlp_endpoint.clone().map(|endpoint| (endpoint, http.clone()));
-        let xray = XRay::start(store.clone(), clock.clone(), receiver);
-        let usage = Usage::start(store.clone(), clock.clone(), config.prices.clone());
-        // Queues, topics, buses, buckets and streams register here as their services come to stand.
-        let targets = cloud::ports::Targets::default();
-        let ports = lambda::Ports {
-            engine: engine.clone(),
-            logs: logs.sink(),
-            metrics: cloudwatch.sink(),
-            meter: usage.clone(),
-            traces: xray.sink(),
-            credentials: identity.clone(),
-            targets: targets.clone(),
-            sources: cloud::ports::Sources::default(),
-            http: http.clone(),
-        };
+        let observers = Observers::start(&store, &clock, &config, &http);
+        let ports = observers.lambda_ports(&engine, &identity, &http);
         let lambda = Lambda::open(lambda_config(&config, &listeners), store.clone(), clock.clone(), ports).await?;
-        let ports = gateway::Ports {
-            functions: Arc::new(lambda.clone()),
-            targets,
-            http: http.within(if config.is_loopback() { Reach::Neighbours } else { Reach::Outside }),
-            certificates: tls.clone(),
-            logs: logs.sink(),
-            metrics: cloudwatch.sink(),
-            traces: xray.sink(),
-            credentials: identity.clone(),
-        };
+        let ports = observers.gateway_ports(&config, &lambda, &identity, &http, &tls);
         let gateway = Gateway::open(store.clone(), clock.clone(), ports, lifetimes(&config));
         if let Err(error) = gateway.show_certificates().await {
             tracing::error!(%error, "custom domain names have the node's own certificate until the next start");
         }
-        let mut registry = Registry::default();
-        registry.mount(Arc::new(lambda.clone()));
-        registry.mount(logs.clone());
-        registry.mount(cloudwatch.clone());
-        registry.mount(xray.clone());
-        registry.mount(Arc::new(ApiGateway(gateway.clone())));
-        registry.mount(Arc::new(ApiGatewayV2(gateway.clone())));
-        registry.mount(Arc::new(ManagementApi(gateway.clone())));
-        registry.mount(Arc::new(Sts));
+        let registry = observers.registry(&lambda, &gateway);
         let hooks = Arc::new(Hooks::new(config.init_dirs.clone(), hook_environment(&config, &listeners)));
         let desk = Arc::new(Desk::new(Arc::new(registry), identity, iam_mode(&config), clock));
+        let Observers { logs, cloudwatch, xray, usage } = observers;
         let house = Arc::new(House {
             desk,
             lambda,
@@ -232,6 +201,78 @@ impl Node {
         if let Err(error) = store.close().await {
             tracing::error!(%error, "the store did not close cleanly; it repairs itself at the next start");
         }
+    }
+}
+
+/// Who keeps what happens: the services that everything else reports to.
+struct Observers {
+    logs: Arc<Logs>,
+    cloudwatch: Arc<CloudWatch>,
+    xray: Arc<XRay>,
+    usage: Arc<Usage>,
+}
+
+impl Observers {
+    fn start(store: &Store, clock: &Clock, config: &Config, http: &Client) -> Observers {
+        let receiver = config.otlp_endpoint.clone().map(|endpoint| (endpoint, http.clone()));
+        Observers {
+            logs: Logs::start(store.clone(), clock.clone()),
+            cloudwatch: CloudWatch::start(store.clone(), clock.clone()),
+            xray: XRay::start(store.clone(), clock.clone(), receiver),
+            usage: Usage::start(store.clone(), clock.clone(), config.prices.clone()),
+        }
+    }
+
+    fn lambda_ports(&self, engine: &Engine, identity: &Arc<Identity>, http: &Client) -> lambda::Ports {
+        lambda::Ports {
+            engine: engine.clone(),
+            logs: self.logs.sink(),
+            metrics: self.cloudwatch.sink(),
+            meter: self.usage.clone(),
+            traces: self.xray.sink(),
+            credentials: identity.clone(),
+            // Queues, topics, buses, buckets and streams register here as their services come to stand.
+            targets: Targets::default(),
+            sources: Sources::default(),
+            http: http.clone(),
+        }
+    }
+
+    fn gateway_ports(
+        &self,
+        config: &Config,
+        lambda: &Lambda,
+        identity: &Arc<Identity>,
+        http: &Client,
+        tls: &Arc<Tls>,
+    ) -> gateway::Ports {
+        // Its own: Lambda knows itself, and would never end if it held a list that holds it.
+        let targets = Targets::default();
+        targets.register("lambda", Arc::new(lambda.clone()));
+        gateway::Ports {
+            functions: Arc::new(lambda.clone()),
+            targets,
+            http: http.clone().within(if config.is_loopback() { Reach::Neighbours } else { Reach::Outside }),
+            certificates: tls.clone(),
+            logs: self.logs.sink(),
+            metrics: self.cloudwatch.sink(),
+            traces: self.xray.sink(),
+            credentials: identity.clone(),
+        }
+    }
+
+    /// All services that have an API.
+    fn registry(&self, lambda: &Lambda, gateway: &Gateway) -> Registry {
+        let mut registry = Registry::default();
+        registry.mount(Arc::new(lambda.clone()));
+        registry.mount(self.logs.clone());
+        registry.mount(self.cloudwatch.clone());
+        registry.mount(self.xray.clone());
+        registry.mount(Arc::new(ApiGateway(gateway.clone())));
+        registry.mount(Arc::new(ApiGatewayV2(gateway.clone())));
+        registry.mount(Arc::new(ManagementApi(gateway.clone())));
+        registry.mount(Arc::new(Sts));
+        registry
     }
 }
 

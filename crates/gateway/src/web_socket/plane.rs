@@ -7,6 +7,7 @@ mod handshake;
 mod integration;
 mod message;
 mod metrics;
+mod outgoing;
 mod selection;
 mod stage;
 mod template;

@@ -1,4 +1,4 @@
-//! Percent-decoding of paths, query strings and forms.
+//! Percent-encoding of paths, query strings and forms, and back.
 
 use std::borrow::Cow;
 
@@ -47,6 +47,27 @@ pub fn decode(text: &str, plus_is_space: bool) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
+/// Encodes all but what RFC 3986 calls unreserved: a text as one part of a path, or one name or value of a query string.
+pub fn encode(text: &str) -> Cow<'_, str> {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    if text.bytes().all(is_unreserved) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        match is_unreserved(byte) {
+            true => encoded.push(char::from(byte)),
+            false => {
+                encoded.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    encoded.extend(char::from_digit(digit.into(), 16).map(|digit| digit.to_ascii_uppercase()));
+                }
+            }
+        }
+    }
+    Cow::Owned(encoded)
+}
+
 fn digit(hex: u8) -> u8 {
     match hex {
         b'0'..=b'9' => hex - b'0',
@@ -57,6 +78,13 @@ fn digit(hex: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encodes_all_but_the_unreserved() {
+        assert!(matches!(encode("aZ09-_.~"), Cow::Borrowed("aZ09-_.~")));
+        assert_eq!(encode("a b/é%+"), "a%20b%2F%C3%A9%25%2B");
+        assert_eq!(decode(&encode("a b/é%+"), true), "a b/é%+");
+    }
 
     #[test]
     fn decodes_what_is_encoded_and_leaves_the_rest() {

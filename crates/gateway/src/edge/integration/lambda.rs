@@ -1,4 +1,4 @@
-//! Functions behind APIs: what names one, whether the API may run it, the run.
+//! Functions behind APIs: what names one, whether the API may run it, the run, and events that nobody waits for.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::{AccountId, Arn, Caller, CallerKind, Cx, Error, Timestamp};
 use bytes::Bytes;
-use cloud::ports::{AnswerStream, Answered, Call};
+use cloud::ports::{AnswerStream, Answered, Call, Delivery, Undelivered};
 use cloud::{BoxFuture, Desk};
 
 use super::Failure;
@@ -119,6 +119,38 @@ impl Gateway {
         }
         let timeout = call.timeout;
         within(timeout, self.ports.functions.stream(call.into())).await
+    }
+
+    /// Gives a function an event, if the API may. It is durable when this returns, and runs when it runs: what AWS does where
+    /// an integration says `X-Amz-Invocation-Type: 'Event'`.
+    pub(crate) async fn send_event(
+        &self,
+        desk: impl Into<Option<&Desk>>,
+        cx: &Cx,
+        call: FunctionCall<'_>,
+    ) -> Result<(), Failure> {
+        if let Some(desk) = desk.into() {
+            self.may_call(desk, cx, &call).await?;
+        }
+        let source = Arn::parse(call.source_arn);
+        let source = source.ok_or_else(|| Failure::Internal(format!("{} is no ARN", call.source_arn)))?;
+        let functions = self.ports.targets.find("lambda");
+        let functions = functions.ok_or_else(|| Failure::Internal("nobody takes events for functions".to_owned()))?;
+        let delivery = Delivery {
+            id: base::id::uuid(),
+            source,
+            role: call.role.unwrap_or_default().to_owned(),
+            target: call.function.clone(),
+            payload: call.payload,
+            attributes: Vec::new(),
+            detail_type: "",
+            object_key: String::new(),
+            trace_id: call.trace_id,
+        };
+        functions.deliver(&delivery).await.map_err(|error| match error {
+            Undelivered::Refused(why) => Failure::Configuration(why),
+            Undelivered::Later(why) => Failure::Internal(why),
+        })
     }
 
     /// Whether the API may run a function: by the function's policy, or by those of the integration's role.

@@ -1,4 +1,5 @@
-//! Asking what stands behind a route: the request that is made of a turn, and what is made of the answer.
+//! Asking what stands behind a route, functions most of all. Requests to servers and services are made in `outgoing`, what
+//! templates make of either side in `template`.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -6,19 +7,20 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
-use shape::Body;
-use wire::client::Tls;
 use wire::route::percent;
 
-use super::event::{self, Head};
+use super::event;
 use super::selection::below;
 use super::stage::{Backend, BackendKind};
 use super::turn::{Kind, Refused, Turn};
 use crate::edge::integration::Failure;
 use crate::edge::integration::lambda::FunctionCall;
+
+/// Lambda's status for an event that nobody waits for.
+const ACCEPTED: u16 = 202;
 
 /// A backend's answer.
 #[derive(Clone, Debug, Default)]
@@ -42,15 +44,21 @@ impl Turn<'_> {
         let reply = match &backend.kind {
             BackendKind::Unusable(why) => return Err(Refused::execution(500, why.clone())),
             BackendKind::Mock => return self.mock(backend),
-            BackendKind::Function { function, proxy: true } => {
+            BackendKind::Proxy { function } => {
                 let payload = self.call(backend, function, event::event(self).into()).await;
                 payload.and_then(|payload| proxy_reply(&payload))
             }
-            BackendKind::Function { function, proxy: false } => {
+            BackendKind::Function { function, event } => {
                 let payload = self.request_body(backend)?;
-                let payload = self.call(backend, function, payload).await;
-                payload.and_then(|payload| self.respond(backend, 200, HeaderMap::new(), &payload))
+                match event {
+                    true => self.send(backend, function, payload).await,
+                    false => {
+                        let payload = self.call(backend, function, payload).await;
+                        payload.and_then(|payload| self.respond(backend, 200, HeaderMap::new(), &payload))
+                    }
+                }
             }
+            BackendKind::Service { uri } => self.ask_service(backend, uri).await,
             BackendKind::Http { uri, proxy } => self.ask_server(backend, uri, *proxy).await,
         };
         self.integration_latency = Some(begun.elapsed());
@@ -60,91 +68,43 @@ impl Turn<'_> {
         reply
     }
 
+    /// Runs a function and waits for its answer.
     async fn call(&mut self, backend: &Backend, function: &base::Arn, payload: Bytes) -> Result<Bytes, Refused> {
         let source_arn = self.arn();
-        let call = FunctionCall {
-            function,
-            source_arn: &source_arn,
-            role: backend.integration.credentials_arn.as_deref(),
-            payload,
-            trace_id: self.trace_id.clone(),
-            timeout: backend.timeout,
-        };
+        let call = self.function_call(backend, function, &source_arn, payload);
         let answered = self.gateway.call_function(self.desk, &self.cx, call).await.map_err(of_failure)?;
         self.context.set("integration.requestId", answered.request_id);
         self.context.set("integration.integrationStatus", 200_u16);
-        match answered.failed && matches!(backend.kind, BackendKind::Function { proxy: true, .. }) {
+        match answered.failed && matches!(backend.kind, BackendKind::Proxy { .. }) {
             true => Err(Refused::execution(502, "the function failed")),
             false => Ok(answered.payload),
         }
     }
 
-    async fn ask_server(&mut self, backend: &Backend, uri: &str, proxy: bool) -> Result<Reply, Refused> {
-        let body = match proxy {
-            true => Bytes::copy_from_slice(self.body().as_bytes()),
-            false => self.request_body(backend)?,
-        };
-        let request = self.http_request(backend, uri, proxy, body)?;
-        let hops = self.connection.client.hops;
-        let answer =
-            self.gateway.call_http(request, backend.timeout, hops, Tls::default()).await.map_err(of_failure)?;
-        let (head, content) = answer.into_parts();
-        let bytes = content.collect().await.map_err(|error| of_failure(error.into()))?;
-        let status = head.status.as_u16();
-        self.context.set("integration.integrationStatus", status);
-        match proxy {
-            true => Ok(Reply { status, headers: head.headers, body: String::from_utf8_lossy(&bytes).into_owned() }),
-            false => self.respond(backend, status, head.headers, &bytes),
-        }
+    /// Gives a function an event that nobody waits for.
+    async fn send(&mut self, backend: &Backend, function: &base::Arn, payload: Bytes) -> Result<Reply, Refused> {
+        let source_arn = self.arn();
+        let call = self.function_call(backend, function, &source_arn, payload);
+        self.gateway.send_event(self.desk, &self.cx, call).await.map_err(of_failure)?;
+        self.context.set("integration.integrationStatus", ACCEPTED);
+        self.respond(backend, ACCEPTED, HeaderMap::new(), &Bytes::new())
     }
 
-    /// The request to a server: as a proxy with the handshake's headers and query string, and with what the integration says
-    /// of parameters.
-    fn http_request(&self, backend: &Backend, uri: &str, proxy: bool, body: Bytes) -> Result<Request<Body>, Refused> {
-        let broken = |what: &str| Refused::execution(500, what.to_owned());
-        let method = backend.integration.integration_method.as_deref().unwrap_or("POST");
-        let method = match method {
-            "ANY" => Method::POST,
-            method => Method::from_bytes(method.as_bytes()).map_err(|_| broken("the method is none"))?,
-        };
-        let (mut headers, mut query, mut uri) = (HeaderMap::new(), Vec::new(), uri.to_owned());
-        if let Kind::Connect(head) = &self.kind
-            && proxy
-        {
-            for (name, value) in Head::of_handshake(head, &self.connection.client, self.trace_id.as_deref()).headers() {
-                put(&mut headers, name, value);
-            }
-            headers.remove(http::header::HOST);
-            let pairs = percent::pairs(head.uri.query().unwrap_or_default());
-            query.extend(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())));
+    fn function_call<'a>(
+        &self,
+        backend: &'a Backend,
+        function: &'a base::Arn,
+        source_arn: &'a str,
+        payload: Bytes,
+    ) -> FunctionCall<'a> {
+        FunctionCall {
+            function,
+            source_arn,
+            role: backend.integration.credentials_arn.as_deref(),
+            payload,
+            trace_id: self.trace_id.clone(),
+            timeout: backend.timeout,
         }
-        if !body.is_empty() {
-            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        }
-        for (to, from) in backend.integration.request_parameters.iter().flatten() {
-            let Some(value) = self.parameter(from) else { continue };
-            let Some(to) = to.strip_prefix("integration.request.") else { continue };
-            match to.split_once('.') {
-                Some(("header", name)) => put(&mut headers, name, &value),
-                Some(("querystring", name)) => {
-                    query.retain(|(known, _)| known != name);
-                    query.push((name.to_owned(), value.into_owned()));
-                }
-                Some(("path", name)) => uri = uri.replace(&format!("{{{name}}}"), &encoded(&value)),
-                _ => {}
-            }
-        }
-        if !query.is_empty() {
-            let pairs: Vec<_> =
-                query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-            uri.push(if uri.contains('?') { '&' } else { '?' });
-            uri.push_str(&pairs.join("&"));
-        }
-        let mut request = Request::builder().method(method).uri(uri);
-        if let Some(all) = request.headers_mut() {
-            *all = headers;
-        }
-        request.body(Body::Whole(body)).map_err(|_| broken("the integration's URI is none"))
     }
 
     /// What a parameter is mapped from: `'text'`, `context.connectionId`, `stageVariables.x`, `route.request.body.x`.
@@ -227,20 +187,8 @@ pub(super) fn of_failure(failure: Failure) -> Refused {
 }
 
 /// Sets a header; what can be none is left out.
-fn put(headers: &mut HeaderMap, name: &str, value: &str) {
+pub(super) fn put(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
         headers.insert(name, value);
     }
-}
-
-/// A text as a part of a URL.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }

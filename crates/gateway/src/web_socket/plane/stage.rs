@@ -120,10 +120,14 @@ pub(super) struct Response {
 
 /// The kinds of backend.
 pub(super) enum BackendKind {
-    /// A function; `proxy` if it gets the event and answers with a status, else a template's text.
-    Function { function: Arn, proxy: bool },
+    /// A function that gets the event and answers with a status.
+    Proxy { function: Arn },
+    /// A function that gets a template's text and answers with anything; `event` if nobody waits for that.
+    Function { function: Arn, event: bool },
     /// A server; `proxy` if messages go there as they are.
     Http { uri: String, proxy: bool },
+    /// A service of the house, by a URI that may still have names in braces.
+    Service { uri: String },
     /// Nobody.
     Mock,
     /// One that there is nobody for, and why.
@@ -254,16 +258,14 @@ fn models(route: &Route, snapshot: &Snapshot) -> HashMap<String, Schema> {
 impl Backend {
     fn of(integration: &Integration, snapshot: &Snapshot, variables: &Texts) -> Backend {
         let uri = integration.integration_uri.as_deref().map(|uri| with_variables(uri, variables)).unwrap_or_default();
-        let function = |proxy| match function_of(&uri) {
-            Some(function) => BackendKind::Function { function, proxy },
-            None => BackendKind::Unusable(format!("{uri} is no function")),
-        };
-        let kind = match integration.integration_type {
-            IntegrationType::AwsProxy => function(true),
-            IntegrationType::Aws => function(false),
-            IntegrationType::Http => BackendKind::Http { uri, proxy: false },
-            IntegrationType::HttpProxy => BackendKind::Http { uri, proxy: true },
-            IntegrationType::Mock => BackendKind::Mock,
+        let kind = match (integration.integration_type, function_of(&uri)) {
+            (IntegrationType::AwsProxy, Some(function)) => BackendKind::Proxy { function },
+            (IntegrationType::AwsProxy, None) => BackendKind::Unusable(format!("{uri} is no function")),
+            (IntegrationType::Aws, Some(function)) => BackendKind::Function { function, event: is_event(integration) },
+            (IntegrationType::Aws, None) => BackendKind::Service { uri },
+            (IntegrationType::Http, _) => BackendKind::Http { uri, proxy: false },
+            (IntegrationType::HttpProxy, _) => BackendKind::Http { uri, proxy: true },
+            (IntegrationType::Mock, _) => BackendKind::Mock,
         };
         let timeout_ms = integration.timeout_in_millis.unwrap_or(TIMEOUT_MS).clamp(50, TIMEOUT_MS);
         let selection = integration.integration_response_selection_expression.as_deref().unwrap_or(r"\$default");
@@ -293,6 +295,15 @@ impl Response {
             content_handling: response.content_handling_strategy,
         }
     }
+}
+
+/// Whether a function gets its event without anybody waiting for its answer.
+fn is_event(integration: &Integration) -> bool {
+    let is_kind = |name: &str| {
+        name.strip_prefix("integration.request.header.")
+            .is_some_and(|name| name.eq_ignore_ascii_case("x-amz-invocation-type"))
+    };
+    integration.request_parameters.iter().flatten().any(|(name, value)| is_kind(name) && value == "'Event'")
 }
 
 /// A URI with the stage's variables in the places of `${stageVariables.name}`.
