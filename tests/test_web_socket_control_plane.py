@@ -74,9 +74,11 @@ def test_integrations_and_their_responses(v2, api):
         "IntegrationResponseSelectionExpression": "${integration.response.statuscode}",
         "RequestTemplates": {"200": '{"statusCode":200}'},
     }
+    queue = {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q", "IntegrationMethod": "POST"}
     for settings in (
         {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOKE},
         {"IntegrationType": "AWS", "IntegrationUri": INVOKE, "IntegrationMethod": "POST"},
+        queue | {"CredentialsArn": "arn:aws:iam::000000000000:role/r"},
         {"IntegrationType": "HTTP", "IntegrationUri": "http://example.com", "IntegrationMethod": "GET",
          "RequestParameters": {"integration.request.header.x": "route.request.body.y"}},
     ):
@@ -85,6 +87,8 @@ def test_integrations_and_their_responses(v2, api):
         "PayloadFormatVersion 2.0 is not supported": {"IntegrationType": "MOCK", "PayloadFormatVersion": "2.0"},
         "Timeout should be between 50 ms and 29000 ms": {"IntegrationType": "MOCK", "TimeoutInMillis": 30000},
         "Invalid integration URI specified": {"IntegrationType": "AWS", "IntegrationMethod": "POST"},
+        "Role ARN must be specified for AWS integrations": queue,
+        "must contain path or action": queue | {"IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:q"},
         "Integration method is required": {"IntegrationType": "HTTP", "IntegrationUri": "http://a"},
         "Invalid mapping expression specified": {"IntegrationType": "MOCK", "RequestParameters": {"append:header.x": "y"}},
         "not supported on protocolType WEBSOCKET": {"IntegrationType": "AWS_PROXY", "IntegrationSubtype": "SQS-SendMessage"},
@@ -92,9 +96,8 @@ def test_integrations_and_their_responses(v2, api):
         with refused(400, "BadRequestException", words):
             v2.create_integration(ApiId=api, **settings)
     for words, settings in {
-        "more than functions": {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q", "IntegrationMethod": "POST"},
         "request parameters": {"IntegrationType": "AWS", "IntegrationUri": INVOKE, "IntegrationMethod": "POST",
-                               "RequestParameters": {"integration.request.header.X-Amz-Invocation-Type": "'Event'"}},
+                               "RequestParameters": {"integration.request.header.X-Amz-Invocation-Type": "'DryRun'"}},
         "private integration": {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "http://example.com", "IntegrationMethod": "GET",
                                 "ConnectionType": "VPC_LINK", "ConnectionId": "abc"},
         "caller's own credentials": {"IntegrationType": "MOCK", "CredentialsArn": "arn:aws:iam::*:user/*"},

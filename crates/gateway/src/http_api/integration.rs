@@ -204,19 +204,8 @@ fn settle_web_socket(integration: &mut Integration) -> Result<(), Failure> {
             integration.integration_method.get_or_insert_with(|| "POST".to_owned());
         }
         IntegrationType::Aws => {
-            let uri = integration.integration_uri.as_deref().unwrap_or_default();
-            if base::Arn::parse(uri).is_none_or(|arn| arn.service != "apigateway") {
-                return Err(bad("Invalid integration URI specified").into());
-            }
+            require_service(integration)?;
             require_method(integration)?;
-            if !is_function(uri) {
-                return Err(
-                    Error::not_implemented("an AWS integration of a WebSocket API with more than functions").into()
-                );
-            }
-            if integration.request_parameters.as_ref().is_some_and(|all| !all.is_empty()) {
-                return Err(Error::not_implemented("request parameters of a WebSocket API's AWS integration").into());
-            }
         }
         IntegrationType::Http | IntegrationType::HttpProxy => {
             require_backend(integration)?;
@@ -254,6 +243,37 @@ pub(crate) fn is_function(uri: &str) -> bool {
         "lambda" => arn.resource.starts_with("function:"),
         "apigateway" => arn.resource.starts_with("path/") && arn.resource.contains("/functions/"),
         _ => false,
+    }
+}
+
+/// A service of AWS: `arn:aws:apigateway:{region}:{service}:{path|action}/…`, and the role to call it as. Functions let the API
+/// call them by their policies.
+fn require_service(integration: &Integration) -> Result<(), Failure> {
+    let uri = integration.integration_uri.as_deref().unwrap_or_default();
+    let arn = base::Arn::parse(uri).filter(|arn| arn.service == "apigateway");
+    let arn = arn.ok_or_else(|| bad("Invalid integration URI specified"))?;
+    let what = arn.resource.strip_prefix("path/").or_else(|| arn.resource.strip_prefix("action/"));
+    if arn.account.is_empty() || what.is_none_or(str::is_empty) {
+        return Err(bad("AWS ARN for integration must contain path or action").into());
+    }
+    let runs_function = is_function(uri) && uri.ends_with("/invocations");
+    if !runs_function {
+        return match integration.credentials_arn {
+            None => Err(bad("Role ARN must be specified for AWS integrations").into()),
+            Some(_) => Ok(()),
+        };
+    }
+    // All that a function's call has besides its body.
+    let is_known = |(name, value): (&String, &String)| {
+        name.eq_ignore_ascii_case("integration.request.header.X-Amz-Invocation-Type")
+            && ["'Event'", "'RequestResponse'"].contains(&value.as_str())
+    };
+    match integration.request_parameters.iter().flatten().all(is_known) {
+        true => Ok(()),
+        false => Err(Error::not_implemented(
+            "a WebSocket API's AWS integration with a function and request parameters but X-Amz-Invocation-Type",
+        )
+        .into()),
     }
 }
 
