@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::filter::Filter;
 use super::{DEPTH_MAX, Error, Function, Path, Selector, Step, VISITS_MAX};
 use crate::vtl::{Key, List, Value};
 
@@ -20,6 +21,9 @@ impl From<Error> for End {
 }
 
 type Result<T> = std::result::Result<T, End>;
+
+/// From where to where a slice goes.
+type Bounds = (Option<i64>, Option<i64>);
 
 /// How many values have been looked at, filters' searches included.
 #[derive(Default)]
@@ -89,54 +93,58 @@ impl Search<'_> {
                 None => Self::nothing(definite),
             },
             Selector::Names(names) => self.names(names, rest, value, definite, depth),
-            Selector::Indices(indices) => {
-                let Value::List(list) = value else { return Self::nothing(definite) };
-                let definite = definite && indices.len() == 1;
-                for index in indices {
-                    match place(*index, list.len()).and_then(|at| list.get(at)) {
-                        Some(element) => self.follow(rest, &element, definite, depth + 1)?,
-                        None => Self::nothing(definite)?,
-                    }
-                }
-                Ok(())
-            }
-            Selector::Slice(from, to) => {
-                let Value::List(list) = value else { return Self::nothing(definite) };
-                let elements = list.items();
-                let bound = |at: i64| place(at, elements.len()).unwrap_or(0).min(elements.len());
-                let (from, to) = (from.map_or(0, bound), to.map_or(elements.len(), bound));
-                for element in elements.get(from..to).unwrap_or_default() {
-                    self.follow(rest, element, false, depth + 1)?;
-                }
-                Ok(())
-            }
+            Selector::Indices(indices) => self.indices(indices, rest, value, definite, depth),
+            Selector::Slice(from, to) => self.slice((*from, *to), rest, value, definite, depth),
             Selector::All => {
                 for child in children(value) {
                     self.follow(rest, &child, false, depth + 1)?;
                 }
                 Ok(())
             }
-            Selector::Filter(filter) => match value {
-                Value::List(list) => {
-                    for element in &list.items() {
-                        if filter.holds(element, self.root, self.visits)? {
-                            self.follow(rest, element, false, depth + 1)?;
-                        }
-                    }
-                    Ok(())
-                }
-                // Of an object, the object itself is asked.
-                Value::Map(_) if filter.holds(value, self.root, self.visits)? => {
-                    self.follow(rest, value, false, depth + 1)
-                }
-                Value::Map(_) => Ok(()),
-                _ => Self::nothing(definite),
-            },
+            Selector::Filter(filter) => self.filter(filter, rest, value, definite, depth),
             Selector::Function(function) => {
                 let answer = apply(*function, value);
                 self.follow(rest, &answer, definite, depth + 1)
             }
         }
+    }
+
+    fn indices(&mut self, indices: &[i64], rest: &[Step], value: &Value, definite: bool, depth: usize) -> Result<()> {
+        let Value::List(list) = value else { return Self::nothing(definite) };
+        let definite = definite && indices.len() == 1;
+        for index in indices {
+            match place(*index, list.len()).and_then(|at| list.get(at)) {
+                Some(element) => self.follow(rest, &element, definite, depth + 1)?,
+                None => Self::nothing(definite)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn slice(&mut self, (from, to): Bounds, rest: &[Step], value: &Value, definite: bool, depth: usize) -> Result<()> {
+        let Value::List(list) = value else { return Self::nothing(definite) };
+        let elements = list.items();
+        let bound = |at: i64| place(at, elements.len()).unwrap_or(0).min(elements.len());
+        let (from, to) = (from.map_or(0, bound), to.map_or(elements.len(), bound));
+        for element in elements.get(from..to).unwrap_or_default() {
+            self.follow(rest, element, false, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Those of a list's elements that a filter holds of; of an object, the object itself is asked.
+    fn filter(&mut self, filter: &Filter, rest: &[Step], value: &Value, definite: bool, depth: usize) -> Result<()> {
+        let asked = match value {
+            Value::List(list) => list.items(),
+            Value::Map(_) => vec![value.clone()],
+            _ => return Self::nothing(definite),
+        };
+        for one in &asked {
+            if filter.holds(one, self.root, self.visits)? {
+                self.follow(rest, one, false, depth + 1)?;
+            }
+        }
+        Ok(())
     }
 
     /// Several members: at the end of a path an object of them, else one after the other.

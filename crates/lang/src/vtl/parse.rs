@@ -298,91 +298,52 @@ impl<'t> Parser<'t> {
     }
 
     fn directive(&mut self, word: &'t str, end: usize, into: &mut Gathered) -> Result<Option<Ending>, Wrong> {
-        let start = self.at;
+        if word == "set" && !self.begins_set() && !self.opens(end) {
+            into.text.push_str(&self.source[self.at..end]);
+            self.at = end;
+            return Ok(None);
+        }
+        if !DIRECTIVES.contains(&word) {
+            self.call(word, end, into)?;
+            return Ok(None);
+        }
         let at = self.here();
+        self.at = end;
         match word {
-            "set" if !self.begins_set() && !self.opens(end) => {
-                into.text.push_str(&self.source[start..end]);
-                self.at = end;
-            }
-            "set" => {
-                self.at = end;
-                if !self.rest().trim_start_matches(' ').starts_with('(') {
-                    return self.unexpected("'('");
-                }
-                let node = self.set()?;
-                into.push(node);
-            }
-            "if" => {
-                self.at = end;
-                let node = self.conditional()?;
-                into.push(node);
-            }
             "end" | "else" => {
-                self.at = end;
                 self.rest_of_line();
                 return Ok(Some(if word == "end" { Ending::End } else { Ending::Else }));
             }
-            "elseif" => {
-                self.at = end;
-                return Ok(Some(Ending::ElseIf));
-            }
-            "stop" => {
-                self.at = end;
-                self.optional_arguments()?;
-                into.push(Node::Stop);
-            }
-            "break" => {
-                self.at = end;
-                let scope = self.optional_arguments()?.into_iter().next();
-                into.push(scope.map_or(Node::Break, |scope| Node::BreakOut { scope, at }));
-            }
-            "foreach" => {
-                self.at = end;
-                let node = self.foreach(at)?;
+            "elseif" => return Ok(Some(Ending::ElseIf)),
+            "macro" => self.macro_definition()?,
+            "literal" => self.literal(into)?,
+            _ => {
+                let node = self.node(word, at)?;
                 into.push(node);
             }
-            "macro" => {
-                self.at = end;
-                self.macro_definition()?;
-            }
-            "define" => {
-                self.at = end;
-                let Some(Expression::Reference(named)) = self.arguments()?.into_iter().next() else {
-                    return self.wrong("#define needs a reference");
-                };
-                let body = Arc::new(self.body()?);
-                into.push(Node::Define { name: named.name, body });
-            }
-            "literal" => {
-                self.at = end;
-                self.arguments()?;
-                let from = self.at;
-                let (_, ending, to) = self.block()?;
-                if ending != Ending::End {
-                    return self.unexpected("#end");
-                }
-                into.text.push_str(&self.source[from..to]);
-            }
-            "evaluate" => {
-                self.at = end;
-                let Some(text) = self.arguments()?.into_iter().next() else {
-                    return self.wrong("#evaluate needs an argument");
-                };
-                if !matches!(text, Expression::Text(_) | Expression::Interpolated(_) | Expression::Reference(_)) {
-                    return self.wrong("#evaluate needs a string or a reference");
-                }
-                into.push(Node::Evaluate { text, at });
-            }
-            "parse" | "include" => {
-                self.at = end;
-                self.optional_arguments()?;
-                let name = if word == "parse" { "#parse" } else { "#include" };
-                into.push(Node::Refused { name, at });
-            }
-            name => self.call(name, end, into)?,
         }
         Ok(None)
+    }
+
+    /// What a directive does, from behind its name on.
+    fn node(&mut self, word: &str, at: At) -> Result<Node, Wrong> {
+        match word {
+            "set" if self.rest().trim_start_matches(' ').starts_with('(') => self.set(),
+            "set" => self.unexpected("'('"),
+            "if" => self.conditional(),
+            "foreach" => self.foreach(at),
+            "define" => self.define(),
+            "evaluate" => self.evaluate(at),
+            "break" => {
+                let scope = self.optional_arguments()?.into_iter().next();
+                Ok(scope.map_or(Node::Break, |scope| Node::BreakOut { scope, at }))
+            }
+            "stop" => self.optional_arguments().map(|_| Node::Stop),
+            _ => {
+                self.optional_arguments()?;
+                Ok(Node::Refused { name: if word == "parse" { "#parse" } else { "#include" }, at })
+            }
+        }
     }
 
     /// Whether a parenthesis opens at `at`, after white space.
@@ -457,6 +418,37 @@ impl<'t> Parser<'t> {
         let list = arguments.next().unwrap_or_else(|| Expression::List(Vec::new()));
         let body = self.body()?;
         Ok(Node::Foreach(Box::new(Foreach { variable: variable.name, list, body, at })))
+    }
+
+    fn define(&mut self) -> Result<Node, Wrong> {
+        let Some(Expression::Reference(named)) = self.arguments()?.into_iter().next() else {
+            return self.wrong("#define needs a reference");
+        };
+        Ok(Node::Define { name: named.name, body: Arc::new(self.body()?) })
+    }
+
+    fn evaluate(&mut self, at: At) -> Result<Node, Wrong> {
+        let Some(text) = self.arguments()?.into_iter().next() else {
+            return self.wrong("#evaluate needs an argument");
+        };
+        match text {
+            Expression::Text(_) | Expression::Interpolated(_) | Expression::Reference(_) => {
+                Ok(Node::Evaluate { text, at })
+            }
+            _ => self.wrong("#evaluate needs a string or a reference"),
+        }
+    }
+
+    /// Text up to `#end`, whatever it looks like.
+    fn literal(&mut self, into: &mut Gathered) -> Result<(), Wrong> {
+        self.arguments()?;
+        let from = self.at;
+        let (_, ending, to) = self.block()?;
+        if ending != Ending::End {
+            return self.unexpected("#end");
+        }
+        into.text.push_str(&self.source[from..to]);
+        Ok(())
     }
 
     fn macro_definition(&mut self) -> Result<(), Wrong> {

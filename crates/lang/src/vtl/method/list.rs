@@ -15,21 +15,51 @@ pub(super) fn call(list: &List, name: &str, arguments: &[Value], meter: &Meter) 
     if list.kind() == ListKind::View && !VIEW_METHODS.contains(&name) {
         return Ok(None);
     }
-    Ok(match (name, arguments) {
-        ("size", []) => Some(list.len().into()),
-        ("isEmpty", []) => Some(list.is_empty().into()),
-        ("get", [Value::Integer(at)]) => Some(get(list, *at, false)?),
-        ("set", [Value::Integer(at), value]) => Some(set(list, *at, value, meter)?),
+    match ask(list, name, arguments, meter)? {
+        None => change(list, name, arguments, meter),
+        answer => Ok(answer),
+    }
+}
+
+/// What leaves the list as it is.
+fn ask(list: &List, name: &str, arguments: &[Value], meter: &Meter) -> Answer {
+    Ok(Some(match (name, arguments) {
+        ("size", []) => list.len().into(),
+        ("isEmpty", []) => list.is_empty().into(),
+        ("get", [Value::Integer(at)]) => get(list, *at, false)?,
+        ("contains", [value]) => position(list, value, meter)?.is_some().into(),
+        ("containsAll", [Value::List(other)]) => has_all(list, other, meter)?.into(),
+        ("indexOf", [value]) => position(list, value, meter)?.map_or(Value::Integer(-1), Into::into),
+        ("lastIndexOf", [value]) => last_position(list, value, meter)?.map_or(Value::Integer(-1), Into::into),
+        ("subList", [Value::Integer(from), Value::Integer(to)]) => part(list, *from, *to, meter)?,
+        ("toArray", []) => {
+            meter.made(ITEM_BYTES * list.len())?;
+            let copy = Value::List(List::of(list.items()));
+            meter.tie(&copy, true);
+            copy
+        }
+        ("iterator" | "listIterator", []) => {
+            meter.made(ITEM_BYTES * list.len())?;
+            Iterator::over(list.items())
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// What makes another of the list.
+fn change(list: &List, name: &str, arguments: &[Value], meter: &Meter) -> Answer {
+    Ok(Some(match (name, arguments) {
+        ("set", [Value::Integer(at), value]) => set(list, *at, value, meter)?,
         ("add", [value]) => {
             hold(list, value, meter)?;
             list.with(|items| items.push(value.clone()));
-            Some(true.into())
+            true.into()
         }
         ("add", [Value::Integer(at), value]) => {
             hold(list, value, meter)?;
             let at = within(*at, list.len() + 1)?;
             list.with(|items| items.insert(at, value.clone()));
-            Some(super::void())
+            super::void()
         }
         ("addAll", [Value::List(other)]) => {
             let more = other.items();
@@ -37,67 +67,26 @@ pub(super) fn call(list: &List, name: &str, arguments: &[Value], meter: &Meter) 
                 hold(list, value, meter)?;
             }
             list.with(|items| items.extend(more.iter().cloned()));
-            Some((!more.is_empty()).into())
+            (!more.is_empty()).into()
         }
         ("remove", [Value::Integer(at)]) => {
             let at = within(*at, list.len())?;
-            Some(list.with(|items| items.remove(at)))
+            list.with(|items| items.remove(at))
         }
         ("remove", [value]) => {
             let found = position(list, value, meter)?;
             if let Some(at) = found {
                 list.with(|items| items.remove(at));
             }
-            Some(found.is_some().into())
+            found.is_some().into()
         }
-        ("removeAll" | "retainAll", [Value::List(other)]) => {
-            Some(keep(list, other, name == "retainAll", meter)?.into())
-        }
+        ("removeAll" | "retainAll", [Value::List(other)]) => keep(list, other, name == "retainAll", meter)?.into(),
         ("clear", []) => {
             list.with(Vec::clear);
-            Some(super::void())
+            super::void()
         }
-        ("contains", [value]) => Some(position(list, value, meter)?.is_some().into()),
-        ("containsAll", [Value::List(other)]) => {
-            for value in &other.items() {
-                if position(list, value, meter)?.is_none() {
-                    return Ok(Some(false.into()));
-                }
-            }
-            Some(true.into())
-        }
-        ("indexOf", [value]) => Some(position(list, value, meter)?.map_or(Value::Integer(-1), Into::into)),
-        ("lastIndexOf", [value]) => {
-            let items = list.items();
-            for (at, item) in items.iter().enumerate().rev() {
-                if same(item, value, meter, 0)? {
-                    return Ok(Some(at.into()));
-                }
-            }
-            Some(Value::Integer(-1))
-        }
-        ("subList", [Value::Integer(from), Value::Integer(to)]) => {
-            let to = within(*to, list.len() + 1)?;
-            let from = within(*from, to + 1)?;
-            meter.made(ITEM_BYTES * (to - from))?;
-            let part = list.with(|items| items[from..to].to_vec());
-            let held = part.iter().any(Value::holds);
-            let part = Value::List(if list.kind() == ListKind::Json { List::json(part) } else { List::of(part) });
-            meter.tie(&part, held);
-            Some(part)
-        }
-        ("toArray", []) => {
-            meter.made(ITEM_BYTES * list.len())?;
-            let copy = Value::List(List::of(list.items()));
-            meter.tie(&copy, true);
-            Some(copy)
-        }
-        ("iterator" | "listIterator", []) => {
-            meter.made(ITEM_BYTES * list.len())?;
-            Some(Iterator::over(list.items()))
-        }
-        _ => None,
-    })
+        _ => return Ok(None),
+    }))
 }
 
 /// The item at a place, or what Java throws. `$list[-1]` is the last.
@@ -127,6 +116,36 @@ fn position(list: &List, value: &Value, meter: &Meter) -> Result<Option<usize>, 
         }
     }
     Ok(None)
+}
+
+fn last_position(list: &List, value: &Value, meter: &Meter) -> Result<Option<usize>, Fault> {
+    for (at, item) in list.items().iter().enumerate().rev() {
+        if same(item, value, meter, 0)? {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+fn has_all(list: &List, other: &List, meter: &Meter) -> Result<bool, Fault> {
+    for value in &other.items() {
+        if position(list, value, meter)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The items from one place to another, as a list of their own.
+fn part(list: &List, from: i64, to: i64, meter: &Meter) -> Result<Value, Fault> {
+    let to = within(to, list.len() + 1)?;
+    let from = within(from, to + 1)?;
+    meter.made(ITEM_BYTES * (to - from))?;
+    let part = list.with(|items| items[from..to].to_vec());
+    let held = part.iter().any(Value::holds);
+    let part = Value::List(if list.kind() == ListKind::Json { List::json(part) } else { List::of(part) });
+    meter.tie(&part, held);
+    Ok(part)
 }
 
 fn keep(list: &List, other: &List, wanted: bool, meter: &Meter) -> Result<bool, Fault> {
