@@ -22,6 +22,8 @@ def test_apis_show_where_they_are(v2, updraft, api):
     assert (changed["RouteSelectionExpression"], changed["DisableSchemaValidation"]) == ("${request.body.kind}", True)
     with refused(400, "BadRequestException", "Invalid route selection expression"):
         v2.update_api(ApiId=api, RouteSelectionExpression="action")
+    with refused(400, "BadRequestException", "Invalid API key selection expression"):
+        v2.update_api(ApiId=api, ApiKeySelectionExpression="$request.querystring.key")
     with refused(400, "BadRequestException", "CORS configuration is not supported"):
         v2.update_api(ApiId=api, CorsConfiguration={"AllowOrigins": ["*"]})
 
@@ -39,7 +41,7 @@ def test_routes_and_their_responses(v2, api):
         ModelSelectionExpression="$request.body.action",
     )["RouteId"]
     for call in (lambda **it: v2.create_route(RouteKey="keyed", **it), lambda **it: v2.update_route(RouteId=route, **it)):
-        with refused(501, "NotImplemented", "ApiKeyRequired"):
+        with refused(400, "BadRequestException", "API keys are restricted to the $connect route only"):
             call(ApiId=api, ApiKeyRequired=True)
     v2.delete_route_request_parameter(ApiId=api, RouteId=route, RequestParameterKey="route.request.querystring.q")
     assert v2.get_route(ApiId=api, RouteId=route)["RequestParameters"] == {}
@@ -167,15 +169,13 @@ def test_authorizers(v2, api):
             v2.create_authorizer(ApiId=api, **(request | settings))
 
 
-def test_stages_have_no_default_and_no_execution_logs(v2, api):
+def test_stages_have_no_default_and_execution_logs(v2, api):
     v2.create_route(ApiId=api, RouteKey="$default")
     stage = v2.create_stage(ApiId=api, StageName="dev", AutoDeploy=True)
     assert stage["DefaultRouteSettings"] == {"DetailedMetricsEnabled": False, "DataTraceEnabled": False, "LoggingLevel": "OFF"}
     assert stage["DeploymentId"]
-    for logs in ({"LoggingLevel": "INFO"}, {"LoggingLevel": "ERROR"}, {"DataTraceEnabled": True}):
-        for settings in ({"DefaultRouteSettings": logs}, {"RouteSettings": {"$default": logs}}):
-            with refused(501, "NotImplemented", "LoggingLevel and DataTraceEnabled"):
-                v2.update_stage(ApiId=api, StageName="dev", **settings)
+    loud = {"LoggingLevel": "INFO", "DataTraceEnabled": True}
+    assert v2.update_stage(ApiId=api, StageName="dev", RouteSettings={"$default": loud})["RouteSettings"] == {"$default": loud}
     silent = {"LoggingLevel": "OFF", "DataTraceEnabled": False}
     changed = v2.update_stage(ApiId=api, StageName="dev", DefaultRouteSettings=silent, RouteSettings={"$default": silent})
     assert changed["DefaultRouteSettings"] == silent | {"DetailedMetricsEnabled": False}

@@ -6,8 +6,10 @@ pub mod address;
 pub(crate) mod authorizer;
 pub(crate) mod context;
 mod domain;
+pub(crate) mod execution_log;
 pub(crate) mod integration;
 pub(crate) mod jwt;
+pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod owner;
@@ -15,5 +17,6 @@ pub(crate) mod schema;
 mod serve;
 pub(crate) mod throttle;
 pub(crate) mod trace;
+pub(crate) mod usage;
 
 pub(crate) use serve::refusal;

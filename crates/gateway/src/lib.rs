@@ -25,8 +25,10 @@ use wire::server::Tls;
 use edge::authorizer::Verdicts;
 use edge::integration::lambda::Permits;
 use edge::jwt::Issuers;
+use edge::keys::Keys;
 use edge::live::Live;
 use edge::owner::Owners;
+use edge::usage::Usages;
 use web_socket::connection::Place;
 use web_socket::connections::Connections;
 pub use web_socket::connections::Lifetimes;
@@ -56,9 +58,9 @@ pub struct Shared {
     /// Answers that stages of REST APIs give again; a cache.
     pub(crate) rest_answers: rest::Answers,
     /// API keys with their plans; a cache.
-    pub(crate) rest_keys: rest::Keys,
+    pub(crate) keys: Keys,
     /// What API keys used of their quotas.
-    pub(crate) rest_usages: rest::Usages,
+    pub(crate) usages: Usages,
     /// HTTP APIs' stages, ready for requests; a cache.
     pub(crate) http_apis: http_api::HttpApis,
     /// Stages of WebSocket APIs; a cache.
@@ -111,8 +113,8 @@ impl Gateway {
             rest_live: Default::default(),
             custom_domains: Default::default(),
             rest_answers: Default::default(),
-            rest_keys: Default::default(),
-            rest_usages: Default::default(),
+            keys: Default::default(),
+            usages: Default::default(),
             http_apis: Live::default(),
             socket_stages: Live::default(),
             connections,
@@ -124,7 +126,7 @@ impl Gateway {
     pub(crate) fn forget_api(&self, api_id: &str) {
         self.owners.forget(|id| id == api_id);
         self.forget_authorizations(api_id);
-        self.rest_keys.forget(api_id);
+        self.keys.forget(api_id);
         self.rest_live.forget(|name| rest::snapshot::is_of(name, api_id));
         self.http_apis.forget(|id| id == api_id);
         self.socket_stages.forget(|place| &*place.api_id == api_id);

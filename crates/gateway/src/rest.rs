@@ -29,7 +29,7 @@ mod sdk;
 pub(crate) mod snapshot;
 mod stage;
 mod tags;
-mod usage;
+pub(crate) mod usage;
 mod vpc_link;
 
 use std::ops::Deref;
@@ -41,7 +41,7 @@ use wire::protocol::Protocol;
 use crate::Gateway;
 
 pub(crate) use openapi::template as model_template;
-pub(crate) use plane::{Answers, Keys, LiveStages, Usages};
+pub(crate) use plane::{Answers, LiveStages};
 
 /// The service `apigateway`, version 1.
 pub struct ApiGateway(pub Gateway);

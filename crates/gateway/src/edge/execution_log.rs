@@ -1,5 +1,5 @@
-//! Execution logs: what AWS writes about a request's way, line by line, into `API-Gateway-Execution-Logs_{api}/{stage}`; and the same
-//! lines for `TestInvokeMethod`. A line that nobody reads is not made.
+//! Execution logs: what AWS writes about a request's way, line by line, into a stage's log group; and the same lines for
+//! `TestInvokeMethod`. A line that nobody reads is not made.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const LINES_MAX: usize = 200;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::rest) enum Level {
+pub(crate) enum Level {
     #[default]
     Off,
     /// Failures.
@@ -28,7 +28,7 @@ pub(in crate::rest) enum Level {
 
 impl Level {
     /// A level by AWS's name.
-    pub(in crate::rest) fn of(name: Option<&str>) -> Level {
+    pub(crate) fn of(name: Option<&str>) -> Level {
         match name {
             Some("INFO") => Level::Info,
             Some("ERROR") => Level::Error,
@@ -39,7 +39,7 @@ impl Level {
 
 /// The lines of one request.
 #[derive(Debug)]
-pub(in crate::rest) struct Log {
+pub(crate) struct Log {
     level: Level,
     /// Bodies and headers, too.
     has_data: bool,
@@ -48,31 +48,31 @@ pub(in crate::rest) struct Log {
 }
 
 impl Log {
-    pub(in crate::rest) fn new(level: Level, has_data: bool, clock: Clock) -> Log {
+    pub(crate) fn new(level: Level, has_data: bool, clock: Clock) -> Log {
         Log { level, has_data, clock, lines: Vec::new() }
     }
 
     /// Sets how much is logged, once the method is known.
-    pub(in crate::rest) fn set_level(&mut self, level: Level, has_data: bool) {
+    pub(crate) fn set_level(&mut self, level: Level, has_data: bool) {
         (self.level, self.has_data) = (level, has_data);
     }
 
     /// A line about the request's way.
-    pub(in crate::rest) fn info(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn info(&mut self, line: impl FnOnce() -> String) {
         if self.level == Level::Info {
             self.put(line());
         }
     }
 
     /// A line with what is sent or came, as text.
-    pub(in crate::rest) fn data(&mut self, what: &str, body: &[u8]) {
+    pub(crate) fn data(&mut self, what: &str, body: &[u8]) {
         if self.level == Level::Info && self.has_data {
             self.put(format!("{what}: {}", String::from_utf8_lossy(body)));
         }
     }
 
     /// A line with headers or parameters.
-    pub(in crate::rest) fn map<'a, K: AsRef<str>, V: AsRef<str>>(
+    pub(crate) fn map<'a, K: AsRef<str>, V: AsRef<str>>(
         &mut self,
         what: &str,
         pairs: impl FnOnce() -> Vec<(K, V)> + 'a,
@@ -86,7 +86,7 @@ impl Log {
     }
 
     /// A line about a failure.
-    pub(in crate::rest) fn error(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn error(&mut self, line: impl FnOnce() -> String) {
         if self.level >= Level::Error {
             self.put(line());
         }
@@ -105,7 +105,7 @@ impl Log {
     }
 
     /// Sends the lines on their way.
-    pub(in crate::rest) fn write(&mut self, logs: &Arc<dyn LogSink>, to: &LogDestination, request_id: &str) {
+    pub(crate) fn write(&mut self, logs: &Arc<dyn LogSink>, to: &LogDestination, request_id: &str) {
         let lines = std::mem::take(&mut self.lines);
         if lines.is_empty() {
             return;
@@ -115,7 +115,7 @@ impl Log {
     }
 
     /// The lines as `TestInvokeMethod` shows them.
-    pub(in crate::rest) fn shown(&self, request_id: &str) -> String {
+    pub(crate) fn shown(&self, request_id: &str) -> String {
         let mut shown = format!("Execution log for request {request_id}\n");
         for (at, line) in &self.lines {
             _ = writeln!(shown, "{} : {line}", at.to_java_date());
@@ -125,7 +125,7 @@ impl Log {
 }
 
 /// Headers as pairs, several of a name joined.
-pub(in crate::rest) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .keys()
         .map(|name| {

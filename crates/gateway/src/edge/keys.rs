@@ -1,19 +1,16 @@
-//! API keys: whose a request is, under which usage plan, and whether the plan lets it be: by its throttle now, by its quota (`usage`)
-//! over a day, week or month.
+//! API keys: whose a request to a stage is, under which usage plan, and whether the plan lets it be: by its throttle now, by its
+//! quota (`usage`) over a day, week or month. Where a kind of API finds a key and how it refuses one is its own matter.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::Timestamp;
-use store::Key;
+use base::{Cx, Timestamp};
 
-use super::Visit;
-use super::live::LiveMethod;
-use super::refusal::Refusal;
-use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
+use super::execution_log::Log;
+use super::throttle::{ACCOUNT, Bucket, Limit};
 use crate::rest::records::{
-    API_KEY_VALUES, API_KEYS, ApiKeySourceType, ApiStage, GatewayResponseType as Case, PLANS_OF_KEYS, ThrottleSettings,
-    USAGE_PLANS, UsagePlan,
+    API_KEY_VALUES, API_KEYS, Api, ApiStage, PLANS_OF_KEYS, ThrottleSettings, USAGE_PLANS, UsagePlan,
 };
 use crate::{Failure, Gateway};
 
@@ -26,11 +23,44 @@ const KEYS_MAX: usize = 10_000;
 /// Buckets of plans; a full memory is emptied, which lets through a burst too many.
 const BUCKETS_MAX: usize = 100_000;
 
-/// A key on a stage.
+/// A stage that keys may be for.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyedStage<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) name: &'a str,
+}
+
+impl fmt::Display for KeyedStage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.api.id, self.name)
+    }
+}
+
+impl KeyedStage<'_> {
+    /// What a plan says of it.
+    fn of_plan<'p>(&self, plan: &'p UsagePlan) -> Option<&'p ApiStage> {
+        let is_it =
+            |one: &&ApiStage| one.api_id.as_deref() == Some(&self.api.id) && one.stage.as_deref() == Some(self.name);
+        plan.api_stages.iter().flatten().find(is_it)
+    }
+}
+
+/// A key that may use a stage.
 #[derive(Debug)]
-struct KnownKey {
-    id: String,
+pub(crate) struct KnownKey {
+    pub(crate) id: String,
     plan: Option<UsagePlan>,
+}
+
+/// What a key's plan says of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// It may be.
+    Admitted,
+    /// There are too many at once.
+    Throttled,
+    /// The period's quota is used up.
+    UsedUp,
 }
 
 /// Keys at hand, and the buckets of their plans; a cache.
@@ -40,91 +70,111 @@ pub(crate) struct Keys {
     buckets: Mutex<HashMap<String, Arc<Bucket>>>,
 }
 
-/// Lets a request in if it has a key where it needs one, and the key's plan allows it now.
-pub(super) async fn check(visit: &mut Visit<'_>, method: &LiveMethod) -> Result<(), Refusal> {
-    let stage = format!("{}/{}", visit.stage.api.id, visit.stage.name);
-    if !method.declared.api_key_required {
-        visit.log.info(|| {
-            format!(
-                "API Key authorized because method '{} {}' does not require API Key. Request will not contribute to throttle or \
-                 quota limits",
-                method.declared.http_method,
-                visit.context.get("resourcePath").unwrap_or_default()
-            )
+impl Gateway {
+    /// The key that a request came with, if there is such a one and it may use the stage.
+    pub(crate) async fn find_key(
+        &self,
+        log: &mut Log,
+        cx: &Cx,
+        stage: KeyedStage<'_>,
+        value: Option<&str>,
+    ) -> Result<Option<Arc<KnownKey>>, Failure> {
+        log.info(|| {
+            let (id, shown) = (&cx.request_id, hidden(value));
+            format!("Verifying Usage Plan for request: {id}. API Key: {shown} API Stage: {stage}")
         });
-        return Ok(());
+        let known = match value.filter(|value| !value.is_empty()) {
+            Some(value) => self.known_key(stage, value, cx.now()).await?,
+            None => None,
+        };
+        if known.is_none() {
+            log.error(|| format!("API Key not authorized for API Stage {stage}"));
+        }
+        Ok(known)
     }
-    let value = match visit.serving.api.api_key_source {
-        ApiKeySourceType::Header => visit.asked.header("x-api-key").map(std::borrow::Cow::into_owned),
-        ApiKeySourceType::Authorizer => visit.usage_key.clone(),
-    };
-    let request_id = &visit.cx.request_id;
-    visit.log.info(|| {
-        format!(
-            "Verifying Usage Plan for request: {request_id}. API Key: {} API Stage: {stage}",
-            hidden(value.as_deref())
-        )
-    });
-    let known = match value.as_deref().filter(|value| !value.is_empty()) {
-        Some(value) => visit.gateway.known_key(visit, &stage, value).await.map_err(Refusal::unread)?,
-        None => None,
-    };
-    let Some((value, known)) = value.zip(known) else {
-        visit.log.error(|| format!("API Key not authorized for API Stage {stage}"));
-        return Err(Refusal::new(Case::InvalidApiKey, "Forbidden"));
-    };
-    visit.context.set("identity.apiKey", value);
-    visit.context.set("identity.apiKeyId", known.id.clone());
-    if let Some(plan) = &known.plan {
-        admit(visit, method, &known.id, plan).await?;
+
+    /// Counts a request of a key's under its plan, if the plan allows it. `method` is the name of what it uses in the stage,
+    /// where that may have a limit of its own: `{path}/{HTTP method}`.
+    pub(crate) async fn spend(
+        &self,
+        log: &mut Log,
+        cx: &Cx,
+        stage: KeyedStage<'_>,
+        key: &KnownKey,
+        method: Option<&str>,
+    ) -> Result<Ruling, Failure> {
+        let ruling = match &key.plan {
+            Some(plan) => self.rule(cx.now(), stage, &key.id, plan, method).await?,
+            None => Ruling::Admitted,
+        };
+        match ruling {
+            Ruling::Admitted => log.info(|| format!("Usage Plan check succeeded for API Key and API Stage {stage}")),
+            Ruling::Throttled => log.error(|| "API Key is throttled by its usage plan".to_owned()),
+            Ruling::UsedUp => log.error(|| "API Key has no quota left in its usage plan".to_owned()),
+        }
+        Ok(ruling)
     }
-    visit.log.info(|| format!("Usage Plan check succeeded for API Key and API Stage {stage}"));
-    Ok(())
-}
 
-/// A key as logs show it.
-fn hidden(value: Option<&str>) -> String {
-    let value = value.unwrap_or_default();
-    let shown = value.char_indices().rev().nth(5).map_or("", |(at, _)| &value[at..]);
-    format!("{}{shown}", "*".repeat(value.chars().count() - shown.chars().count()))
-}
-
-async fn admit(visit: &mut Visit<'_>, method: &LiveMethod, key_id: &str, plan: &UsagePlan) -> Result<(), Refusal> {
-    let now = visit.cx.now();
-    let of_stage = plan.api_stages.iter().flatten().find(|stage| is_of(stage, visit));
-    let path = visit.context.get("resourcePath").unwrap_or_default();
-    let name = format!("{path}/{}", method.declared.http_method);
-    let of_method = of_stage.and_then(|stage| stage.throttle.as_ref()?.get(&name));
-    let limits = [(of_method, name.as_str()), (plan.throttle.as_ref(), "")];
-    for (settings, scope) in limits {
-        let Some(limit) = settings.and_then(limit) else { continue };
-        let scope = if scope.is_empty() { String::new() } else { format!("{}/{scope}", visit.stage.api.id) };
-        let bucket = visit.gateway.rest_keys.bucket(format!("{}/{key_id}/{scope}", plan.id));
-        if !bucket.take(limit, now) {
-            visit.log.error(|| "API Key is throttled by its usage plan".to_owned());
-            return Err(Refusal::new(Case::Throttled, "Too Many Requests"));
+    async fn rule(
+        &self,
+        now: Timestamp,
+        stage: KeyedStage<'_>,
+        key_id: &str,
+        plan: &UsagePlan,
+        method: Option<&str>,
+    ) -> Result<Ruling, Failure> {
+        let of_method = method.and_then(|name| {
+            let settings = stage.of_plan(plan)?.throttle.as_ref()?.get(name)?;
+            Some((limit(settings)?, format!("{}/{name}", stage.api.id)))
+        });
+        let of_plan = plan.throttle.as_ref().and_then(limit).map(|limit| (limit, String::new()));
+        for (limit, scope) in of_method.into_iter().chain(of_plan) {
+            if !self.keys.bucket(format!("{}/{key_id}/{scope}", plan.id)).take(limit, now) {
+                return Ok(Ruling::Throttled);
+            }
+        }
+        match self.use_quota(&stage.api.home, plan, key_id, now).await? {
+            true => Ok(Ruling::Admitted),
+            false => Ok(Ruling::UsedUp),
         }
     }
-    let home = &visit.stage.api.home;
-    let used = visit.gateway.use_quota(home, plan, key_id, now).await;
-    if used.map_err(Refusal::unread)? {
-        return Ok(());
+
+    /// The key with this value, if it may use the stage.
+    async fn known_key(
+        &self,
+        stage: KeyedStage<'_>,
+        value: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KnownKey>>, Failure> {
+        let name = format!("{stage}/{value}");
+        let at_hand = self.keys.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        if let Some((read, known)) = at_hand
+            && (0..KEY_KEPT_MS).contains(&(now.millis() - read.millis()))
+        {
+            return Ok(Some(known));
+        }
+        let Some(known) = self.read_key(stage, value).await?.map(Arc::new) else { return Ok(None) };
+        let mut keys = self.keys.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(name, (now, known.clone()));
+        Ok(Some(known))
     }
-    visit.log.error(|| "API Key has no quota left in its usage plan".to_owned());
-    Err(Refusal::new(Case::QuotaExceeded, "Limit Exceeded"))
-}
 
-fn is_of(stage: &ApiStage, visit: &Visit<'_>) -> bool {
-    stage.api_id.as_deref() == Some(&visit.stage.api.id) && stage.stage.as_deref() == Some(&*visit.stage.name)
-}
-
-fn limit(settings: &ThrottleSettings) -> Option<Limit> {
-    // A burst alone leaves the rate to the account.
-    let rate = settings.rate_limit.or(settings.burst_limit.map(|_| ACCOUNT.rate))?;
-    // Without a burst of its own a plan lets as many come at once as in a second.
-    let burst =
-        settings.burst_limit.map_or(rate.ceil().max(1.0) as u32, |burst| u32::try_from(burst).unwrap_or_default());
-    Some(Limit { rate, burst })
+    async fn read_key(&self, stage: KeyedStage<'_>, value: &str) -> Result<Option<KnownKey>, Failure> {
+        let (api, from) = (stage.api, self.store.snapshot()?);
+        let Some(id) = from.get(API_KEY_VALUES, &api.home.below(value)).await? else { return Ok(None) };
+        let key = from.get(API_KEYS, &api.home.below(&id.0)).await?.filter(|key| key.enabled);
+        let Some(key) = key else { return Ok(None) };
+        let plan = match from.get(PLANS_OF_KEYS, &api.plan_of_key(stage.name, &key.id)).await? {
+            Some(of) => from.get(USAGE_PLANS, &api.home.below(&of.plan_id)).await?,
+            None => None,
+        };
+        let name = stage.to_string();
+        let may = plan.is_some() || key.stage_keys.contains(&name);
+        Ok(may.then_some(KnownKey { id: key.id, plan }))
+    }
 }
 
 impl Keys {
@@ -148,38 +198,27 @@ impl Keys {
     }
 }
 
-impl Gateway {
-    /// The key with this value, if it may use the stage.
-    async fn known_key(&self, visit: &Visit<'_>, stage: &str, value: &str) -> Result<Option<Arc<KnownKey>>, Failure> {
-        let (name, now) = (format!("{stage}/{value}"), visit.cx.now());
-        let at_hand = self.rest_keys.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-        if let Some((read, known)) = at_hand
-            && (0..KEY_KEPT_MS).contains(&(now.millis() - read.millis()))
-        {
-            return Ok(Some(known));
-        }
-        let Some(known) = self.read_key(visit, stage, value).await?.map(Arc::new) else { return Ok(None) };
-        let mut keys = self.rest_keys.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= KEYS_MAX {
-            keys.clear();
-        }
-        keys.insert(name, (now, known.clone()));
-        Ok(Some(known))
-    }
+/// The line of a log where nobody needs a key.
+pub(crate) fn not_needed(what: &str) -> String {
+    format!(
+        "API Key authorized because {what} does not require API Key. Request will not contribute to throttle or quota limits"
+    )
+}
 
-    async fn read_key(&self, visit: &Visit<'_>, stage: &str, value: &str) -> Result<Option<KnownKey>, Failure> {
-        let (api, from) = (&visit.stage.api, self.store.snapshot()?);
-        let Some(id) = from.get(API_KEY_VALUES, &api.home.below(value)).await? else { return Ok(None) };
-        let key = from.get(API_KEYS, &api.home.below(&id.0)).await?.filter(|key| key.enabled);
-        let Some(key) = key else { return Ok(None) };
-        let plan_key: Key = api.plan_of_key(&visit.stage.name, &key.id);
-        let plan = match from.get(PLANS_OF_KEYS, &plan_key).await? {
-            Some(of) => from.get(USAGE_PLANS, &api.home.below(&of.plan_id)).await?,
-            None => None,
-        };
-        let may = plan.is_some() || key.stage_keys.iter().any(|known| known == stage);
-        Ok(may.then_some(KnownKey { id: key.id, plan }))
-    }
+/// A key as logs show it.
+fn hidden(value: Option<&str>) -> String {
+    let value = value.unwrap_or_default();
+    let shown = value.char_indices().rev().nth(5).map_or("", |(at, _)| &value[at..]);
+    format!("{}{shown}", "*".repeat(value.chars().count() - shown.chars().count()))
+}
+
+fn limit(settings: &ThrottleSettings) -> Option<Limit> {
+    // A burst alone leaves the rate to the account.
+    let rate = settings.rate_limit.or(settings.burst_limit.map(|_| ACCOUNT.rate))?;
+    // Without a burst of its own a plan lets as many come at once as in a second.
+    let burst =
+        settings.burst_limit.map_or(rate.ceil().max(1.0) as u32, |burst| u32::try_from(burst).unwrap_or_default());
+    Some(Limit { rate, burst })
 }
 
 #[cfg(test)]

@@ -98,13 +98,13 @@ impl Gateway {
         let (counted, today) = (Counted::new(home, &plan.id, key_id), day_text(now));
         // Without a quota it is counted all the same: usage can be asked for.
         let limit = plan.quota.and_then(|quota| quota.limit).map_or(i64::MAX / 2, i64::from);
-        let at_hand = self.rest_usages.lock().count(&counted, &today, limit);
+        let at_hand = self.usages.lock().count(&counted, &today, limit);
         let may = match at_hand {
             Some(may) => may,
             None => {
                 self.write_usage().await?;
                 let count = self.read_usage(&counted, plan.quota.as_ref(), limit, now).await?;
-                let mut counts = self.rest_usages.lock();
+                let mut counts = self.usages.lock();
                 // Whoever else read it at the same time has perhaps counted already.
                 let is_there = counts.counters.get(&counted).is_some_and(|counter| counter.day == today);
                 if !is_there {
@@ -146,7 +146,7 @@ impl Gateway {
 
     /// Has counts written in a while, unless somebody does already.
     fn write_soon(&self) {
-        let mut counts = self.rest_usages.lock();
+        let mut counts = self.usages.lock();
         let has_new = counts.counters.values().any(|counter| !counter.is_written);
         if counts.is_writing || !has_new {
             return;
@@ -155,7 +155,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(WRITE_AFTER).await;
-            gateway.rest_usages.lock().is_writing = false;
+            gateway.usages.lock().is_writing = false;
             if let Err(error) = gateway.write_usage().await {
                 tracing::error!(%error, "what API keys used cannot be written");
             }
@@ -165,7 +165,7 @@ impl Gateway {
     /// Writes all counts that are not written yet. Whoever reads usage from the store calls this before.
     pub(crate) async fn write_usage(&self) -> Result<(), Failure> {
         let new: Vec<(Counted, Counter)> = {
-            let counts = self.rest_usages.lock();
+            let counts = self.usages.lock();
             let new = counts.counters.iter().filter(|(_, counter)| !counter.is_written);
             new.map(|(counted, counter)| (counted.clone(), counter.clone())).collect()
         };
@@ -181,7 +181,7 @@ impl Gateway {
                 Ok::<_, Failure>(())
             })
             .await?;
-        let mut counts = self.rest_usages.lock();
+        let mut counts = self.usages.lock();
         for (counted, counter) in new {
             if let Some(now) = counts.counters.get_mut(&counted).filter(|now| **now == counter) {
                 now.is_written = true;
@@ -192,7 +192,7 @@ impl Gateway {
 
     /// Forgets all counts, once the control plane has changed what is stored.
     pub(crate) fn forget_usage(&self) {
-        self.rest_usages.lock().counters.clear();
+        self.usages.lock().counters.clear();
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) const HTTP_SELECTION: &str = "$request.method $request.path";
 /// Where API keys are, if nothing is said.
 const API_KEY_SELECTION: &str = "$request.header.x-api-key";
 
+/// The other one: what an authorizer calls `usageIdentifierKey`.
+pub(crate) const KEYS_OF_AUTHORIZER: &str = "$context.authorizer.usageIdentifierKey";
+
 const NAME_CHARACTERS_MAX: usize = 128;
 const DESCRIPTION_CHARACTERS_MAX: usize = 1024;
 const VERSION_CHARACTERS_MAX: usize = 64;
@@ -98,7 +101,8 @@ pub(crate) fn settle(api: &mut Api) -> Result<(), Failure> {
     check_length("Name", &api.name, 1, NAME_CHARACTERS_MAX)?;
     check_length("Description", api.description.as_deref().unwrap_or_default(), 0, DESCRIPTION_CHARACTERS_MAX)?;
     check_length("Version", api.version.as_deref().unwrap_or_default(), 0, VERSION_CHARACTERS_MAX)?;
-    api.api_key_selection_expression.get_or_insert_with(|| API_KEY_SELECTION.to_owned());
+    let key_selection = api.api_key_selection_expression.get_or_insert_with(|| API_KEY_SELECTION.to_owned());
+    let is_known_key = [API_KEY_SELECTION, KEYS_OF_AUTHORIZER].contains(&key_selection.as_str());
     api.disable_execute_api_endpoint.get_or_insert(false);
     api.ip_address_type.get_or_insert(IpAddressType::Ipv4);
     check_tags(api.tags.get_or_insert_default())?;
@@ -119,6 +123,9 @@ pub(crate) fn settle(api: &mut Api) -> Result<(), Failure> {
         ProtocolType::WebSocket => {
             if !selection.starts_with('$') {
                 return Err(bad("Invalid route selection expression specified").into());
+            }
+            if !is_known_key {
+                return Err(bad("Invalid API key selection expression specified").into());
             }
             match api.cors_configuration {
                 Some(_) => Err(bad("CORS configuration is not supported on protocolType WEBSOCKET").into()),

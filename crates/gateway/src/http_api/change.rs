@@ -13,6 +13,8 @@ use super::records::{
 };
 use super::snapshot::{SNAPSHOTS, auto_deploy};
 use crate::edge::owner;
+use crate::rest::records::Home;
+use crate::rest::usage;
 use crate::{Failure, Gateway, domain};
 
 impl Gateway {
@@ -87,6 +89,7 @@ impl Gateway {
     /// Deletes an API with all that belongs to it.
     pub(crate) async fn delete_http_api(&self, cx: &Cx, api_id: &str) -> Result<(), Error> {
         let (key, missing, id) = (owned(cx.account, &cx.region, api_id), no_api(cx, api_id), api_id.to_owned());
+        let home = Home::of(cx);
         let deleted = self
             .store
             .transact(move |tx| {
@@ -96,6 +99,7 @@ impl Gateway {
                 if domain::is_mapped(tx, &id)? {
                     return Err(domain::still_mapped().into());
                 }
+                usage::forget_stage(tx, &home.api(id.clone()), None)?;
                 tx.delete(APIS, &key)?;
                 owner::release(tx, &id)?;
                 delete_parts(tx, &id)

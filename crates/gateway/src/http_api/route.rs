@@ -125,8 +125,8 @@ fn check_web_socket(route: &Route, authorization: AuthorizationType) -> Result<(
     if key.is_empty() || (key.starts_with('$') && !is_own) {
         return Err(bad("The provided route key is not formatted properly").into());
     }
-    if route.api_key_required == Some(true) {
-        return Err(base::Error::not_implemented("ApiKeyRequired (API keys of WebSocket APIs)").into());
+    if route.api_key_required == Some(true) && key != CONNECT {
+        return Err(bad("Currently, API keys are restricted to the $connect route only").into());
     }
     if authorization != AuthorizationType::None && key != CONNECT {
         return Err(bad("Currently, authorization is restricted to the $connect route only").into());

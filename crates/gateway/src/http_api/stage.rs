@@ -133,13 +133,8 @@ fn settle(tx: &Tx<'_>, api: &Api, mut stage: Stage) -> Result<Stage, Failure> {
 
 fn check_settings(api: &Api, settings: &RouteSettings) -> Result<(), Failure> {
     let logs = settings.logging_level.is_some_and(|level| level != LoggingLevel::Off);
-    if logs || settings.data_trace_enabled == Some(true) {
-        return Err(match api.protocol_type {
-            ProtocolType::Http => bad("Execution logs are not supported on protocolType HTTP").into(),
-            ProtocolType::WebSocket => {
-                Error::not_implemented("LoggingLevel and DataTraceEnabled (execution logs)").into()
-            }
-        });
+    if api.protocol_type == ProtocolType::Http && (logs || settings.data_trace_enabled == Some(true)) {
+        return Err(bad("Execution logs are not supported on protocolType HTTP").into());
     }
     let is_negative = settings.throttling_burst_limit.is_some_and(|burst| burst < 0)
         || settings.throttling_rate_limit.is_some_and(|rate| rate.is_nan() || rate < 0.0);

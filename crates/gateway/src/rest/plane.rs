@@ -13,7 +13,6 @@ mod headers;
 mod integrate;
 mod keys;
 mod live;
-mod log;
 mod mapped;
 mod media;
 mod parameters;
@@ -24,7 +23,6 @@ mod streamed;
 mod template;
 mod test;
 mod tree;
-mod usage;
 mod validate;
 
 use std::sync::Arc;
@@ -45,22 +43,20 @@ use wire::server::Peer;
 use crate::Gateway;
 use crate::edge::address::Address;
 use crate::edge::context::Context;
+use crate::edge::execution_log::{self, Level, Log};
 use crate::edge::owner::Owner;
 use crate::edge::trace;
 
 use asked::Asked;
 pub(crate) use cache::Answers;
 use ending::Ending;
-pub(crate) use keys::Keys;
 pub(crate) use live::LiveStages;
 use live::{LiveMethod, LiveResource, LiveStage, Serving};
-use log::{Level, Log};
 use proxied::Answered;
 use refusal::Refusal;
 use segment::Segment;
 use streamed::{Reply, Streamed};
 pub(crate) use test::TestCall;
-pub(crate) use usage::Usages;
 
 /// The largest request body, in bytes: API Gateway's 10 MB.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -323,7 +319,7 @@ impl<'v> Visit<'v> {
         log.info(|| format!("HTTP Method: {}, Resource Path: {}", asked.method, resource.path));
         log.map("Method request path", || asked.path_parameters.clone());
         log.map("Method request query string", || asked.query_pairs());
-        log.map("Method request headers", || log::pairs(&asked.headers));
+        log.map("Method request headers", || execution_log::pairs(&asked.headers));
         log.data("Method request body before transformations", &asked.body);
     }
 

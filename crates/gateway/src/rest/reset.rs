@@ -24,7 +24,7 @@ impl Gateway {
             }
         }
         self.forget_usage();
-        self.rest_keys.forget_all();
+        self.keys.forget_all();
         self.change_home(move |tx| {
             forget(tx, ACCOUNTS, of())?;
             forget(tx, API_KEYS, of())?;

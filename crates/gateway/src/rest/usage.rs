@@ -10,7 +10,8 @@ use super::records::{
     Api, ApiStage, Home, PLANS_OF_KEYS, PlanOfKey, QuotaPeriodType, STAGES, USAGE, USAGE_PLAN_KEYS, USAGE_PLANS,
     UsageDay, UsagePlan,
 };
-use crate::{Failure, Gateway};
+use crate::edge::owner::{self, Kind, Owner};
+use crate::{Failure, Gateway, http_api};
 
 /// A day, in milliseconds.
 pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -109,10 +110,16 @@ pub(crate) fn forget_stage(tx: &mut Tx<'_>, api: &Api, stage: Option<&str>) -> R
 /// Refuses stages that are not there.
 pub(crate) fn check_stage(tx: &Tx<'_>, home: &Home, stage: &ApiStage) -> Result<(), Failure> {
     let (api_id, name) = pair_of(stage).ok_or_else(|| bad("Both API ID and stage must be specified"))?;
-    if tx.exists(STAGES, &home.deep(api_id, name))? {
+    if tx.exists(STAGES, &home.deep(api_id, name))? || is_socket_stage(tx, home, api_id, name)? {
         return Ok(());
     }
     Err(missing(format!("API Stage not found: {api_id}:{name}")).into())
+}
+
+/// Whether there is such a stage of a WebSocket API. HTTP APIs have no keys.
+fn is_socket_stage(tx: &Tx<'_>, home: &Home, api_id: &str, name: &str) -> store::Result<bool> {
+    let ours = Owner::new(home.account, &home.region, Kind::WebSocket);
+    Ok(owner::of(tx, api_id)? == Some(ours) && tx.exists(http_api::records::STAGES, &Key::of((api_id, name)))?)
 }
 
 /// The key of what a key used of a plan's quota on one day.

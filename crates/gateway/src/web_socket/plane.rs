@@ -5,6 +5,8 @@ mod authorize;
 mod event;
 mod handshake;
 mod integration;
+mod keys;
+mod log;
 mod message;
 mod metrics;
 mod outgoing;
@@ -170,6 +172,7 @@ impl Turn<'_> {
         }
         if let Kind::Connect(head) = self.kind {
             self.authorize(&route.authorization, head).await?;
+            self.check_key(route, head).await?;
         }
         let Some(backend) = &route.backend else { return Ok(agreed) };
         self.meter().connected(self.context.at());

@@ -13,6 +13,8 @@ use crate::http_api::merge::{merge_texts, set, set_text};
 use crate::http_api::paging::Page;
 use crate::http_api::records::{AccessLogSettings, RouteSettings, STAGES, Stage, Texts};
 use crate::http_api::{ApiGatewayV2, change, stage};
+use crate::rest::records::Home;
+use crate::rest::usage;
 
 /// Adds a stage to an API.
 #[derive(Shape)]
@@ -234,8 +236,13 @@ impl Operation<ApiGatewayV2> for DeleteStage {
     }
 
     async fn run(self, gateway: &ApiGatewayV2, cx: &Cx) -> Result<(), Error> {
-        let at = change::stage(&self.api_id, &self.stage_name);
-        gateway.0.touch_api(cx, &self.api_id, move |tx, _| at.delete(tx).map(drop)).await?;
+        let (at, name) = (change::stage(&self.api_id, &self.stage_name), self.stage_name.clone());
+        let api = Home::of(cx).api(self.api_id.as_str());
+        let work = move |tx: &mut store::Tx<'_>, _: &mut _| {
+            at.delete(tx)?;
+            usage::forget_stage(tx, &api, Some(&name))
+        };
+        gateway.0.touch_api(cx, &self.api_id, work).await?;
         gateway.0.end_connections_of(&self.api_id, Some(&self.stage_name));
         Ok(())
     }

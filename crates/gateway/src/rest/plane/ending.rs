@@ -9,10 +9,10 @@ use shape::Body;
 use tokio::time::Instant;
 
 use super::live::LiveStage;
-use super::log::Log;
 use super::segment::Document;
 use crate::Gateway;
 use crate::edge::context::Context;
+use crate::edge::execution_log::Log;
 use crate::edge::metrics::{Measured, Meter};
 
 /// A request whose answer is on its way. What is to be done at its end is done when this is dropped.

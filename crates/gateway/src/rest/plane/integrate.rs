@@ -16,7 +16,8 @@ use super::asked::Asked;
 use super::live::{LiveIntegration, LiveMethod, Place};
 use super::proxied::{self, Answered};
 use super::refusal::Refusal;
-use super::{Visit, event, headers, log, mapped};
+use super::{Visit, event, headers, mapped};
+use crate::edge::execution_log;
 use crate::edge::integration::Failure;
 use crate::edge::integration::lambda::FunctionCall;
 use crate::rest::records::IntegrationType;
@@ -44,7 +45,7 @@ pub(super) async fn integrate(
         trace(visit, &mut answered.headers);
     }
     visit.log.data("Method response body after transformations", &answered.body);
-    visit.log.map("Method response headers", || log::pairs(&answered.headers));
+    visit.log.map("Method response headers", || execution_log::pairs(&answered.headers));
     visit.log.info(|| "Successfully completed execution".to_owned());
     Ok(answered)
 }
@@ -346,7 +347,7 @@ pub(super) async fn call_server(
     match answered {
         Ok(answered) => {
             note_answer(visit, answered.status.as_u16(), begun);
-            visit.log.map("Endpoint response headers", || log::pairs(&answered.headers));
+            visit.log.map("Endpoint response headers", || execution_log::pairs(&answered.headers));
             Ok(answered)
         }
         Err(failure) => Err(server_failed(visit, &failure)),
@@ -372,7 +373,7 @@ pub(super) fn server_request(
         outgoing.set_header(USER_AGENT, &format!("AmazonAPIGateway_{}", visit.stage.api_id));
     }
     visit.log.info(|| format!("Endpoint request URI: {url}"));
-    visit.log.map("Endpoint request headers", || log::pairs(&outgoing.headers));
+    visit.log.map("Endpoint request headers", || execution_log::pairs(&outgoing.headers));
     visit.log.data("Endpoint request body after transformations", &outgoing.body);
     visit.log.info(|| format!("Sending request to {url}"));
     let request = Request::builder().method(method).uri(&url).body(Body::from(outgoing.body));

@@ -10,7 +10,6 @@ use http::{HeaderName, Method as HttpMethod, StatusCode};
 use regex::Regex;
 use wire::client::Identity;
 
-use super::log::Level;
 use super::media::BinaryTypes;
 use super::parameters::{self, Source};
 use super::refusal::Responses;
@@ -18,6 +17,7 @@ use super::template::Template;
 use super::tree::Tree;
 use super::validate::Validation;
 use crate::edge::access_log::{self, AccessLog};
+use crate::edge::execution_log::Level;
 use crate::edge::integration::lambda::function_of;
 use crate::edge::jwt::{KeysAt, Trust};
 use crate::edge::metrics::{self, Meter};

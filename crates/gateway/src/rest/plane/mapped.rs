@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::Visit;
 use super::integrate::{self, Outgoing};
 use super::live::{LiveAnswer, LiveIntegration, LiveMethod, Place};
 use super::media::essence;
 use super::proxied::Answered;
 use super::refusal::Refusal;
 use super::template::Template;
-use super::{Visit, log};
+use crate::edge::execution_log;
 use crate::edge::integration::Failure;
 use crate::edge::integration::aws::{ServiceCall, ServiceUri};
 use crate::rest::mapping::{Overrides, Rendered};
@@ -87,7 +88,7 @@ async fn service(
 ) -> Result<Answered, Refusal> {
     let uri = integration.uri.fill(|name| outgoing.at(&visit.asked, name));
     visit.log.info(|| format!("Endpoint request URI: {uri}"));
-    visit.log.map("Endpoint request headers", || log::pairs(&outgoing.headers));
+    visit.log.map("Endpoint request headers", || execution_log::pairs(&outgoing.headers));
     visit.log.data("Endpoint request body after transformations", &outgoing.body);
     visit.log.info(|| format!("Sending request to {uri}"));
     let begun = Instant::now();

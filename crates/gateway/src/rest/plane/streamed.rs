@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use super::live::{LiveIntegration, LiveMethod};
 use super::proxied::Answered;
 use super::refusal::Refusal;
-use super::{Visit, headers, integrate, log};
+use super::{Visit, headers, integrate};
+use crate::edge::execution_log;
 use crate::edge::integration::Failure;
 use crate::rest::records::{EndpointType, IntegrationType};
 
@@ -68,7 +69,7 @@ pub(super) async fn integrate(
     let mut streamed = asked?;
     visit.context.set("integration.timeToAllHeaders", passed.as_millis() as i64);
     integrate::trace(visit, &mut streamed.headers);
-    visit.log.map("Method response headers", || log::pairs(&streamed.headers));
+    visit.log.map("Method response headers", || execution_log::pairs(&streamed.headers));
     let types = visit.serving.api.endpoint_configuration.types.as_deref().unwrap_or_default();
     let is_edge = types.contains(&EndpointType::Edge);
     let idle = if is_edge { EDGE_IDLE } else { IDLE };
@@ -111,7 +112,7 @@ async fn server(visit: &mut Visit<'_>, integration: &LiveIntegration, since: Ins
     let answer = answer.map_err(|failure| integrate::server_failed(visit, &failure))?;
     integrate::note_answer(visit, answer.status().as_u16(), since.into_std());
     let (head, content) = answer.into_parts();
-    visit.log.map("Endpoint response headers", || log::pairs(&head.headers));
+    visit.log.map("Endpoint response headers", || execution_log::pairs(&head.headers));
     let (headers, body) = (headers::answer(&head.headers), content.into_pieces());
     Ok(Streamed { status: head.status, headers, body, since })
 }

@@ -12,12 +12,12 @@ use wire::client::Identity;
 
 use super::asked::Asked;
 use super::live::{LiveAuthorizer, LiveStage};
-use super::log::{Level, Log};
 use super::proxied::Answered;
 use super::streamed::{Reply, TEST_PATIENCE};
 use super::{Visit, admit, trace};
 use crate::Gateway;
 use crate::edge::context::Context;
+use crate::edge::execution_log::{Level, Log};
 use crate::rest::records::{Api, Stage, StageRecord, Texts};
 use crate::rest::snapshot::{Snapshot, Staged};
 

@@ -49,6 +49,8 @@ impl Turn<'_> {
     /// Lets those in whom a function lets. What it says is not kept for others: for WebSocket APIs AWS does not, either.
     async fn authorize_by_function(&mut self, authorizer: &LiveAuthorizer, head: &Parts) -> Result<(), Refused> {
         let unauthorized = || Refused::client(401, "Unauthorized");
+        let request_id = &self.request_id;
+        self.log.info(|| format!("Starting authorizer: {} for request: {request_id}", authorizer.id));
         let is_there = |source: &String| self.parameter(source).is_some_and(|value| !value.is_empty());
         if !authorizer.identity_sources.iter().all(is_there) {
             return Err(unauthorized());
@@ -80,8 +82,14 @@ impl Turn<'_> {
         let verdict = Verdict::of_policy(&answered.payload, true);
         let verdict = verdict.map_err(|malformed| Refused::execution(500, malformed.to_string()))?;
         self.context.set_authorizer(verdict.context.clone());
+        self.usage_key = verdict.usage_key.clone();
         match verdict.may(account, &arn, &policy::Context::of(&self.cx)) {
-            May::Yes => Ok(()),
+            May::Yes => {
+                let principal = verdict.context.get("principalId").and_then(serde_json::Value::as_str);
+                let principal = principal.unwrap_or_default();
+                self.log.info(|| format!("Successfully completed authorizer execution. Principal: {principal}"));
+                Ok(())
+            }
             May::No => Err(Refused::client(403, "User is not authorized to access this resource")),
             May::Never => {
                 Err(Refused::client(403, "User is not authorized to access this resource with an explicit deny"))

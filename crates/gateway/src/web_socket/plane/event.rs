@@ -78,6 +78,10 @@ struct RequestContext<'a> {
 #[serde(rename_all = "camelCase")]
 struct Identity<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     access_key: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<Cow<'a, str>>,
@@ -163,6 +167,8 @@ impl<'a> RequestContext<'a> {
             connected_at: connection.connected.millis(),
             request_time_epoch: turn.context.at().millis(),
             identity: Identity {
+                api_key: turn.context.get("identity.apiKey"),
+                api_key_id: turn.context.get("identity.apiKeyId"),
                 access_key: turn.context.get("identity.accessKey"),
                 account_id: turn.context.get("identity.accountId"),
                 caller: turn.context.get("identity.caller"),

@@ -60,6 +60,7 @@ impl Turn<'_> {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&query);
         }
+        self.log_request(&url, &outgoing.body);
         let request = Request::builder().method(outgoing.method).uri(url).body(Body::Whole(outgoing.body));
         let mut request = request.map_err(|_| Refused::execution(500, "the integration's URI is none"))?;
         *request.headers_mut() = outgoing.headers;
@@ -76,6 +77,7 @@ impl Turn<'_> {
         let mut outgoing = Outgoing { body: self.request_body(backend)?, ..self.empty(backend, uri)? };
         outgoing.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.map(backend, &mut outgoing);
+        self.log_request(&outgoing.uri, &outgoing.body);
         let query = outgoing.query();
         let uri = ServiceUri::parse(&outgoing.uri);
         let uri = uri.ok_or_else(|| Refused::execution(500, format!("{} is no service", outgoing.uri)))?;
@@ -131,6 +133,7 @@ impl Turn<'_> {
     fn answered(&mut self, backend: &Backend, answer: Response<Bytes>, proxy: bool) -> Result<Reply, Refused> {
         let (head, bytes) = answer.into_parts();
         let status = head.status.as_u16();
+        self.log_answer(status, &bytes);
         self.context.set("integration.integrationStatus", status);
         match proxy {
             true => Ok(Reply { status, headers: head.headers, body: String::from_utf8_lossy(&bytes).into_owned() }),

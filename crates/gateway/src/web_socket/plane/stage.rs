@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{AccountId, Arn, Region, Timestamp};
-use cloud::ports::Metrics;
+use cloud::ports::{LogDestination, Metrics};
 
 use super::metrics::Meter;
 use super::selection::Expression;
 use super::template::Templates;
-use crate::edge::access_log::AccessLog;
+use crate::edge::access_log::{self, AccessLog};
+use crate::edge::execution_log::Level;
 use crate::edge::integration::lambda::function_of;
 use crate::edge::schema::Schema;
 use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
+use crate::http_api::api::KEYS_OF_AUTHORIZER;
 use crate::http_api::records::{
-    AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType, Route,
-    Stage, Texts,
+    AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType,
+    LoggingLevel, Route, RouteSettings, Stage, Texts,
 };
 use crate::http_api::snapshot::{DeployedStage, Snapshot};
 use crate::http_api::stage::{limit, settings_of};
@@ -36,9 +38,13 @@ pub(crate) struct LiveStage {
     pub(super) routes: HashMap<String, LiveRoute>,
     pub(super) variables: Texts,
     pub(super) access_log: Option<AccessLog>,
+    pub(super) execution_log: LogDestination,
+    /// Whether an authorizer names the API keys of handshakes, and not a header.
+    pub(super) has_keys_of_authorizer: bool,
     /// Of all routes that have no limit of their own.
     throttle: Throttle,
     /// Of what finds no route.
+    pub(super) logged: Logged,
     pub(super) meter: Meter,
 }
 
@@ -46,6 +52,7 @@ pub(crate) struct LiveStage {
 pub(super) struct LiveRoute {
     pub(super) key: Arc<str>,
     pub(super) authorization: Authorization,
+    pub(super) needs_key: bool,
     /// None if it has no target: a message to it is refused, a handshake agreed to.
     pub(super) backend: Option<Backend>,
     /// Whether the backend's answer goes back to the client.
@@ -56,7 +63,31 @@ pub(super) struct LiveRoute {
     pub(super) model_selection: Expression,
     pub(super) models: HashMap<String, Schema>,
     throttle: Option<Throttle>,
+    pub(super) logged: Logged,
     pub(super) meter: Meter,
+}
+
+/// What the execution log has of a turn.
+#[derive(Clone, Copy)]
+pub(super) struct Logged {
+    pub(super) level: Level,
+    /// Messages and answers, too.
+    pub(super) has_data: bool,
+}
+
+impl Logged {
+    const NOTHING: Logged = Logged { level: Level::Off, has_data: false };
+
+    fn of(settings: &RouteSettings) -> Logged {
+        Logged {
+            level: match settings.logging_level {
+                Some(LoggingLevel::Info) => Level::Info,
+                Some(LoggingLevel::Error) => Level::Error,
+                Some(LoggingLevel::Off) | None => Level::Off,
+            },
+            has_data: settings.data_trace_enabled == Some(true),
+        }
+    }
 }
 
 /// Who may come in by a route.
@@ -194,6 +225,14 @@ impl LiveStage {
             selection: Expression::parse(&snapshot.api.route_selection_expression),
             disable_execute_api_endpoint: snapshot.api.disable_execute_api_endpoint == Some(true),
             access_log: log,
+            execution_log: LogDestination {
+                account,
+                region: region.clone(),
+                group: format!("/aws/apigateway/{}/{}", place.api_id, place.stage).into(),
+                stream: access_log::STREAM.into(),
+            },
+            has_keys_of_authorizer: snapshot.api.api_key_selection_expression.as_deref() == Some(KEYS_OF_AUTHORIZER),
+            logged: stage.default_route_settings.as_ref().map_or(Logged::NOTHING, Logged::of),
             throttle: Throttle::new(stage.default_route_settings.as_ref().and_then(limit).unwrap_or(ACCOUNT)),
             meter: meter(None),
             place: place.clone(),
@@ -225,6 +264,7 @@ impl LiveRoute {
                 Some(AuthorizationType::Jwt) => Authorization::Broken("WebSocket APIs take no tokens".to_owned()),
                 Some(AuthorizationType::None) | None => Authorization::None,
             },
+            needs_key: route.api_key_required == Some(true),
             backend: integration.map(|one| Backend::of(one, snapshot, variables)),
             is_two_way: has_response && route.route_response_selection_expression.is_some(),
             required: route
@@ -243,6 +283,7 @@ impl LiveRoute {
                 .and_then(limit)
                 .and_then(|_| limit(&settings_of(stage, &route.route_key)))
                 .map(Throttle::new),
+            logged: Logged::of(&settings_of(stage, &route.route_key)),
             meter,
         }
     }

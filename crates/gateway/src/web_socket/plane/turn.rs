@@ -12,6 +12,7 @@ use super::metrics::{Blame, Meter};
 use super::stage::{LiveRoute, LiveStage};
 use crate::Gateway;
 use crate::edge::context::Context;
+use crate::edge::execution_log::Log;
 use crate::edge::trace;
 use crate::web_socket::connection::{Connection, Ending};
 
@@ -26,8 +27,11 @@ pub(super) struct Turn<'a> {
     pub(super) request_id: String,
     pub(super) context: Context,
     pub(super) cx: Cx,
+    pub(super) log: Log,
     /// The trace that a handshake belongs to; what functions do of messages belongs to their own.
     pub(super) trace_id: Option<String>,
+    /// The API key that an authorizer names.
+    pub(super) usage_key: Option<String>,
     /// What the backend took, once it was asked.
     pub(super) integration_latency: Option<Duration>,
 }
@@ -106,7 +110,9 @@ impl<'a> Turn<'a> {
             origin: Arc::new(origin),
             clock: desk.clock().clone(),
         };
+        let logged = route.map_or(stage.logged, |route| route.logged);
         let mut turn = Turn {
+            log: Log::new(logged.level, logged.has_data, cx.clock.clone()),
             context: Context::new(cx.now()),
             gateway,
             desk,
@@ -117,6 +123,7 @@ impl<'a> Turn<'a> {
             request_id,
             cx,
             trace_id: None,
+            usage_key: None,
             integration_latency: None,
         };
         if let Kind::Connect(head) = &turn.kind {
@@ -124,6 +131,7 @@ impl<'a> Turn<'a> {
             turn.trace_id = Some(trace::header(given, turn.context.at()));
         }
         turn.set_facts();
+        turn.log_beginning();
         turn
     }
 
@@ -178,9 +186,10 @@ impl<'a> Turn<'a> {
         self.route.map_or(&self.stage.meter, |route| &route.meter)
     }
 
-    /// Notes what became of the turn: metrics, access log.
+    /// Notes what became of the turn: metrics, logs.
     pub(super) fn end(&mut self, status: u16, blame: Blame, begun: Instant) {
         self.meter().outcome(self.context.at(), blame, self.integration_latency);
+        self.write_log(status);
         let Some(log) = &self.stage.access_log else { return };
         self.context.set("status", status);
         self.context.set("responseLatency", begun.elapsed().as_millis() as i64);
@@ -191,6 +200,7 @@ impl<'a> Turn<'a> {
     /// Puts into the context why the turn came to nothing.
     pub(super) fn refuse(&mut self, refused: &Refused) {
         tracing::debug!(connection = self.connection.id, id = self.request_id, "{}: {}", self.kind.name(), refused.why);
+        self.log_refusal(refused);
         self.context.set("error.message", refused.message.clone().into_owned());
         if refused.blame != Blame::Client {
             self.context.set("integrationErrorMessage", refused.why.clone());
