@@ -106,6 +106,23 @@ def test_a_path_means_the_most_exact_resource_with_the_method(api):
         assert (answer.status, answer.text) == (200, said), (method, path)
 
 
+def test_slashes_that_mean_nothing(api, echo):
+    one = api()
+    for path in ["/fixed", "/{proxy+}"]:
+        one.function(path, echo)
+    stage = one.deploy()
+    for path, seen, proxy in [
+        ("/a", "/a", "a"),
+        ("/a/", "/a/", "a"),
+        ("//a", "/a", "a"),
+        ("/a//b", "/a//b", "a//b"),
+        ("//fixed", "/fixed", None),
+    ]:
+        event = stage.event("GET", path)
+        shown = (event["path"], (event["pathParameters"] or {}).get("proxy"), event["requestContext"]["path"])
+        assert shown == (seen, proxy, f"/prod{path}"), path
+
+
 def test_missing_paths_methods_stages_and_apis(api):
     one = api()
     one.mock("/a", text="a")
@@ -371,6 +388,50 @@ def test_a_vpc_link_is_named_and_its_load_balancer_is_none_of_the_integrations(a
     listener = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/a/b/c"
     with refused(501, "NotImplemented", "integration target"):
         one.client.put_integration(**private, connectionId="link", integrationTarget=listener)
+
+
+def test_headers_that_api_gateway_has_for_itself(api, behind, echo):
+    one = api()
+    one.function("/function", echo, "GET")
+    one.server_behind("/server", behind, "GET")
+    one.server_behind("/post", behind, "GET", kind="HTTP", http_method="POST")
+    one.responses("/post", status_200={"responseTemplates": {"application/json": "$input.path('$.headers')"}})
+    names = ["Authorization", "Upgrade", "Transfer-Encoding", "X-Own"]
+    one.method("/mock")
+    one.client.put_integration(**one.at("/mock"), type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+    mapped = {f"method.response.header.{name}": "'own'" for name in names}
+    one.responses("/mock", headers=names, status_200={"responseParameters": mapped})
+    stage = one.deploy()
+    sent = {name: "own" for name in ["Max-Forwards", "Content-MD5", "Trailer", "WWW-Authenticate", "Date", "Content-Encoding"]}
+    answer = stage.ask("GET", "/function", headers=sent)
+    assert {name for name in sent if name in answer.json["headers"]} == {"Date", "Content-Encoding"}
+    assert answer.headers["x-amzn-trace-id"] == answer.json["headers"]["X-Amzn-Trace-Id"]
+    answer = stage.ask("GET", "/server", headers=sent)
+    # What is empty is not encoded.
+    assert {name for name in sent if name.lower() in answer.json["headers"]} == {"Date"}
+    assert "x-amzn-trace-id" not in answer.headers, "a server's answer has its own"
+    told = stage.ask("GET", "/post").text
+    assert "content-length=0" in told and "content-type" not in told
+    headers = stage.ask("GET", "/mock").headers
+    assert [headers.get(f"x-amzn-remapped-{name}") for name in names] == ["own", "own", None, None]
+    assert headers["x-own"] == "own" and "authorization" not in headers
+
+
+def test_headers_that_cannot_be_mapped(api, behind, echo):
+    one = api()
+
+    def mapped(name):
+        return {"requestParameters": {f"integration.request.header.{name}": "'1'"}}
+
+    one.server_behind("/length", behind, "GET", **mapped("Content-Length"))
+    one.server_behind("/te", behind, "GET", **mapped("TE"))
+    one.function("/function", echo, "GET", **mapped("Authorization"))
+    stage = one.deploy()
+    for path in ("/length", "/function"):
+        answer = stage.ask("GET", path)
+        assert (answer.status, answer.text) == (500, '{"message": "Internal server error"}'), path
+        assert answer.error_type == "InternalServerErrorException"
+    assert stage.ask("GET", "/te").status == 200
 
 
 def test_servers_that_cannot_be_reached(api):

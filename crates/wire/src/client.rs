@@ -185,8 +185,12 @@ fn prepare(request: Request<Body>, hops: u8) -> Result<Request<Outgoing>, Error>
     }
     head.version = Version::HTTP_11;
     strip_hop_by_hop(&mut head.headers);
-    if let Body::Whole(_) = body {
+    if let Body::Whole(bytes) = &body {
         head.headers.remove(CONTENT_LENGTH);
+        // Methods that mean something by a body say that they have none (RFC 9110, 8.6).
+        if bytes.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
     }
     head.headers.insert(HOPS, HeaderValue::from(u16::from(hops) + 1));
     Ok(Request::from_parts(head, Outgoing::from(body)))

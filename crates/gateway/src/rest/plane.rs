@@ -120,7 +120,7 @@ impl Gateway {
             return forbidden();
         }
         let path = path.to_owned();
-        let mut visit = Visit::begin(self, desk, &stage, &address, head, path, peer);
+        let mut visit = Visit::begin(self, desk, &stage, &address, head, &path, peer);
         let reply = match visit.phases(desk, body).await {
             Ok(reply) => reply,
             Err(refusal) => Reply::Whole(visit.refuse(&refusal)),
@@ -129,13 +129,13 @@ impl Gateway {
     }
 }
 
-/// The stage and the path below it. What follows an API's address begins with the stage.
+/// The stage and the path below it. What follows an API's address begins with the stage, after as many slashes as there are.
 fn below<'p>(address: &'p Address, path: &'p str) -> Option<(&'p str, &'p str)> {
     let rest = path.get(address.prefix_bytes..)?;
     match &address.stage {
         Some(stage) => Some((stage, if rest.is_empty() { "/" } else { rest })),
         None => {
-            let rest = rest.strip_prefix('/')?;
+            let rest = rest.strip_prefix('/')?.trim_start_matches('/');
             let at = rest.find('/').unwrap_or(rest.len());
             let (stage, path) = rest.split_at(at);
             (!stage.is_empty()).then_some((stage, if path.is_empty() { "/" } else { path }))
@@ -160,7 +160,7 @@ impl<'v> Visit<'v> {
         stage: &'v Arc<LiveStage>,
         address: &Address,
         head: Parts,
-        path: String,
+        path: &str,
         peer: Peer,
     ) -> Visit<'v> {
         let origin = desk.origin(&head, peer);
@@ -179,7 +179,7 @@ impl<'v> Visit<'v> {
         let mut asked = Asked {
             method: head.method,
             version: head.version,
-            path,
+            path: format!("/{}", path.trim_start_matches('/')),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body: Bytes::new(),
@@ -207,12 +207,12 @@ impl<'v> Visit<'v> {
             usage_key: None,
             policy: None,
         };
-        visit.introduce(address, source_ip);
+        visit.introduce(address, path, source_ip);
         visit
     }
 
     /// Puts what is known of a request from its beginning into its context.
-    fn introduce(&mut self, address: &Address, source_ip: String) {
+    fn introduce(&mut self, address: &Address, path: &str, source_ip: String) {
         let Visit { context, stage, cx, asked, serving, .. } = self;
         let host = cx.origin.host.as_str();
         let prefix = match (&address.base_path, address.prefix_bytes) {
@@ -228,7 +228,7 @@ impl<'v> Visit<'v> {
         context.set("httpMethod", asked.method.as_str().to_owned());
         context.set("protocol", if asked.version == Version::HTTP_2 { "HTTP/2.0" } else { "HTTP/1.1" });
         match &address.base_path {
-            None => context.set("path", format!("/{}{}", stage.name, asked.path)),
+            None => context.set("path", format!("/{}{path}", stage.name)),
             Some(base_path) => {
                 context.set("path", self.uri.path().to_owned());
                 context.set("customDomain.basePathMatched", base_path.clone());
@@ -280,6 +280,7 @@ impl<'v> Visit<'v> {
                 .error(|| "Execution failed due to configuration error: No integration defined for method".to_owned());
             return Err(Refusal::configuration());
         };
+        integrate::check_mapped(self, integration)?;
         if integration.streams {
             return Ok(Reply::Streamed(streamed::integrate(self, method, integration).await?));
         }
@@ -436,6 +437,7 @@ mod tests {
         assert_eq!(of(&address(0, None), "/prod/a/b"), found("prod", "/a/b"));
         assert_eq!(of(&address(0, None), "/prod"), found("prod", "/"));
         assert_eq!(of(&address(0, None), "/prod/"), found("prod", "/"));
+        assert_eq!(of(&address(0, None), "//prod//a"), found("prod", "//a"));
         assert_eq!(of(&address(0, None), "/"), None);
         assert_eq!(of(&address(21, None), "/_aws/execute-api/abc/prod/x"), found("prod", "/x"));
         assert_eq!(of(&address(2, Some("prod")), "/x/y"), found("prod", "/y"));

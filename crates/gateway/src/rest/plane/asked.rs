@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, COOKIE, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, PRAGMA, RANGE, REFERER,
-    USER_AGENT,
+    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, PRAGMA, RANGE,
+    REFERER, USER_AGENT, VIA,
 };
 use http::{HeaderMap, Method, Version};
 use wire::route::percent;
+
+use super::headers;
 
 /// A request.
 #[derive(Debug)]
@@ -61,12 +63,11 @@ impl Asked {
         self.query_pairs().into_iter().rfind(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// All headers by the names that functions and templates see, each with its values. What concerns the connection alone is
-    /// left out.
+    /// All headers by the names that functions and templates see, each with its values.
     pub(in crate::rest) fn shown_headers(&self) -> BTreeMap<&str, Vec<Cow<'_, str>>> {
         let mut shown: BTreeMap<&str, Vec<Cow<'_, str>>> = BTreeMap::new();
         for (name, value) in &self.headers {
-            if !is_of_connection(name) {
+            if !headers::is_of_gateway(name) {
                 shown
                     .entry(shown_name(name, self.version))
                     .or_default()
@@ -77,26 +78,22 @@ impl Asked {
     }
 }
 
-/// Headers between two neighbours only; and the length, which AWS tells functions nothing of.
-fn is_of_connection(name: &HeaderName) -> bool {
-    use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
-    [CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE].contains(name) || name == "keep-alive"
-}
-
 /// A header's name as functions see it. HTTP/1.1 has names in the case in which they were sent, and clients send those of the
 /// standards in capitals; the server below tells no case, so those get their customary one, all others none. HTTP/2 has no
 /// capitals but in what API Gateway adds itself.
 fn shown_name(name: &HeaderName, version: Version) -> &str {
-    const CUSTOMARY: [(HeaderName, &str); 19] = [
+    const CUSTOMARY: [(HeaderName, &str); 22] = [
         (ACCEPT, "Accept"),
+        (ACCEPT_CHARSET, "Accept-Charset"),
         (ACCEPT_ENCODING, "Accept-Encoding"),
         (ACCEPT_LANGUAGE, "Accept-Language"),
+        (AGE, "Age"),
         (AUTHORIZATION, "Authorization"),
         (CACHE_CONTROL, "Cache-Control"),
         (CONTENT_ENCODING, "Content-Encoding"),
-        (CONTENT_LENGTH, "Content-Length"),
         (CONTENT_TYPE, "Content-Type"),
         (COOKIE, "Cookie"),
+        (DATE, "Date"),
         (HOST, "Host"),
         (IF_MATCH, "If-Match"),
         (IF_MODIFIED_SINCE, "If-Modified-Since"),
@@ -106,6 +103,7 @@ fn shown_name(name: &HeaderName, version: Version) -> &str {
         (RANGE, "Range"),
         (REFERER, "Referer"),
         (USER_AGENT, "User-Agent"),
+        (VIA, "Via"),
         (http::header::FORWARDED, "Forwarded"),
     ];
     match name.as_str() {

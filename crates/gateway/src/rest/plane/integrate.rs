@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use base::Arn;
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderName, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_ENCODING, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::Value;
 use shape::Body;
@@ -41,18 +41,29 @@ pub(super) async fn integrate(
         visit.integration_latency = Some(begun.elapsed());
     }
     let mut answered = answered?;
-    if integration.declared.r#type != IntegrationType::Mock {
-        trace(visit, &mut answered.headers);
-    }
+    trace(visit, integration, &mut answered.headers);
     visit.log.data("Method response body after transformations", &answered.body);
     visit.log.map("Method response headers", || execution_log::pairs(&answered.headers));
     visit.log.info(|| "Successfully completed execution".to_owned());
     Ok(answered)
 }
 
-/// Tells the caller the trace that its request belongs to.
-pub(super) fn trace(visit: &Visit<'_>, headers: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_str(&visit.trace_id) {
+/// Refuses what is asked of an integration that has headers mapped which it cannot have.
+pub(super) fn check_mapped(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<(), Refusal> {
+    let kind = integration.declared.r#type;
+    let wrong = integration.mapped.iter().find_map(|(place, _)| match place {
+        Place::Header(name) if !headers::can_be_mapped(name, kind) => Some(name),
+        _ => None,
+    });
+    let Some(name) = wrong else { return Ok(()) };
+    visit.log.error(|| format!("Execution failed due to configuration error: {name} cannot be mapped"));
+    Err(Refusal::integration(500))
+}
+
+/// Tells the caller the trace that its request belongs to. A mock has none; a server's answer has its own, or none.
+pub(super) fn trace(visit: &Visit<'_>, integration: &LiveIntegration, headers: &mut HeaderMap) {
+    let is_ours = !matches!(integration.declared.r#type, IntegrationType::Mock | IntegrationType::HttpProxy);
+    if let Some(value) = HeaderValue::from_str(&visit.trace_id).ok().filter(|_| is_ours) {
         headers.insert(HeaderName::from_static("x-amzn-trace-id"), value);
     }
 }
@@ -238,7 +249,7 @@ async fn server(visit: &mut Visit<'_>, integration: &LiveIntegration) -> Result<
 /// The client's request, with what is mapped into it.
 pub(super) fn passed_request(visit: &Visit<'_>, integration: &LiveIntegration) -> Outgoing {
     let mut outgoing = Outgoing {
-        headers: passed_on(&visit.asked.headers),
+        headers: passed_on(&visit.asked),
         query: visit.asked.query.clone(),
         path: Vec::new(),
         body: visit.asked.body.clone(),
@@ -248,11 +259,14 @@ pub(super) fn passed_request(visit: &Visit<'_>, integration: &LiveIntegration) -
 }
 
 /// The client's headers, but for those that end here.
-fn passed_on(from: &HeaderMap) -> HeaderMap {
-    let mut passed = HeaderMap::with_capacity(from.len() + 4);
-    from.iter().filter(|(name, _)| !headers::ends_here(name)).for_each(|(name, value)| {
+fn passed_on(asked: &Asked) -> HeaderMap {
+    let mut passed = HeaderMap::with_capacity(asked.headers.len() + 4);
+    asked.headers.iter().filter(|(name, _)| !headers::ends_here(name)).for_each(|(name, value)| {
         passed.append(name.clone(), value.clone());
     });
+    if asked.body.is_empty() {
+        passed.remove(CONTENT_ENCODING);
+    }
     passed
 }
 
@@ -274,6 +288,7 @@ impl Outgoing {
         for (place, source) in &integration.mapped {
             let Some(value) = source.value(&visit.asked, &visit.context, variables, None) else { continue };
             match place {
+                Place::Header(name) if headers::is_mapped_in_vain(name) => {}
                 Place::Header(name) => self.set_header(name.clone(), &value),
                 Place::Query(name) => match source.all(&visit.asked) {
                     Some(values) => values.iter().for_each(|value| self.add_query(name, value)),
@@ -440,12 +455,26 @@ mod tests {
 
     #[test]
     fn clients_headers_go_on_but_for_those_between_neighbours() {
-        let mut from = HeaderMap::new();
-        for name in ["host", "connection", "x-own", "user-agent", "content-type", "content-length"] {
-            from.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
+        let mut asked = Asked {
+            method: Method::GET,
+            version: http::Version::HTTP_11,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            path_parameters: Vec::new(),
+        };
+        for name in ["host", "connection", "x-own", "user-agent", "content-type", "content-length", "content-encoding"]
+        {
+            asked.headers.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
         }
-        let mut names: Vec<_> = passed_on(&from).keys().map(ToString::to_string).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["content-type", "user-agent", "x-own"]);
+        let names = |asked: &Asked| {
+            let mut names: Vec<_> = passed_on(asked).keys().map(ToString::to_string).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names(&asked), ["content-type", "user-agent", "x-own"]);
+        asked.body = Bytes::from_static(b"encoded");
+        assert_eq!(names(&asked), ["content-encoding", "content-type", "user-agent", "x-own"]);
     }
 }

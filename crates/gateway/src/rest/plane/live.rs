@@ -10,6 +10,7 @@ use http::{HeaderName, Method as HttpMethod, StatusCode};
 use regex::Regex;
 use wire::client::Identity;
 
+use super::headers;
 use super::media::BinaryTypes;
 use super::parameters::{self, Source};
 use super::refusal::Responses;
@@ -466,7 +467,8 @@ impl LiveIntegration {
 impl LiveAnswer {
     fn new(response: &IntegrationResponse) -> LiveAnswer {
         let header = |(name, expression): (&String, &String)| {
-            Some((name.strip_prefix("method.response.header.")?.parse().ok()?, parameters::parse(expression)?))
+            let name = headers::of_mapping(name.strip_prefix("method.response.header.")?)?;
+            Some((name, parameters::parse(expression)?))
         };
         let pattern = response.selection_pattern.as_deref().filter(|pattern| !pattern.is_empty());
         LiveAnswer {

@@ -65,7 +65,9 @@ pub(super) async fn integrate(
 fn outgoing(visit: &Visit<'_>, integration: &LiveIntegration, body: Bytes, overrides: Overrides) -> Outgoing {
     let mut outgoing = Outgoing { body, ..Outgoing::default() };
     outgoing.set_header(ACCEPT, JSON);
-    outgoing.set_header(CONTENT_TYPE, JSON);
+    if !outgoing.body.is_empty() {
+        outgoing.set_header(CONTENT_TYPE, JSON);
+    }
     outgoing.map(visit, integration);
     outgoing.override_with(overrides);
     outgoing

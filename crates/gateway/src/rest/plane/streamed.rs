@@ -68,7 +68,7 @@ pub(super) async fn integrate(
     visit.integration_latency = Some(passed);
     let mut streamed = asked?;
     visit.context.set("integration.timeToAllHeaders", passed.as_millis() as i64);
-    integrate::trace(visit, &mut streamed.headers);
+    integrate::trace(visit, integration, &mut streamed.headers);
     visit.log.map("Method response headers", || execution_log::pairs(&streamed.headers));
     let types = visit.serving.api.endpoint_configuration.types.as_deref().unwrap_or_default();
     let is_edge = types.contains(&EndpointType::Edge);
