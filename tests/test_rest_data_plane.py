@@ -385,6 +385,13 @@ def test_a_vpc_link_is_named_and_its_load_balancer_is_none_of_the_integrations(a
     }
     with refused(400, "BadRequestException", "Invalid connectionId specified"):
         one.client.put_integration(**private)
+    with refused(400, "BadRequestException", "Invalid VpcLink identifier specified nothing"):
+        one.client.put_integration(**private, connectionId="nothing")
+    described = private | {"type": "http_proxy", "httpMethod": "GET", "connectionId": "nothing"}
+    body = {"openapi": "3.0.1", "info": {"title": "t", "version": "1"}}
+    body["paths"] = {"/p": {"get": {"x-amazon-apigateway-integration": described}}}
+    with refused(400, "BadRequestException", "Invalid VpcLink identifier specified nothing"):
+        one.client.import_rest_api(body=json.dumps(body))
     listener = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/a/b/c"
     with refused(501, "NotImplemented", "integration target"):
         one.client.put_integration(**private, connectionId="link", integrationTarget=listener)

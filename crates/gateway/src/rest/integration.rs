@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use base::{AccountId, Arn, Error};
+use store::Tx;
 
 use super::error::bad;
-use super::expression;
 use super::records::{
-    ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, ResponseTransferMode, Templates,
+    Api, ConnectionType, Integration, IntegrationResponse, IntegrationType, Method, ResponseTransferMode, Templates,
 };
+use super::{expression, vpc_link};
+use crate::Failure;
 use crate::edge::integration::lambda::STREAMING;
 
 /// AWS's default, in milliseconds. Regional and private APIs may have longer ones since 2024, on request.
@@ -29,34 +31,37 @@ pub(crate) fn templates(given: Option<Templates>) -> Option<Templates> {
 
 /// Refuses an integration that cannot be, and fills in AWS's defaults. `parameters` are those of its method's requests.
 pub(crate) fn check(
+    tx: &Tx<'_>,
+    at: &Api,
     integration: &mut Integration,
     parameters: Option<&BTreeMap<String, bool>>,
-    account: AccountId,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     if integration.r#type == IntegrationType::Mock {
         integration.uri = None;
         integration.http_method = None;
     } else {
-        check_target(integration, account)?;
+        check_target(integration, at.home.account)?;
     }
     let behavior = integration.passthrough_behavior.get_or_insert_with(|| "WHEN_NO_MATCH".to_owned());
     if !matches!(behavior.as_str(), "WHEN_NO_MATCH" | "WHEN_NO_TEMPLATES" | "NEVER") {
         let words = "Invalid PassthroughBehavior specified. Valid options are WHEN_NO_MATCH,WHEN_NO_TEMPLATES,NEVER";
-        return Err(bad(words));
+        return Err(bad(words).into());
     }
     check_built(integration)?;
     check_transfer(integration)?;
     let timeout_ms = *integration.timeout_in_millis.get_or_insert(TIMEOUT_MS);
     let bounds = if streams(integration) { STREAM_TIMEOUTS_MS } else { TIMEOUTS_MS };
     if !bounds.contains(&timeout_ms) {
-        return Err(bad(format!("Timeout should be between {} ms and {} ms", bounds.start(), bounds.end())));
+        let words = format!("Timeout should be between {} ms and {} ms", bounds.start(), bounds.end());
+        return Err(bad(words).into());
     }
     for (name, expression) in integration.request_parameters.iter().flatten() {
         expression::check_target(name)?;
         expression::check_source(expression)?;
         expression::check_known(expression, parameters)?;
     }
-    check_content_types(integration.request_templates.as_ref())
+    check_content_types(integration.request_templates.as_ref())?;
+    vpc_link::check(tx, &at.home, integration)
 }
 
 /// Refuses what AWS acts on and nobody here does.

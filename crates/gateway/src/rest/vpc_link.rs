@@ -1,11 +1,21 @@
-//! VPC links: who uses one.
+//! VPC links: which an integration may name, and who uses one.
 
 use store::Tx;
 
-use super::records::{Api, Home, REST_APIS, STAGES, Stage, Texts};
+use super::error::bad;
+use super::records::{Api, Home, Integration, REST_APIS, STAGES, Stage, Texts, VPC_LINKS};
 use super::snapshot::Snapshot;
 use super::stage::with_variables;
 use crate::Failure;
+
+/// Refuses an integration through a link that is not there, as version 2 does. What a stage variable names is known to stages alone.
+pub(crate) fn check(tx: &Tx<'_>, home: &Home, integration: &Integration) -> Result<(), Failure> {
+    let Some(link) = integration.connection_id.as_deref().filter(|link| !link.starts_with("${")) else { return Ok(()) };
+    match link.is_empty() || tx.exists(VPC_LINKS, &home.below(link))? {
+        true => Ok(()),
+        false => Err(bad(format!("Invalid VpcLink identifier specified {link}")).into()),
+    }
+}
 
 /// The methods of deployed stages that lead through a link, as AWS's refusal names them: `api:GET:resource:stage`.
 pub(crate) fn users(tx: &Tx<'_>, home: &Home, link_id: &str) -> Result<Vec<String>, Failure> {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{AccountId, Cx, Error};
+use base::{Cx, Error};
 use store::{Record, Table, Tx};
 
 use super::import::refusal;
@@ -71,7 +71,7 @@ pub(crate) fn apply(
     for (path, methods) in &definition.paths {
         for (name, described) in methods {
             if let Some(resource) = tree.resources.get_mut(path)
-                && let Err(error) = put_method(tx, at, resource, described, &names, cx.account)?
+                && let Err(error) = put_method(tx, at, resource, described, &names)?
             {
                 // What is not built yet is no fault of the document's.
                 if error.is_server_fault() {
@@ -245,26 +245,23 @@ fn put_method(
     resource: &mut Resource,
     described: &Described,
     names: &Names,
-    account: AccountId,
 ) -> Result<Result<(), Error>, Failure> {
     let mut made = described.method.clone();
     made.authorizer_id = made.authorizer_id.and_then(|name| names.authorizers.get(&name).cloned());
     made.request_validator_id = made.request_validator_id.and_then(|name| names.validators.get(&name).cloned());
-    match method::check(tx, at, &mut made) {
+    let checked = method::check(tx, at, &mut made).and_then(|()| check_integration(tx, at, &mut made, &resource.id));
+    match checked {
         Ok(()) => {}
         Err(Failure::Aws(error)) => return Ok(Err(error)),
         Err(failure) => return Err(failure),
-    }
-    if let Err(error) = check_integration(&mut made, &resource.id, account) {
-        return Ok(Err(error));
     }
     resource.resource_methods.get_or_insert_default().insert(made.http_method.clone(), made);
     Ok(Ok(()))
 }
 
-fn check_integration(made: &mut Method, resource_id: &str, account: AccountId) -> Result<(), Error> {
+fn check_integration(tx: &Tx<'_>, at: &Api, made: &mut Method, resource_id: &str) -> Result<(), Failure> {
     let Some(mut there) = made.method_integration.take() else { return Ok(()) };
-    integration::check(&mut there, made.request_parameters.as_ref(), account)?;
+    integration::check(tx, at, &mut there, made.request_parameters.as_ref())?;
     there.cache_namespace.get_or_insert_with(|| resource_id.to_owned());
     for response in there.integration_responses.iter().flatten().map(|(_, response)| response) {
         integration::check_response(made, response)?;

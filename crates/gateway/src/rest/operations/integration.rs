@@ -91,12 +91,11 @@ impl Operation<ApiGateway> for PutIntegration {
             response_transfer_mode: self.response_transfer_mode,
             integration_target: self.integration_target,
         };
-        let account = cx.account;
         gateway
             .change_rest(&at, move |tx, at| {
                 let mut made = made.clone();
-                place.change(tx, at, |_, method| {
-                    integration::check(&mut made, method.request_parameters.as_ref(), account)?;
+                place.change(tx, at, |tx, method| {
+                    integration::check(tx, at, &mut made, method.request_parameters.as_ref())?;
                     method.method_integration = Some(made.clone());
                     Ok(made.clone())
                 })
@@ -192,16 +191,15 @@ impl Operation<ApiGateway> for UpdateIntegration {
         let changes = patch::changes(self.patch_operations)?;
         let at = Home::of(cx).api(self.rest_api_id);
         let place = Place::new(self.resource_id, self.http_method);
-        let account = cx.account;
         gateway
             .change_rest(&at, move |tx, at| {
                 let changes = &changes;
-                place.change(tx, at, |_, method| {
+                place.change(tx, at, |tx, method| {
                     let integration = method.method_integration.as_mut().ok_or_else(no_integration)?;
                     for change in changes {
                         apply(integration, change)?;
                     }
-                    integration::check(integration, method.request_parameters.as_ref(), account)?;
+                    integration::check(tx, at, integration, method.request_parameters.as_ref())?;
                     Ok(integration.clone())
                 })
             })
