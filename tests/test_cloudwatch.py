@@ -128,7 +128,16 @@ def test_units_are_kept_apart(cloudwatch, namespace, put, data):
     assert sorted((p["Unit"], p["Sum"]) for p in both) == [("Milliseconds", 1000), ("Seconds", 1)]
     (one,) = cloudwatch.get_metric_statistics(Statistics=["Sum"], Unit="Seconds", **ask)["Datapoints"]
     assert one["Sum"] == 1
-    assert data(m=(namespace, "Latency", "SampleCount")) == {"m": [2]}
+    # Without a unit, GetMetricData shows one of them, and says so.
+    stat = {"Metric": {"Namespace": namespace, "MetricName": "Latency"}, "Period": 60, "Stat": "Sum"}
+    query = {"MetricDataQueries": [{"Id": "m", "MetricStat": stat}], "StartTime": minute(5), "EndTime": minute()}
+    (result,) = cloudwatch.get_metric_data(**query)["MetricDataResults"]
+    assert result["Values"] == [1000]
+    words = "Multiple units returned: '[Milliseconds, Seconds]'"
+    assert result["Messages"] == [{"Code": "MultipleUnits", "Value": words}]
+    stat["Unit"] = "Seconds"
+    (result,) = cloudwatch.get_metric_data(**query)["MetricDataResults"]
+    assert result["Values"] == [1] and not result.get("Messages")
 
 
 def test_high_resolution_shows_seconds(cloudwatch, namespace, put):
@@ -171,6 +180,13 @@ def test_datapoints_are_paged(cloudwatch, namespace, put):
     whole = cloudwatch.get_metric_data(**ask)["MetricDataResults"]
     assert [result["Label"] for result in whole] == ["first", "Other"]
     assert whole[0]["Timestamps"][0] == minute(1), "the latest first"
+    # A label that nobody gave says in what the metrics differ.
+    queries += [{"Id": "c", "MetricStat": {"Metric": other, "Period": 60, "Stat": "Maximum"}}]
+    labels = [result["Label"] for result in cloudwatch.get_metric_data(**ask)["MetricDataResults"]]
+    assert labels == ["first", "Other Sum", "Other Maximum"]
+    queries[2]["MetricStat"]["Period"] = 300
+    labels = [result["Label"] for result in cloudwatch.get_metric_data(**ask)["MetricDataResults"]]
+    assert labels == ["first", "Other Sum 60", "Other Maximum 300"]
     with refused(400, "InvalidNextToken"):
         cloudwatch.get_metric_data(NextToken="no token", **ask)
 

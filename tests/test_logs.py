@@ -58,6 +58,13 @@ def test_a_group_is_made_described_and_deleted(logs, group):
     assert shown["arn"] == f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"
     assert shown["logGroupArn"] == f"arn:aws:logs:us-east-1:000000000000:log-group:{group}"
     assert (shown["storedBytes"], shown["metricFilterCount"], shown["logGroupClass"]) == (0, 0, "STANDARD")
+    assert "retentionInDays" not in shown and shown["deletionProtectionEnabled"] is False
+    (sought,) = logs.describe_log_groups(logGroupNamePattern=group.upper())["logGroups"]
+    assert not {"storedBytes", "deletionProtectionEnabled"} & sought.keys(), "which AWS leaves out here"
+    logs.create_log_group(logGroupName=f"{group}/delivered", logGroupClass="DELIVERY")
+    (delivered,) = logs.describe_log_groups(logGroupNamePrefix=f"{group}/delivered")["logGroups"]
+    assert delivered["retentionInDays"] == 2
+    logs.delete_log_group(logGroupName=f"{group}/delivered")
     assert abs(shown["creationTime"] - now_ms()) < 60_000 and "retentionInDays" not in shown
     with refused(400, "ResourceAlreadyExistsException", "The specified log group already exists"):
         logs.create_log_group(logGroupName=group)
@@ -135,6 +142,13 @@ def test_streams_are_listed_by_name_or_last_event(logs, group, put):
         logs.create_log_stream(logGroupName=group, logStreamName="no:colons")
     with refused(400, MISSING, "The specified log group does not exist."):
         logs.create_log_stream(logGroupName="/nowhere", logStreamName="a")
+    logs.create_log_stream(logGroupName=group, logStreamName="s" * 512)
+    logs.create_log_group(logGroupName="g" * 512)
+    too_long = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
+    with refused(400, INVALID, too_long):
+        logs.create_log_stream(logGroupName=group, logStreamName="s" * 513)
+    with refused(400, INVALID, too_long):
+        logs.create_log_group(logGroupName="g" * 513)
 
 
 # ---- events

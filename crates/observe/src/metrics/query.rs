@@ -17,6 +17,37 @@ const QUERIES_MAX: usize = 500;
 /// Periods that one query may span: values are worked out in memory.
 const PERIODS_MAX: i64 = 100_800;
 
+/// Whose values are shown of a metric with several units, if none is asked for: the first of these. AWS's order.
+const UNITS_IN_ORDER: &[&str] = &[
+    "Megabits",
+    "Terabits",
+    "Gigabits",
+    "Count",
+    "Bytes",
+    "Gigabytes",
+    "Gigabytes/Second",
+    "Kilobytes",
+    "Kilobits/Second",
+    "Terabytes",
+    "Terabits/Second",
+    "Bytes/Second",
+    "Percent",
+    "Megabytes",
+    "Megabits/Second",
+    "Milliseconds",
+    "Microseconds",
+    "Kilobytes/Second",
+    "Gigabits/Second",
+    "Megabytes/Second",
+    "Bits",
+    "Bits/Second",
+    "Count/Second",
+    "Seconds",
+    "Kilobits",
+    "Terabytes/Second",
+    "None",
+];
+
 /// A query that has been checked.
 struct Query<'a> {
     query: &'a MetricDataQuery,
@@ -28,23 +59,35 @@ enum Work<'a> {
     Expression(Expression),
 }
 
+/// What a query has brought.
+pub(super) struct Answer {
+    /// The query's.
+    pub(super) id: String,
+    pub(super) series: TimeSeries,
+    /// The metric has values of these units, of which `series` shows one; none if there is only one.
+    pub(super) units: Vec<String>,
+}
+
 /// The results that are wanted, in the order of the queries; an expression may have several.
 pub(super) async fn run(
     cloudwatch: &CloudWatch,
     cx: &Cx,
     queries: &[MetricDataQuery],
     (start, end): (Timestamp, Timestamp),
-) -> Result<Vec<(String, TimeSeries)>, Error> {
+) -> Result<Vec<Answer>, Error> {
     let checked = check(cx, queries)?;
     cloudwatch.flush().await;
     let snapshot = cloudwatch.store.snapshot().map_err(store_failed)?;
     let mut results: BTreeMap<String, Term> = BTreeMap::new();
+    let mut units = BTreeMap::new();
     for Query { query, work } in &checked {
         if let Work::Metric(metric, statistic) = work {
             let span = span(start, end, metric.period, cx.now())?;
-            let mut series = fetch(&snapshot, cx, query, metric, statistic, span).await?;
-            series.label = query.label.clone().unwrap_or(series.label);
+            let (points, several) = fetch(&snapshot, cx, query, metric, statistic, span).await?;
+            let label = query.label.clone().unwrap_or_else(|| default_label(metric, queries));
+            let series = TimeSeries { label, period_secs: span.period_secs, points };
             results.insert(query.id.clone(), Term::Series(series));
+            units.insert(&query.id, several);
         }
     }
     for Ordered { query, expression } in in_order(&checked)? {
@@ -55,7 +98,12 @@ pub(super) async fn run(
         results.insert(query.id.clone(), named(term, query)?);
     }
     let wanted = queries.iter().filter(|query| query.return_data != Some(false));
-    Ok(wanted.flat_map(|query| series_of(&query.id, &results)).collect())
+    let answers = |query: &MetricDataQuery| {
+        let units = units.remove(&query.id).unwrap_or_default();
+        let answer = |series| Answer { id: query.id.clone(), series, units: units.clone() };
+        series_of(&query.id, &results).into_iter().map(answer).collect::<Vec<_>>()
+    };
+    Ok(wanted.flat_map(answers).collect())
 }
 
 /// An expression and its query.
@@ -133,6 +181,7 @@ fn span(start: Timestamp, end: Timestamp, period_secs: i32, now: Timestamp) -> R
     }
 }
 
+/// The values of a metric, and the units that it has if there are several.
 async fn fetch(
     snapshot: &Snapshot,
     cx: &Cx,
@@ -140,17 +189,26 @@ async fn fetch(
     metric: &MetricStat,
     statistic: &Statistic,
     span: Span,
-) -> Result<TimeSeries, Error> {
+) -> Result<(BTreeMap<i64, f64>, Vec<String>), Error> {
     let name = metric.metric.full_name(cx, &format!("MetricDataQueries[{}].MetricStat.Metric", query.id))?;
     let unit = metric.unit.map(StandardUnit::text);
-    let units = read(snapshot, &name, unit.as_deref(), span).await.map_err(store_failed)?;
-    // Without a unit, values of all units belong together.
-    let mut buckets: BTreeMap<i64, super::bucket::Bucket> = BTreeMap::new();
-    for (at, bucket) in units.into_values().flatten() {
-        buckets.entry(at).or_default().merge(&bucket);
+    let mut read = read(snapshot, &name, unit.as_deref(), span).await.map_err(store_failed)?;
+    let units = if read.len() > 1 { read.keys().cloned().collect() } else { Vec::new() };
+    let first = UNITS_IN_ORDER.iter().find_map(|unit| read.remove(*unit)).unwrap_or_default();
+    Ok((first.iter().filter_map(|(at, bucket)| Some((*at, statistic.of(bucket)?))).collect(), units))
+}
+
+/// What a metric's values are called that were given no label: its name, and in what it differs from others asked for.
+fn default_label(metric: &MetricStat, queries: &[MetricDataQuery]) -> String {
+    let mut label = metric.metric.metric_name.as_ref().map_or_else(String::new, |name| name.0.clone());
+    let others = || queries.iter().filter_map(|query| query.metric_stat.as_ref());
+    if others().any(|other| other.stat != metric.stat) {
+        label.push_str(&format!(" {}", metric.stat));
     }
-    let points = buckets.iter().filter_map(|(at, bucket)| Some((*at, statistic.of(bucket)?))).collect();
-    Ok(TimeSeries { label: name.metric, period_secs: span.period_secs, points })
+    if others().any(|other| other.period != metric.period) {
+        label.push_str(&format!(" {}", metric.period));
+    }
+    label
 }
 
 fn metric_ids<'a>(queries: &'a [Query<'_>]) -> Vec<&'a str> {
@@ -220,10 +278,10 @@ fn named(term: Term, query: &MetricDataQuery) -> Result<Term, Error> {
     }
 }
 
-fn series_of(id: &str, results: &BTreeMap<String, Term>) -> Vec<(String, TimeSeries)> {
+fn series_of(id: &str, results: &BTreeMap<String, Term>) -> Vec<TimeSeries> {
     match results.get(id) {
-        Some(Term::Series(series)) => vec![(id.to_owned(), series.clone())],
-        Some(Term::Array(many)) => many.iter().map(|series| (id.to_owned(), series.clone())).collect(),
+        Some(Term::Series(series)) => vec![series.clone()],
+        Some(Term::Array(many)) => many.clone(),
         _ => Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use cloud::{Authz, Meta, Operation};
 use shape::Shape;
 use store::Scan;
 
-use super::{GroupIdentifier, GroupName, place, token};
+use super::{GroupIdentifier, GroupName, NewGroupName, check_length, place, token};
 use crate::logs::records::{GROUPS, Group, STREAMS, group_key};
 use crate::logs::{Logs, groups, invalid, retention, store_failed};
 
@@ -19,7 +19,7 @@ const PAGE_MAX: usize = 50;
 #[shape(rename_all = "camelCase")]
 pub struct CreateLogGroup {
     /// Its name.
-    pub log_group_name: GroupName,
+    pub log_group_name: NewGroupName,
     /// A key to encrypt it with; refused, since there is no KMS yet.
     #[shape(length(0..=256))]
     pub kms_key_id: Option<String>,
@@ -73,6 +73,7 @@ impl Operation<Logs> for CreateLogGroup {
     }
 
     async fn run(self, logs: &Logs, cx: &Cx) -> Result<(), Error> {
+        check_length(&self.log_group_name.0)?;
         if self.kms_key_id.is_some() {
             return Err(Error::not_implemented("kmsKeyId of CreateLogGroup"));
         }
@@ -83,7 +84,8 @@ impl Operation<Logs> for CreateLogGroup {
         let group = Group {
             id: base::id::uuid(),
             created_ms: cx.now().millis(),
-            retention_days: None,
+            // Groups of this class keep nothing for longer, and AWS says so.
+            retention_days: (self.log_group_class == Some(LogGroupClass::Delivery)).then_some(2),
             tags: self.tags.unwrap_or_default(),
             class: self.log_group_class.map(|c| c.as_str().to_owned()),
         };
@@ -171,12 +173,14 @@ pub struct LogGroup {
     pub metric_filter_count: i32,
     /// Its ARN with `:*`.
     pub arn: String,
-    /// Its size in bytes, with AWS's overhead of 26 bytes an event.
-    pub stored_bytes: i64,
+    /// Its size in bytes, with AWS's overhead of 26 bytes an event; AWS leaves it out where groups were sought by pattern.
+    pub stored_bytes: Option<i64>,
     /// Its class.
     pub log_group_class: LogGroupClass,
     /// Its ARN.
     pub log_group_arn: String,
+    /// Whether it is protected against deletion, which none is yet; left out like its size.
+    pub deletion_protection_enabled: Option<bool>,
 }
 
 impl Operation<Logs> for DescribeLogGroups {
@@ -212,7 +216,11 @@ impl Operation<Logs> for DescribeLogGroups {
                 next_token = page.last().map(|last: &LogGroup| token(&last.log_group_name));
                 break;
             }
-            page.push(describe(logs, cx, name, &group).await.map_err(store_failed)?);
+            let mut described = describe(logs, cx, name, &group).await.map_err(store_failed)?;
+            if self.log_group_name_pattern.is_some() {
+                (described.stored_bytes, described.deletion_protection_enabled) = (None, None);
+            }
+            page.push(described);
         }
         Ok(DescribeLogGroupsResponse { log_groups: page, next_token })
     }
@@ -239,7 +247,8 @@ async fn describe(logs: &Logs, cx: &Cx, name: String, group: &Group) -> store::R
         retention_in_days: group.retention_days,
         metric_filter_count: 0,
         arn: format!("{arn}:*"),
-        stored_bytes: streams.iter().map(|(_, s)| s.stored_bytes).sum(),
+        stored_bytes: Some(streams.iter().map(|(_, s)| s.stored_bytes).sum()),
+        deletion_protection_enabled: Some(false),
         log_group_class: group.class.as_deref().map_or(LogGroupClass::Standard, LogGroupClass::parse),
         log_group_arn: arn,
         log_group_name: name,

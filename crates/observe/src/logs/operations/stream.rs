@@ -5,7 +5,7 @@ use cloud::{Authz, Meta, Operation};
 use shape::Shape;
 use store::Scan;
 
-use super::{GroupIdentifier, GroupName, StreamName, place, token};
+use super::{GroupIdentifier, GroupName, NewStreamName, StreamName, check_length, place, token};
 use crate::logs::records::{GARBAGE, GROUPS, Garbage, STREAMS, Stream, group_key, stream_key};
 use crate::logs::{Logs, groups, invalid, store_failed};
 
@@ -19,7 +19,7 @@ pub struct CreateLogStream {
     /// Its group.
     pub log_group_name: GroupName,
     /// Its name.
-    pub log_stream_name: StreamName,
+    pub log_stream_name: NewStreamName,
 }
 
 impl Operation<Logs> for CreateLogStream {
@@ -31,6 +31,7 @@ impl Operation<Logs> for CreateLogStream {
     }
 
     async fn run(self, logs: &Logs, cx: &Cx) -> Result<(), Error> {
+        check_length(&self.log_stream_name.0)?;
         logs.flush().await;
         let group = group_key(cx.account, &cx.region, &self.log_group_name.0);
         let (name, now_ms) = (self.log_stream_name.0, cx.now().millis());

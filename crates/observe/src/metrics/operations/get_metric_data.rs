@@ -9,8 +9,7 @@ use shape::Shape;
 use super::shapes::{Metric, StandardUnit};
 use crate::metrics::CloudWatch;
 use crate::metrics::error::{invalid_token, invalid_value};
-use crate::metrics::math::TimeSeries;
-use crate::metrics::query;
+use crate::metrics::query::{self, Answer};
 
 /// Datapoints of one answer; AWS's number.
 const DATAPOINTS_MAX: usize = 100_800;
@@ -163,11 +162,11 @@ impl Operation<CloudWatch> for GetMetricData {
 }
 
 /// The datapoints of all results from `skip` on, `limit` at most.
-fn page(results: Vec<(String, TimeSeries)>, descending: bool, skip: usize, limit: usize) -> GetMetricDataResponse {
+fn page(results: Vec<Answer>, descending: bool, skip: usize, limit: usize) -> GetMetricDataResponse {
     let (mut passed, mut left) = (0, limit);
-    let total: usize = results.iter().map(|(_, series)| series.points.len()).sum();
+    let total: usize = results.iter().map(|answer| answer.series.points.len()).sum();
     let mut shown = Vec::new();
-    for (id, series) in results {
+    for Answer { id, series, units } in results {
         let count = series.points.len();
         let first = skip.saturating_sub(passed).min(count);
         passed += count;
@@ -184,12 +183,17 @@ fn page(results: Vec<(String, TimeSeries)>, descending: bool, skip: usize, limit
             timestamps: Some(points.iter().map(|(at, _)| Timestamp::from_secs(*at)).collect()),
             values: Some(points.iter().map(|(_, value)| *value).collect()),
             status_code: Some(if first + here == count { StatusCode::Complete } else { StatusCode::PartialData }),
-            messages: None,
+            messages: (units.len() > 1).then(|| vec![multiple_units(&units)]),
         });
     }
     let next = skip + limit - left;
     let next_token = (next < total).then(|| URL_SAFE_NO_PAD.encode(next.to_string()));
     GetMetricDataResponse { metric_data_results: shown, next_token, messages: Vec::new() }
+}
+
+fn multiple_units(units: &[String]) -> MessageData {
+    let words = format!("Multiple units returned: '[{}]'", units.join(", "));
+    MessageData { code: Some("MultipleUnits".to_owned()), value: Some(words) }
 }
 
 fn place_of(token: &str) -> Result<usize, Error> {
