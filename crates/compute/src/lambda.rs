@@ -46,6 +46,7 @@ pub(crate) mod settings;
 pub(crate) mod settle;
 pub(crate) mod snapstart;
 pub(crate) mod trace;
+pub(crate) mod unreadable;
 pub mod url;
 
 use std::collections::BTreeMap;

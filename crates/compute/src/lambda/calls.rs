@@ -44,7 +44,7 @@ impl Lambda {
         if call.payload.len() > EVENT_BYTES_MAX {
             let words =
                 format!("Request must be smaller than {EVENT_BYTES_WORDS} bytes for the InvokeFunction operation");
-            return Err(Error::new(413, "RequestTooLargeException", words));
+            return Err(Error::new(413, "RequestEntityTooLargeException", words));
         }
         let target = function_of(&call.function);
         let target = target.ok_or_else(|| not_found(format!("Function not found: {}", call.function)))?;

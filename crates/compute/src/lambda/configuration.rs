@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use base::Region;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shape::Shape;
@@ -363,7 +364,7 @@ impl FunctionConfiguration {
                 }),
                 optimization_status: Some(if record.snap_starts() { "On" } else { "Off" }.to_owned()),
             }),
-            runtime_version_config: (!is_image).then(|| RuntimeVersionConfig::of(target, &settings.runtime)),
+            runtime_version_config: (!is_image).then(|| RuntimeVersionConfig::of(&target.region, &settings.runtime)),
             logging_config: Some(settings.logging.shown()),
             dead_letter_config: settings
                 .dead_letter_target
@@ -417,9 +418,9 @@ impl FunctionConfiguration {
 
 impl RuntimeVersionConfig {
     /// AWS names each build of a runtime by a hash. Ours has one build of each: the host's.
-    pub(crate) fn of(target: &Target, runtime: &str) -> RuntimeVersionConfig {
+    pub(crate) fn of(region: &Region, runtime: &str) -> RuntimeVersionConfig {
         let hash: String = Sha256::digest(runtime).iter().map(|byte| format!("{byte:02x}")).collect();
-        let (partition, region) = (target.region.partition(), &target.region);
+        let partition = region.partition();
         RuntimeVersionConfig { runtime_version_arn: Some(format!("arn:{partition}:lambda:{region}::runtime:{hash}")) }
     }
 }

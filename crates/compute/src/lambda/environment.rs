@@ -287,8 +287,11 @@ impl EnvironmentLog {
 
 impl LogSink for EnvironmentLog {
     fn line(&self, at_ms: i64, text: Bytes) {
-        // AWS's events keep the line break that ended them.
-        let message: Bytes = [text.as_ref(), b"\n"].concat().into();
+        if text.is_empty() {
+            return; // no event is
+        }
+        // A copy, so that a short line does not hold all that was read with it.
+        let message = Bytes::copy_from_slice(&text);
         if let Some(tail) = &mut self.lock().tail {
             keep_tail(tail, &message);
         }

@@ -1,6 +1,7 @@
 //! What Lambda itself writes and answers about an invocation: START, END, REPORT, and the error documents of functions
 //! that did not get to write their own. Words and shapes as observed on AWS.
 
+use std::fmt;
 use std::time::Duration;
 
 use base::Timestamp;
@@ -8,9 +9,10 @@ use bytes::Bytes;
 use sandbox::{Failure, InitReport, InitStatus, Outcome, RestoreReport};
 use serde::Serialize;
 
-use super::configuration::{LogFormat, SystemLogLevel};
+use super::configuration::{LogFormat, RuntimeVersionConfig, SystemLogLevel};
 use super::environment::Initialization;
 use super::resolve::Resolved;
+use super::runtime;
 
 const MB: u64 = 1024 * 1024;
 
@@ -67,10 +69,12 @@ pub(crate) fn function_error(
             let line = format!("{words}\nRuntime.OutOfMemory\n");
             own("Runtime.OutOfMemory", &words, Some(line))
         }
-        Failure::ResponseTooLarge { bytes, limit } => {
-            let words =
-                format!("Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes).");
-            own("Function.ResponseSizeTooLarge", &words, None)
+        Failure::ResponseTooLarge { limit, .. } => {
+            // Written elsewhere on AWS than the others, hence the other order.
+            let error_type = "Function.ResponseSizeTooLarge";
+            let words = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+            let document = format!(r#"{{"errorMessage":"{words}","errorType":"{error_type}"}}"#);
+            FunctionError { payload: document.into(), ..own(error_type, &words, None) }
         }
         Failure::Extension { error_type, words } => {
             let words = named(request_id, words);
@@ -131,14 +135,14 @@ pub(crate) fn init_start(resolved: &Resolved, how: Initialization, now: Timestam
     if resolved.image.is_some() {
         return None; // an image has no runtime version to tell
     }
-    let runtime = &resolved.runtime;
+    let runtime = RuntimeVersion::of(resolved);
     if resolved.log_format != LogFormat::Json {
-        return Some(format!("INIT_START Runtime Version: {runtime}\n").into());
+        return Some(format!("INIT_START {runtime}\n").into());
     }
     let record = InitStartRecord {
         initialization_type: how.name(),
         phase: "init",
-        runtime_version: runtime,
+        runtime,
         function_name: &resolved.name,
         function_version: &resolved.version,
     };
@@ -172,12 +176,12 @@ pub(crate) fn init_report(
 
 /// The line that a restored environment begins with.
 pub(crate) fn restore_start(resolved: &Resolved, now: Timestamp) -> Option<Bytes> {
-    let runtime = &resolved.runtime;
+    let runtime = RuntimeVersion::of(resolved);
     if resolved.log_format != LogFormat::Json {
-        return Some(format!("RESTORE_START Runtime Version: {runtime}\n").into());
+        return Some(format!("RESTORE_START {runtime}\n").into());
     }
     let record = RestoreStartRecord {
-        runtime_version: runtime,
+        runtime,
         function_name: &resolved.name,
         function_version: &resolved.version,
         instance_max_memory: u64::from(resolved.memory_mb) * MB,
@@ -251,12 +255,38 @@ fn failed_init_report(attempt: &InitReport, phase: &str) -> Option<String> {
     }
 }
 
+/// Which build of a runtime an environment has.
+#[derive(Serialize)]
+struct RuntimeVersion {
+    /// `python:3.12.v1`.
+    #[serde(rename = "runtimeVersion")]
+    name: String,
+    #[serde(rename = "runtimeVersionArn", skip_serializing_if = "Option::is_none")]
+    arn: Option<String>,
+}
+
+impl RuntimeVersion {
+    fn of(resolved: &Resolved) -> RuntimeVersion {
+        let RuntimeVersionConfig { runtime_version_arn } =
+            RuntimeVersionConfig::of(&resolved.region, &resolved.runtime);
+        RuntimeVersion { name: runtime::version_name(&resolved.runtime), arn: runtime_version_arn }
+    }
+}
+
+impl fmt::Display for RuntimeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arn = self.arn.as_deref().unwrap_or_default();
+        write!(f, "Runtime Version: {}\tRuntime Version ARN: {arn}", self.name)
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct InitStartRecord<'a> {
     initialization_type: &'a str,
     phase: &'a str,
-    runtime_version: &'a str,
+    #[serde(flatten)]
+    runtime: RuntimeVersion,
     function_name: &'a str,
     function_version: &'a str,
 }
@@ -273,7 +303,8 @@ struct InitReportRecord<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RestoreStartRecord<'a> {
-    runtime_version: &'a str,
+    #[serde(flatten)]
+    runtime: RuntimeVersion,
     function_name: &'a str,
     function_version: &'a str,
     instance_max_memory: u64,

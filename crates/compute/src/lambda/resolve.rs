@@ -179,7 +179,9 @@ impl Lambda {
         // One look at all of it: an alias may move, and its old version go, meanwhile.
         let snapshot = self.store.snapshot()?;
         let Some(Qualifier::Alias(name)) = &target.qualifier else {
-            return Ok(Route { first: self.settled(&snapshot, target, target).await?, second: None });
+            // Whoever asks for a function asks for $LATEST; where there is none, AWS's words for calls name it.
+            let version = target.qualified(target.qualifier.clone().unwrap_or(Qualifier::Latest));
+            return Ok(Route { first: self.settled(&snapshot, target, &version).await?, second: None });
         };
         let alias = snapshot.get(ALIASES, &target.alias_key(name)).await?;
         let alias = alias.ok_or_else(|| no_function(&target.arn()))?;

@@ -75,13 +75,28 @@ pub(crate) fn names() -> String {
     format!("[{}]", [CURRENT, DEPRECATED].concat().join(", "))
 }
 
+/// Those that functions can still be made with, as AWS's messages have them.
+pub(crate) fn current_names() -> String {
+    format!("[{}]", CURRENT.join(", "))
+}
+
+/// What a build of a runtime is called in logs: `python:3.12.v1`. There is one of each here: the host's.
+pub(crate) fn version_name(runtime: &str) -> String {
+    let at = runtime.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(runtime.len());
+    let (family, release) = runtime.split_at(at);
+    match release.trim_start_matches('.').trim_end_matches(".x") {
+        "" => format!("{family}:v1"),
+        release => format!("{family}:{release}.v1"),
+    }
+}
+
 /// Refuses a name that AWS does not know, in its words, and one that we cannot run, in ours.
 pub(crate) fn check(runtime: &str) -> Result<(), Error> {
     if !is_known(runtime) {
-        let set = CURRENT.join(", ");
         return Err(invalid(format!(
-            "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{set}] or \
-             be a valid ARN"
+            "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: {} or be a \
+             valid ARN",
+            current_names()
         )));
     }
     if RUNNABLE.iter().any(|family| runtime.starts_with(family)) {

@@ -68,7 +68,7 @@ struct Unheard;
 
 impl LogSink for Unheard {
     fn line(&self, _: i64, text: bytes::Bytes) {
-        tracing::debug!(text = %String::from_utf8_lossy(&text), "a parked sandbox says");
+        tracing::debug!(text = %String::from_utf8_lossy(text.trim_ascii_end()), "a parked sandbox says");
     }
 }
 

@@ -96,10 +96,7 @@ fn split_lines(bytes: &mut BytesMut, searched: &mut usize, now_ms: i64, emit: &m
     loop {
         let window = &bytes[*searched..bytes.len().min(RECORD_BYTES_MAX + 1)];
         if let Some(at) = window.iter().position(|byte| *byte == b'\n') {
-            let end = *searched + at;
-            let mut line = bytes.split_to(end + 1);
-            line.truncate(end - usize::from(end > 0 && line[end - 1] == b'\r'));
-            emit(now_ms, line.freeze());
+            emit(now_ms, bytes.split_to(*searched + at + 1).freeze());
         } else if bytes.len() > RECORD_BYTES_MAX {
             emit(now_ms, bytes.split_to(RECORD_BYTES_MAX).freeze());
         } else {
@@ -132,12 +129,8 @@ fn split_telemetry(bytes: &mut BytesMut, record: &mut Option<(usize, i64)>, emit
             *record = Some((remaining, at_ms));
             return true;
         }
-        let mut text = bytes.split_to(piece);
         let rest = remaining - piece;
-        if rest == 0 && text.last() == Some(&b'\n') {
-            text.truncate(piece - 1);
-        }
-        emit(at_ms, text.freeze());
+        emit(at_ms, bytes.split_to(piece).freeze());
         *record = (rest > 0).then_some((rest, at_ms));
     }
 }
@@ -275,10 +268,11 @@ impl Logs {
     }
 }
 
-/// Hands a record on.
+/// Hands a record on. Extensions get it without the line break at its end.
 fn tell(sink: &Arc<dyn LogSink>, telemetry: Option<&Telemetry>, stream: Stream, at_ms: i64, text: Bytes) {
     if let Some(telemetry) = telemetry.filter(|telemetry| telemetry.is_watched()) {
-        telemetry.line(stream, at_ms, text.clone());
+        let line = text.strip_suffix(b"\n").map_or(&text[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+        telemetry.line(stream, at_ms, text.slice_ref(line));
     }
     sink.line(at_ms, text);
 }
@@ -338,7 +332,7 @@ mod tests {
     #[test]
     fn lines_are_split_and_the_rest_is_flushed() {
         let records = run(Splitter::lines(), &[b"a\nb\r\n\nhal", b"f\nopen"]);
-        assert_eq!(texts(&records), ["a", "b", "", "half", "open"]);
+        assert_eq!(texts(&records), ["a\n", "b\r\n", "\n", "half\n", "open"]);
     }
 
     #[test]
@@ -356,14 +350,14 @@ mod tests {
         let one = telemetry(0xa55a_0003, 1_500_000, b"Traceback\n  line 2\n");
         let two = telemetry(0xa55a_0017, 2_500_999, b"{\"level\":\"INFO\"}");
         let records = run(Splitter::telemetry(), &[&one[..5], &one[5..], &two]);
-        assert_eq!(texts(&records), ["Traceback\n  line 2", "{\"level\":\"INFO\"}"]);
+        assert_eq!(texts(&records), ["Traceback\n  line 2\n", "{\"level\":\"INFO\"}"]);
         assert_eq!((records[0].0, records[1].0), (1500, 2500));
     }
 
     #[test]
     fn what_is_no_telemetry_is_shown_as_text() {
         let records = run(Splitter::telemetry(), &[b"plain text, no frame\nmore\n"]);
-        assert_eq!(texts(&records), ["plain text, no frame", "more"]);
+        assert_eq!(texts(&records), ["plain text, no frame\n", "more\n"]);
     }
 
     #[test]

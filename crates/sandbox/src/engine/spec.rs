@@ -123,8 +123,9 @@ pub struct SandboxIdentity {
 
 /// Where a sandbox's output goes.
 pub trait LogSink: Send + Sync {
-    /// One record: a line of standard output without its line feed, or one record of the telemetry pipe (may have many
-    /// lines). At most 256 KB; longer ones come in pieces. `at_ms` is milliseconds since the epoch.
+    /// One record as it was written: a line of standard output with its line feed, if it has one, or one record of the
+    /// telemetry pipe (may have many lines, and a line feed at its end or not). At most 256 KB; longer ones come in
+    /// pieces. `at_ms` is milliseconds since the epoch.
     ///
     /// Must not block. Order is kept, and everything written before a response is delivered before that
     /// invocation's [`Outcome`].

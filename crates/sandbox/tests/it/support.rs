@@ -24,7 +24,7 @@ pub(crate) struct Remember {
 
 impl LogSink for Remember {
     fn line(&self, at_ms: i64, text: Bytes) {
-        self.lines.lock().unwrap().push((at_ms, String::from_utf8_lossy(&text).into_owned()));
+        self.lines.lock().unwrap().push((at_ms, String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned()));
     }
 
     fn invoke_begins(&self) {

@@ -13,6 +13,7 @@ use crate::lambda::asynchronous::EVENT_BYTES_MAX;
 use crate::lambda::invoke::Invocation;
 use crate::lambda::metrics::Metric;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
+use crate::lambda::unreadable;
 
 /// The largest payload of a synchronous invocation, in bytes: what AWS's message says, and the envelope it allows.
 const SYNC_BYTES_MAX: usize = 6_291_556;
@@ -151,17 +152,26 @@ impl Operation<Lambda> for Invoke {
 }
 
 pub(super) fn check_payload(payload: &Bytes, kind: InvocationType) -> Result<(), Error> {
-    let (limit, words) = match kind {
-        InvocationType::Event => (EVENT_BYTES_MAX, EVENT_BYTES_MAX),
-        _ => (SYNC_BYTES_MAX, SYNC_BYTES_WORDS),
-    };
-    if payload.len() > limit {
-        let message = format!("Request must be smaller than {words} bytes for the InvokeFunction operation");
-        return Err(Error::new(413, "RequestTooLargeException", message).with("Type", "User"));
+    let size = payload.len();
+    if kind == InvocationType::Event && size > EVENT_BYTES_MAX {
+        let words = "byte payload is too large for the Event invocation type";
+        return Err(too_large(format!("{size} {words} (limit {EVENT_BYTES_MAX} bytes)")).with("Type", "User"));
+    }
+    if size > SYNC_BYTES_MAX {
+        let message = format!("Request must be smaller than {SYNC_BYTES_WORDS} bytes for the InvokeFunction operation");
+        return Err(too_large(message));
     }
     serde_json::from_slice::<IgnoredAny>(payload).map(|_| ()).map_err(|error| {
-        invalid_content(format!("Could not parse request body into json: Could not parse payload into json: {error}"))
+        let complaint = unreadable::complaint(payload).unwrap_or_else(|| error.to_string());
+        invalid_content(format!(
+            "Could not parse request body into json: Could not parse payload into json: {complaint}"
+        ))
     })
+}
+
+/// AWS's model says `RequestTooLargeException`; AWS does not.
+fn too_large(message: String) -> Error {
+    Error::new(413, "RequestEntityTooLargeException", message)
 }
 
 /// The context's JSON out of its base64.

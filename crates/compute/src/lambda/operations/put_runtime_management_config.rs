@@ -129,7 +129,7 @@ fn write(tx: &mut Tx<'_>, target: &Target, management: &RuntimeManagement) -> Re
 
 fn manage(target: &Target, version: &mut VersionRecord, management: &RuntimeManagement) -> Result<(), Error> {
     if let RuntimeManagement::Manual(asked) = management {
-        let there = RuntimeVersionConfig::of(target, &version.settings.runtime).runtime_version_arn;
+        let there = RuntimeVersionConfig::of(&target.region, &version.settings.runtime).runtime_version_arn;
         if there.as_ref() != Some(asked) {
             let runtime = &version.settings.runtime;
             return Err(invalid(format!("Runtime version {asked} was not found for the runtime {runtime}.")));
