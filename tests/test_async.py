@@ -162,6 +162,9 @@ def test_what_is_wrong_is_refused(lambda_, create):
         put(Qualifier="17", MaximumRetryAttempts=1)
     with refused(404, "ResourceNotFoundException", "The function doesn't exist."):
         lambda_.list_function_event_invoke_configs(FunctionName="nowhere")
+    nowhere = "arn:aws:lambda:us-east-1:000000000000:function:nowhere:$LATEST"
+    with refused(404, "ResourceNotFoundException", f"The function {nowhere} doesn't have an EventInvokeConfig"):
+        lambda_.get_function_event_invoke_config(FunctionName="nowhere")
     with refused(400, "ValidationException", "Member must have value less than or equal to 2"):
         put(MaximumRetryAttempts=3)
     with refused(400, "ValidationException", "Member must have value less than or equal to 21600"):

@@ -67,6 +67,8 @@ def test_what_is_not_there_is_refused(lambda_, config, create):
         lambda_.put_function_code_signing_config(FunctionName=function.name, CodeSigningConfigArn=gone)
     with refused(404, "CodeSigningConfigNotFoundException", NOT_FOUND + gone):
         create.create(zip_of(APP), CodeSigningConfigArn=gone)
+    with refused(404, "CodeSigningConfigNotFoundException", NOT_FOUND + gone):
+        lambda_.put_function_code_signing_config(FunctionName="nobody", CodeSigningConfigArn=gone)
     there = config()["CodeSigningConfigArn"]
     with refused(404, "ResourceNotFoundException", "Function not found"):
         lambda_.put_function_code_signing_config(FunctionName="nobody", CodeSigningConfigArn=there)

@@ -370,7 +370,7 @@ def test_wrong_provisioned_concurrency_is_refused(lambda_, published):
     provision(published, 2)
     with refused(400, INVALID, more):
         put(FunctionName=name, Qualifier="2", ProvisionedConcurrentExecutions=1)
-    total = "ReservedConcurrentExecutions  1 should not be lower than function's total provisioned concurrency [2]."
+    total = " ReservedConcurrentExecutions  1 should not be lower than function's total provisioned concurrency [2]."
     with refused(400, INVALID, total):
         lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     throttled(published, {}, "ReservedFunctionConcurrentInvocationLimitExceeded")

@@ -27,8 +27,9 @@ def function(shared):
     ],
 )
 def test_a_source_whose_service_does_not_stand_is_refused_by_name(lambda_, function, arn, service):
+    start = {} if service in ("sqs", "mq") else {"StartingPosition": "LATEST"}
     with refused(501, "NotImplemented", f"the service {service}"):
-        lambda_.create_event_source_mapping(FunctionName=function.name, EventSourceArn=arn, StartingPosition="LATEST")
+        lambda_.create_event_source_mapping(FunctionName=function.name, EventSourceArn=arn, **start)
     assert lambda_.list_event_source_mappings(FunctionName=function.name)["EventSourceMappings"] == []
 
 
@@ -45,6 +46,24 @@ def test_what_is_no_source_is_refused(lambda_, function):
     for more in ({}, {"EventSourceArn": "arn:aws:s3:::bucket"}):
         with refused(400, "InvalidParameterValueException", "Unrecognized event source."):
             lambda_.create_event_source_mapping(FunctionName=function.name, **more)
+
+
+def test_where_reading_begins_is_checked_first(lambda_):
+    queue, stream = f"arn:aws:sqs:us-east-1:{ACCOUNT}:queue", f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/stream"
+    for arn, settings, words in (
+        (queue, {"StartingPosition": "LATEST"}, "StartingPosition is not valid for SQS event sources."),
+        (
+            stream,
+            {"StartingPosition": "LATEST", "StartingPositionTimestamp": 1},
+            "Timestamp only valid with StartingPosition AT_TIMESTAMP",
+        ),
+        (stream, {"StartingPosition": "LATEST"}, "Function does not exist"),
+    ):
+        with refused(400, "InvalidParameterValueException", words):
+            lambda_.create_event_source_mapping(FunctionName="nowhere", EventSourceArn=arn, **settings)
+    words = "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"
+    with refused(400, "ValidationException", words):
+        lambda_.create_event_source_mapping(FunctionName="nowhere", EventSourceArn=stream, StartingPosition="NOW")
 
 
 def test_values_out_of_range_are_refused_together(lambda_, function):

@@ -91,16 +91,20 @@ def test_configurations_are_made_read_changed_and_deleted(create, lambda_, updra
     assert (created["FunctionArn"], created["AuthType"]) == (function.arn, "NONE")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", created["CreationTime"])
     assert not {"Cors", "InvokeMode", "LastModifiedTime"} & created.keys(), "absent is not empty"
-    cors = {"AllowOrigins": ["https://a.example"], "MaxAge": 5}
+    (listed,) = lambda_.list_function_url_configs(FunctionName=function.name)["FunctionUrlConfigs"]
+    for shown in (lambda_.get_function_url_config(FunctionName=function.name), listed):
+        assert shown["InvokeMode"] == "BUFFERED", "which the answer to its creation does not say"
+    cors = {"AllowOrigins": ["https://a.example"], "MaxAge": 5, "AllowHeaders": ["X-One"], "ExposeHeaders": ["ETag"]}
+    kept = cors | {"AllowHeaders": ["x-one"], "ExposeHeaders": ["etag"]}
     changed = lambda_.update_function_url_config(
         FunctionName=function.name, AuthType="AWS_IAM", Cors=cors, InvokeMode="RESPONSE_STREAM"
     )
     read = lambda_.get_function_url_config(FunctionName=function.arn)
     for seen in (changed, read, lambda_.list_function_url_configs(FunctionName=function.name)["FunctionUrlConfigs"][0]):
-        assert (seen["AuthType"], seen["Cors"], seen["InvokeMode"]) == ("AWS_IAM", cors, "RESPONSE_STREAM")
+        assert (seen["AuthType"], seen["Cors"], seen["InvokeMode"]) == ("AWS_IAM", kept, "RESPONSE_STREAM")
         assert (seen["FunctionUrl"], seen["CreationTime"]) == (created["FunctionUrl"], created["CreationTime"])
-    kept = lambda_.update_function_url_config(FunctionName=function.name)
-    assert (kept["AuthType"], kept["Cors"], kept["InvokeMode"]) == ("AWS_IAM", cors, "RESPONSE_STREAM")
+    same = lambda_.update_function_url_config(FunctionName=function.name)
+    assert (same["AuthType"], same["Cors"], same["InvokeMode"]) == ("AWS_IAM", kept, "RESPONSE_STREAM")
     lambda_.delete_function_url_config(FunctionName=function.name)
     with refused(404, "ResourceNotFoundException", "The resource you requested does not exist."):
         lambda_.get_function_url_config(FunctionName=function.name)
@@ -135,11 +139,12 @@ def test_refused_configurations(create, lambda_):
         **({"FunctionName": function.name, "AuthType": "NONE"} | settings)
     )
     enum = "failed to satisfy constraint: Member must satisfy enum value set: "
+    alias = "failed to satisfy constraint: Member must satisfy regular expression pattern: ((?!^\\d+$)^[0-9a-zA-Z-_]+$)"
     for words, settings in {
         f"Value 'UNKNOWN' at 'invokeMode' {enum}[RESPONSE_STREAM, BUFFERED]": {"InvokeMode": "UNKNOWN"},
         f"Value 'ALL' at 'authType' {enum}[NONE, AWS_IAM]": {"AuthType": "ALL"},
-        "Value '$LATEST' at 'qualifier' failed": {"Qualifier": "$LATEST"},
-        "Value '1' at 'qualifier' failed": {"Qualifier": "1"},
+        f"Value '$LATEST' at 'qualifier' {alias}": {"Qualifier": "$LATEST"},
+        f"Value '1' at 'qualifier' {alias}": {"Qualifier": "1"},
         f"Value '{function.name}:1' at 'functionName' failed": {"FunctionName": f"{function.name}:1"},
         "Value '[OPTIONS]' at 'cors.allowMethods' failed": {"Cors": {"AllowMethods": ["OPTIONS"]}},
         "at 'cors.allowOrigins' failed": {"Cors": {"AllowOrigins": ["x" * 254]}},

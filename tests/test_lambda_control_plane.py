@@ -334,8 +334,15 @@ def test_an_old_revision_is_refused(lambda_, create):
         lambda_.update_function_code(FunctionName=function.name, ZipFile=GOOD, RevisionId=old)
     with refused(412, "PreconditionFailedException", words):
         lambda_.publish_version(FunctionName=function.name, RevisionId=old)
-    present = lambda_.get_function_configuration(FunctionName=function.name)["RevisionId"]
-    lambda_.update_function_configuration(FunctionName=function.name, Timeout=6, RevisionId=present)
+    revision = lambda: lambda_.get_function_configuration(FunctionName=function.name)["RevisionId"]
+    lambda_.update_function_configuration(FunctionName=function.name, Timeout=6, RevisionId=revision())
+    # A published version and a tag make a revision as well.
+    function.wait()
+    before = revision()
+    lambda_.publish_version(FunctionName=function.name)
+    published = revision()
+    lambda_.tag_resource(Resource=function.arn, Tags={"a": "b"})
+    assert len({before, published, revision()}) == 3
 
 
 def test_updating_what_is_not_there_is_refused(lambda_):
@@ -503,6 +510,16 @@ def test_a_permission_is_added_shown_and_removed(lambda_, create):
         lambda_.get_policy(FunctionName=function.name)
     with refused(404, MISSING):
         lambda_.remove_permission(FunctionName=function.name, StatementId="s3")
+    with refused(404, MISSING, f"No policy found for: {ARN}nowhere"):
+        lambda_.remove_permission(FunctionName="nowhere", StatementId="s3")
+    with refused(404, MISSING, f"Cannot find alias arn: {function.arn}:live"):
+        lambda_.add_permission(
+            FunctionName=function.name, StatementId="s3", Action="lambda:InvokeFunction", Principal="*", Qualifier="live"
+        )
+    with refused(412, "PreconditionFailedException", "Call the GetFunction/GetAlias API to retrieve"):
+        lambda_.add_permission(
+            FunctionName=function.name, StatementId="s3", Action="lambda:InvokeFunction", Principal="*", RevisionId="old"
+        )
 
 
 @pytest.mark.parametrize(

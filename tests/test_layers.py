@@ -6,6 +6,7 @@ import json
 import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support.code import bomb, link_to, streamed_zip, zip_of
 from support.functions import ROLE
@@ -90,10 +91,17 @@ def test_what_is_not_there_or_not_right_is_refused(lambda_, publish):
         lambda_.get_layer_version(LayerName="no name", VersionNumber=1)
     with refused(400, "ValidationException", "at 'arn' failed to satisfy constraint"):
         lambda_.get_layer_version_by_arn(Arn=arn("right"))
-    with refused(400, "ValidationException", "Value '[cobol85]' at 'compatibleRuntimes' failed to satisfy constraint"):
-        publish("right", {"x": "y"}, CompatibleRuntimes=["cobol85"])
-    with refused(400, "ValidationException", "failed to satisfy constraint"):
-        publish("right", {"x": "y"}, CompatibleArchitectures=["mips"])
+    runtimes = "Value '[java21, cobol85]' at 'compatibleRuntimes' failed to satisfy constraint: Member must satisfy enum value set: ["
+    with refused(400, "ValidationException", f"1 validation error detected: {runtimes}nodejs"):
+        publish("right", {"x": "y"}, CompatibleRuntimes=["java21", "cobol85"])
+    with pytest.raises(ClientError) as both:
+        publish("right", {"x": "y"}, CompatibleRuntimes=["java21", "cobol85"], CompatibleArchitectures=["arm64", "mips"])
+    words = both.value.response["Error"]["Message"]
+    assert words.startswith(f"2 validation errors detected: {runtimes}")
+    assert words.endswith(
+        "]; Value '[arm64, mips]' at 'compatibleArchitectures' failed to satisfy constraint: Member must satisfy constraint: "
+        "[Member must satisfy enum value set: [x86_64, arm64]]"
+    )
     lambda_.delete_layer_version(LayerName="nowhere", VersionNumber=1)
     for package, words in (
         (b"no zip", "Could not unzip uploaded file."),

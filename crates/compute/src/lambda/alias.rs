@@ -10,7 +10,7 @@ use shape::Shape;
 use store::{Scan, Tx};
 
 use super::Lambda;
-use super::error::{Failure, conflict, invalid, no_alias, no_function};
+use super::error::{Failure, conflict, invalid, no_alias, no_function, unattributed};
 use super::function::load;
 use super::name::{Qualifier, Target};
 use super::records::{ALIASES, AdditionalVersion, AliasRecord, VERSIONS, VersionRecord, version_text};
@@ -110,7 +110,7 @@ pub(crate) fn check_versions(tx: &Tx<'_>, target: &Target, alias: &AliasRecord) 
             .into());
         }
         if alias.version == 0 {
-            return Err(invalid("$LATEST is not supported for an alias pointing to more than 1 version").into());
+            return Err(unattributed("$LATEST is not supported for an alias pointing to more than 1 version").into());
         }
     }
     let first = version_in(tx, target, alias.version)?;

@@ -9,7 +9,7 @@ use shape::Shape;
 use store::{Key, Record, Scan, Table, Tx};
 
 use super::Lambda;
-use super::error::{Failure, not_found};
+use super::error::Failure;
 use super::name::Target;
 use super::records::{FunctionRecord, Mark};
 
@@ -161,7 +161,8 @@ impl CodeSigningTarget {
 
 /// AWS's 404 where a configuration itself is asked for.
 pub(crate) fn missing(arn: &str) -> Error {
-    not_found(format!("The Lambda code signing configuration {arn} can not be found."))
+    let message = format!("The Lambda code signing configuration {arn} can not be found.");
+    Error::new(404, "ResourceNotFoundException", message).capital()
 }
 
 /// AWS's 404 where a function is to have a configuration.
@@ -189,6 +190,16 @@ impl Lambda {
     }
 }
 
+/// The configuration that a function is to have; AWS looks for it before it looks for the function.
+pub(crate) fn existing(tx: &Tx<'_>, target: &Target, arn: &str) -> Result<CodeSigningTarget, Failure> {
+    let config = CodeSigningTarget::parse(arn).filter(|config| config.account == target.account);
+    let config = config.ok_or_else(|| missing_for_function(arn))?;
+    if !tx.exists(CODE_SIGNING, &config.key())? {
+        return Err(missing_for_function(arn).into());
+    }
+    Ok(config)
+}
+
 /// Gives a function a configuration, or none, in place of the one it had. Does not write the function's record.
 pub(crate) fn assign(
     tx: &mut Tx<'_>,
@@ -200,11 +211,7 @@ pub(crate) fn assign(
         tx.delete(CODE_SIGNING_USES, &old.use_key(target))?;
     }
     if let Some(arn) = config {
-        let new = CodeSigningTarget::parse(arn).filter(|new| new.account == target.account);
-        let new = new.ok_or_else(|| missing_for_function(arn))?;
-        if !tx.exists(CODE_SIGNING, &new.key())? {
-            return Err(missing_for_function(arn).into());
-        }
+        let new = existing(tx, target, arn)?;
         tx.put(CODE_SIGNING_USES, &new.use_key(target), &Mark {})?;
     }
     function.code_signing = config.map(str::to_owned);

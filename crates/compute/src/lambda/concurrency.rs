@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use base::{AccountId, Error, Region};
 use store::{Key, Scan, Tx};
 
-use super::error::{Failure, conflict, invalid, no_function};
+use super::error::{Failure, conflict, invalid, no_function, unattributed};
 use super::fleet::SetAside;
 use super::function::load;
 use super::name::{Qualifier, Target};
@@ -62,14 +62,15 @@ pub(crate) fn reserve(tx: &mut Tx<'_>, target: &Target, reserved: u32, limit: Li
     let mut record = concurrency_in(tx, target)?;
     let provisioned = record.provisioned_total(None);
     if reserved < provisioned {
-        return Err(invalid(format!(
-            "ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned \
+        // The blanks are AWS's.
+        return Err(unattributed(format!(
+            " ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned \
              concurrency [{provisioned}]."
         ))
         .into());
     }
     if !limit.allows(set_aside_by_others(tx, target)?.saturating_add(reserved)) {
-        return Err(invalid(format!(
+        return Err(unattributed(format!(
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
              below its minimum value of [{}].",
             limit.unreserved_min()
@@ -132,14 +133,14 @@ pub(crate) fn provision(
 
 fn check_unreserved(limit: Limit, requested: u32, total: u32) -> Result<(), Failure> {
     if requested > limit.0 {
-        return Err(invalid(format!(
+        return Err(unattributed(format!(
             "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{}].",
             limit.0
         ))
         .into());
     }
     if !limit.allows(total) {
-        return Err(invalid(format!(
+        return Err(unattributed(format!(
             "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its \
              minimum value of [{}].",
             limit.unreserved_min()

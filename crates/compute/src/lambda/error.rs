@@ -48,6 +48,11 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(400, "InvalidParameterValueException", message).with("Type", "User")
 }
 
+/// As [`invalid`], for the checks whose answers on AWS do not say whose fault it is.
+pub(crate) fn unattributed(message: impl Into<String>) -> Error {
+    Error::new(400, "InvalidParameterValueException", message)
+}
+
 /// 409 `ResourceConflictException`.
 pub(crate) fn conflict(message: impl Into<String>) -> Error {
     Error::new(409, "ResourceConflictException", message).with("Type", "User")

@@ -48,15 +48,15 @@ pub enum FunctionResponseType {
 /// Where reading a stream begins.
 #[derive(Shape, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventSourcePosition {
-    /// With the oldest record.
-    #[shape(value = "TRIM_HORIZON")]
-    TrimHorizon,
     /// With what arrives from now on.
     #[shape(value = "LATEST")]
     Latest,
     /// With what arrived at a time or after it.
     #[shape(value = "AT_TIMESTAMP")]
     AtTimestamp,
+    /// With the oldest record.
+    #[shape(value = "TRIM_HORIZON")]
+    TrimHorizon,
 }
 
 /// How many batches of a queue may run at a time.

@@ -171,6 +171,9 @@ pub(crate) fn publish(
     }
     // A number is never given twice, even if the last version was deleted.
     let number = function.published.map_or(0, |last| last.version) + 1;
+    let is_ready = function.latest.state == State::Active && function.latest.update == Update::Successful;
+    // AWS gives $LATEST a new revision with each version that is made of it.
+    function.latest.revision_id = stamp.revision_id();
     let mut version = VersionRecord {
         number,
         revision_id: stamp.publication_revision_id.clone(),
@@ -182,10 +185,15 @@ pub(crate) fn publish(
     if let Some(description) = description {
         version.settings.description = description.to_owned();
     }
+    if is_ready && !version.snap_starts() {
+        // A copy of what is ready is ready; a snapshot would have to be made first.
+        (version.state, version.update) = (State::Active, Update::Successful);
+    } else {
+        tx.put(SETTLING, &target.version_key(number), &Mark {})?;
+    }
     function.published = Some(super::records::Publication { version: number, changes: function.changes });
     replace_version(tx, target, None, Some(&version))?;
     tx.put(VERSIONS, &target.version_key(number), &version)?;
-    tx.put(SETTLING, &target.version_key(number), &Mark {})?;
     Ok(version)
 }
 

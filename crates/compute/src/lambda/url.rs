@@ -156,7 +156,7 @@ pub struct FunctionUrlConfig {
     pub cors: Option<Cors>,
     /// How it authenticates.
     pub auth_type: Option<FunctionUrlAuthType>,
-    /// How answers leave, if that was ever given.
+    /// How answers leave: told by Create and Update if it was ever given, by Get and List always.
     pub invoke_mode: Option<InvokeMode>,
 }
 
@@ -171,6 +171,13 @@ impl FunctionUrlConfig {
             auth_type: Some(record.auth_type),
             invoke_mode: record.invoke_mode,
         }
+    }
+}
+
+impl FunctionUrlConfig {
+    /// As Get and List show it.
+    pub(crate) fn whole(self) -> FunctionUrlConfig {
+        FunctionUrlConfig { invoke_mode: self.invoke_mode.or(Some(InvokeMode::Buffered)), ..self }
     }
 }
 
@@ -202,12 +209,8 @@ pub(crate) fn target(
     };
     if let Some(FunctionUrlQualifier(text)) = qualifier {
         let is_name = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if !is_name {
+        if !is_name || text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(refuse(text, "qualifier", r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"));
-        }
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            // AWS checks numbers later, and by another pattern.
-            return Err(refuse(text, "qualifier", r"(^\$LATEST$)|((?!^[0-9]+$)([a-zA-Z0-9-_]+))"));
         }
     }
     let text = qualifier.map(|FunctionUrlQualifier(text)| super::name::QualifierText(text.clone()));

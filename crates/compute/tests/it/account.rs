@@ -109,7 +109,7 @@ async fn what_functions_reserve_is_taken_out_of_the_accounts_limit() {
     world.call(reserve("f", 850)).await.expect("100 are left");
     assert_eq!(unreserved(settings(&world).await), 100);
     let less =
-        "ReservedConcurrentExecutions  39 should not be lower than function's total provisioned concurrency [40].";
+        " ReservedConcurrentExecutions  39 should not be lower than function's total provisioned concurrency [40].";
     refused(world.call(reserve("f", 39)).await, 400, INVALID, less);
     let world = world.restart().await;
     assert_eq!(unreserved(settings(&world).await), 100);

@@ -304,7 +304,7 @@ async fn what_is_wrong_is_refused() {
         bad(FIFO, "Batching window is not supported for FIFO queues.", &|c| {
             c.maximum_batching_window_in_seconds = Some(1)
         }),
-        bad(QUEUE, &unsupported("StartingPosition"), &|c| c.starting_position = start),
+        bad(QUEUE, "StartingPosition is not valid for SQS event sources.", &|c| c.starting_position = start),
         bad(QUEUE, &unsupported("ParallelizationFactor"), &|c| c.parallelization_factor = Some(2)),
         bad(QUEUE, &unsupported("BisectBatchOnFunctionError"), &|c| c.bisect_batch_on_function_error = Some(true)),
         bad(QUEUE, &unsupported("DestinationConfig"), &|c| c.destination_config = Some(on_failure(QUEUE))),
@@ -316,7 +316,9 @@ async fn what_is_wrong_is_refused() {
         bad(STREAM, "StartingPositionTimestamp is required", &|c| {
             c.starting_position = Some(EventSourcePosition::AtTimestamp);
         }),
-        bad(STREAM, "StartingPositionTimestamp is only allowed", &|c| c.starting_position_timestamp = now),
+        bad(STREAM, "Timestamp only valid with StartingPosition AT_TIMESTAMP", &|c| {
+            c.starting_position_timestamp = now
+        }),
         bad(TABLE, "Unsupported starting position for arn type: arn:aws:dynamodb", &|c| {
             c.starting_position = Some(EventSourcePosition::AtTimestamp);
             c.starting_position_timestamp = now;

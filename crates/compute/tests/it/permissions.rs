@@ -97,7 +97,7 @@ async fn wrong_statements_are_refused() {
     refused(world.call(add("s3")).await, 409, "ResourceConflictException", words);
     refused(world.call(remove("sns")).await, 404, MISSING, "Statement sns is not found in resource policy.");
     let stale = AddPermission { revision_id: Some("old".to_owned()), ..add("x") };
-    let words = "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API";
+    let words = "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API";
     refused(world.call(stale).await, 412, "PreconditionFailedException", words);
     let words = "1 validation error detected: Value 'not an id' at 'statementId' failed to satisfy constraint: Member must \
                  satisfy regular expression pattern: ([a-zA-Z0-9-_]+)";

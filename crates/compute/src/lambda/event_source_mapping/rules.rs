@@ -174,7 +174,10 @@ impl Wanted {
     /// Where a new mapping of a stream begins.
     pub(crate) fn check_start(&self, kind: SourceKind, source: &Arn) -> Result<(), Error> {
         if !kind.is_stream() {
-            return Ok(());
+            return match self.starting_position {
+                Some(_) => Err(invalid("StartingPosition is not valid for SQS event sources.")),
+                None => Ok(()),
+            };
         }
         match (self.starting_position, self.starting_timestamp) {
             (None, _) => Err(invalid(
@@ -188,7 +191,7 @@ impl Wanted {
                 Err(invalid("StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP."))
             }
             (Some(EventSourcePosition::TrimHorizon | EventSourcePosition::Latest), Some(_)) => {
-                Err(invalid("StartingPositionTimestamp is only allowed when StartingPosition is AT_TIMESTAMP."))
+                Err(invalid("Timestamp only valid with StartingPosition AT_TIMESTAMP"))
             }
             _ => Ok(()),
         }
@@ -214,20 +217,28 @@ fn patterns(criteria: &FilterCriteria) -> Result<Vec<String>, Error> {
     filters.into_iter().map(pattern).collect()
 }
 
+/// The kind of a source; refuses what is none, and kinds that are not built.
+pub(crate) fn source_kind(source: &Arn) -> Result<SourceKind, Error> {
+    let later = ["kafka", "mq", "rds", "docdb"];
+    match SourceKind::of(source) {
+        Some(kind) => Ok(kind),
+        None if later.contains(&source.service.as_str()) => Err(not_standing(source)),
+        None => Err(invalid("Unrecognized event source.")),
+    }
+}
+
+fn not_standing(source: &Arn) -> Error {
+    Error::not_implemented(format!("an event source of the service {}", source.service))
+}
+
 impl Lambda {
-    /// The kind of a source that can be read; refuses all others.
-    pub(crate) fn source_kind(&self, source: &Arn) -> Result<SourceKind, Error> {
-        let later = ["kafka", "mq", "rds", "docdb"];
-        let stands = match SourceKind::of(source) {
-            None if later.contains(&source.service.as_str()) => false,
-            None => return Err(invalid("Unrecognized event source.")),
-            Some(SourceKind::Queue | SourceKind::FifoQueue) => self.sources.queues(&source.service).is_some(),
-            Some(_) => self.sources.streams(&source.service).is_some(),
+    /// Refuses sources of services that do not stand: after all that AWS would refuse first.
+    pub(crate) fn check_stands(&self, source: &Arn, kind: SourceKind) -> Result<(), Error> {
+        let stands = match kind {
+            SourceKind::Queue | SourceKind::FifoQueue => self.sources.queues(&source.service).is_some(),
+            _ => self.sources.streams(&source.service).is_some(),
         };
-        match SourceKind::of(source).filter(|_| stands) {
-            Some(kind) => Ok(kind),
-            None => Err(Error::not_implemented(format!("an event source of the service {}", source.service))),
-        }
+        if stands { Ok(()) } else { Err(not_standing(source)) }
     }
 
     /// Refuses sources that are not there, and queues that would show a message again while its function runs.

@@ -6,6 +6,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
+use crate::lambda::alias::missing_alias;
 use crate::lambda::error::{Failure, invalid, no_function, stale_revision};
 use crate::lambda::function::load;
 use crate::lambda::name::{NamespacedFunctionName, Qualifier, QualifierText, Target};
@@ -121,7 +122,7 @@ pub(crate) fn change_policy(
 ) -> Result<(), Failure> {
     let missing = || Failure::from(no_function(&target.arn()));
     let check = |present: &str| match expected {
-        Some(expected) if expected != present => Err(Failure::from(stale_revision("GetPolicy"))),
+        Some(expected) if expected != present => Err(Failure::from(stale_revision("GetFunction/GetAlias"))),
         _ => Ok(()),
     };
     let mut function = load(tx, target).map_err(|_| missing())?;
@@ -141,7 +142,9 @@ pub(crate) fn change_policy(
         }
         Some(Qualifier::Alias(name)) => {
             let key = target.alias_key(name);
-            let mut alias = tx.get(ALIASES, &key)?.ok_or_else(missing)?;
+            // No alias can have a dollar in its name, so that AWS does not look for one.
+            let gone = || if name.contains('$') { missing() } else { Failure::from(missing_alias(target, name)) };
+            let mut alias = tx.get(ALIASES, &key)?.ok_or_else(gone)?;
             check(&alias.revision_id)?;
             alias.revision_id = revision_id.to_owned();
             change(&mut function, name.clone())?;

@@ -11,7 +11,7 @@ use super::tag_resource::check_tags;
 use crate::lambda::Lambda;
 use crate::lambda::error::{Failure, invalid};
 use crate::lambda::event_invoke_config::DestinationConfig;
-use crate::lambda::event_source_mapping::rules::{Wanted, already_mapped};
+use crate::lambda::event_source_mapping::rules::{Wanted, already_mapped, source_kind};
 use crate::lambda::event_source_mapping::{
     EventSourceMappingConfiguration, EventSourceMappingMetricsConfig, EventSourcePosition, FilterCriteria,
     FunctionResponseType, MAPPINGS, MappingRecord, MappingSettings, MappingState, MappingTarget,
@@ -112,16 +112,17 @@ impl Operation<Lambda> for CreateEventSourceMapping {
         self.refuse_not_built()?;
         let source = self.event_source_arn.as_deref().and_then(Arn::parse);
         let source = source.ok_or_else(|| invalid("Unrecognized event source."))?;
-        let kind = lambda.source_kind(&source)?;
+        let kind = source_kind(&source)?;
         let wanted = self.wanted();
         wanted.check_start(kind, &source)?;
         let settings = MappingSettings::defaults(kind).with(kind, &wanted)?;
         let tags = self.tags.clone().unwrap_or_default();
         check_tags(&tags)?;
-        lambda.check_discarded_to(settings.on_failure.as_deref())?;
         let target = Target::own(cx, &self.function_name, None)?;
+        let (_, version) = lambda.version(&target).await.map_err(|_| invalid("Function does not exist"))?;
+        lambda.check_stands(&source, kind)?;
+        lambda.check_discarded_to(settings.on_failure.as_deref())?;
         lambda.check_source(&source, &target).await?;
-        let (_, version) = lambda.version(&target).await?;
         let at = MappingTarget::of(cx, &base::id::uuid());
         let record = MappingRecord {
             id: at.id.clone(),

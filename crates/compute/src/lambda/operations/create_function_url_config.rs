@@ -63,7 +63,7 @@ impl Operation<Lambda> for CreateFunctionUrlConfig {
         let record = UrlRecord {
             id: url::random_id(),
             auth_type: self.auth_type,
-            cors: self.cors,
+            cors: self.cors.map(Cors::kept),
             invoke_mode: self.invoke_mode,
             created: cx.now(),
             modified: cx.now(),

@@ -5,7 +5,7 @@ use cloud::{Authz, Meta, Operation};
 use shape::Shape;
 
 use crate::lambda::Lambda;
-use crate::lambda::event_invoke_config::{FunctionEventInvokeConfig, configured, no_config, no_function};
+use crate::lambda::event_invoke_config::{FunctionEventInvokeConfig, configured, no_config};
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
 
 /// Returns how a version or alias is invoked asynchronously.
@@ -31,10 +31,8 @@ impl Operation<Lambda> for GetFunctionEventInvokeConfig {
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<FunctionEventInvokeConfig, Error> {
         let target = configured(cx, &self.function_name, self.qualifier.as_ref())?;
-        if let Some(record) = lambda.event_invoke_config(&target).await? {
-            return Ok(FunctionEventInvokeConfig::of(&target, &record));
-        }
-        lambda.function(&target.function()).await.map_err(|_| no_function())?;
-        Err(no_config(&target))
+        // AWS does not look whether there is such a function.
+        let record = lambda.event_invoke_config(&target).await?.ok_or_else(|| no_config(&target))?;
+        Ok(FunctionEventInvokeConfig::of(&target, &record))
     }
 }

@@ -34,6 +34,6 @@ impl Operation<Lambda> for GetFunctionUrlConfig {
         let target = url::target(cx, &self.function_name, self.qualifier.as_ref())?;
         let function = lambda.store.get(FUNCTIONS, &target.key()).await.map_err(Failure::from)?;
         let record = function.and_then(|function| function.urls.get(&url::alias_of(&target)).cloned());
-        Ok(FunctionUrlConfig::of(cx, &target, &record.ok_or_else(url::no_url)?))
+        Ok(FunctionUrlConfig::of(cx, &target, &record.ok_or_else(url::no_url)?).whole())
     }
 }

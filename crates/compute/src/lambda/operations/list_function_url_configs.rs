@@ -53,7 +53,7 @@ impl Operation<Lambda> for ListFunctionUrlConfigs {
                 "" => target.clone(),
                 _ => Target { qualifier: Some(Qualifier::Alias(alias.clone())), ..target.clone() },
             };
-            (Key::of(alias), FunctionUrlConfig::of(cx, &owner, &record))
+            (Key::of(alias), FunctionUrlConfig::of(cx, &owner, &record).whole())
         });
         let after = urls.filter(|(key, _)| marker.as_ref().is_none_or(|marker| key.as_bytes() > marker.as_bytes()));
         let (shown, next_marker) = cut(after.take(size + 1).collect(), size);

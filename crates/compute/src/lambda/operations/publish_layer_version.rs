@@ -4,6 +4,7 @@ use base::{Cx, Error};
 use bytes::Bytes;
 use cloud::{Authz, Meta, Operation};
 use shape::Shape;
+use shape::validate::{sentence, violation};
 use store::Tx;
 
 use crate::lambda::Lambda;
@@ -34,7 +35,7 @@ pub struct PublishLayerVersion {
     pub content: LayerVersionContentInput,
     /// What its binaries were built for; nothing is checked against it, as on AWS.
     #[shape(length(0..=2))]
-    pub compatible_architectures: Option<Vec<Architecture>>,
+    pub compatible_architectures: Option<Vec<String>>,
     /// For which runtimes it is meant; nothing is checked against it, as on AWS.
     #[shape(length(0..=15))]
     pub compatible_runtimes: Option<Vec<String>>,
@@ -75,7 +76,7 @@ impl Operation<Lambda> for PublishLayerVersion {
 
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<GetLayerVersionResponse, Error> {
         let target = LayerTarget::own(cx, &self.layer_name)?;
-        check_runtimes(self.compatible_runtimes.as_deref())?;
+        let architectures = self.compatibility()?;
         if self.content.s3_bucket.is_some() {
             return Err(Error::not_implemented("lambda's setting Content.S3Bucket (layers from S3)"));
         }
@@ -95,7 +96,7 @@ impl Operation<Lambda> for PublishLayerVersion {
             description: self.description,
             license: self.license_info,
             runtimes: self.compatible_runtimes,
-            architectures: self.compatible_architectures,
+            architectures,
             policy: Policy::default(),
             policy_revision_id: base::id::uuid(),
         };
@@ -117,15 +118,34 @@ fn write(tx: &mut Tx<'_>, layer: &LayerTarget, version: &LayerVersionRecord) -> 
     Ok(version)
 }
 
-/// AWS checks them as an enumeration; its message has the whole list.
-fn check_runtimes(runtimes: Option<&[String]>) -> Result<(), Error> {
-    let runtimes = runtimes.unwrap_or_default();
-    if runtimes.iter().all(|name| runtime::is_known(name)) {
-        return Ok(());
+impl PublishLayerVersion {
+    /// Refuses names that AWS does not know: all of them in one message, each list whole. Names of runtimes that AWS has
+    /// given up are accepted, but not told.
+    fn compatibility(&self) -> Result<Option<Vec<Architecture>>, Error> {
+        let mut violations = Vec::new();
+        let runtimes = self.compatible_runtimes.as_deref().unwrap_or_default();
+        if !runtimes.iter().all(|name| runtime::is_known(name)) {
+            let constraint = format!("Member must satisfy enum value set: {}", runtime::current_names());
+            violations.push(violation(&shown(runtimes), "compatibleRuntimes", &constraint));
+        }
+        let names = self.compatible_architectures.as_deref();
+        let known = names.map(|names| names.iter().map(|name| architecture(name)).collect::<Option<Vec<_>>>());
+        if known == Some(None) {
+            let constraint = "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]";
+            violations.push(violation(&shown(names.unwrap_or_default()), "compatibleArchitectures", constraint));
+        }
+        if violations.is_empty() { Ok(known.flatten()) } else { Err(Error::validation(sentence(&violations))) }
     }
-    let constraint =
-        format!("Member must satisfy constraint: [Member must satisfy enum value set: {}]", runtime::names());
-    let shown = format!("[{}]", runtimes.join(", "));
-    let violation = shape::validate::violation(&shown, "compatibleRuntimes", &constraint);
-    Err(Error::validation(shape::validate::sentence(&[violation])))
+}
+
+fn architecture(name: &str) -> Option<Architecture> {
+    match name {
+        "x86_64" => Some(Architecture::X86_64),
+        "arm64" => Some(Architecture::Arm64),
+        _ => None,
+    }
+}
+
+fn shown(names: &[String]) -> String {
+    format!("[{}]", names.join(", "))
 }

@@ -6,7 +6,7 @@ use shape::Shape;
 use store::Tx;
 
 use crate::lambda::Lambda;
-use crate::lambda::code_signing::{CodeSigningConfigArn, assign};
+use crate::lambda::code_signing::{CodeSigningConfigArn, assign, existing};
 use crate::lambda::error::Failure;
 use crate::lambda::function::load;
 use crate::lambda::name::{NamespacedFunctionName, Target};
@@ -52,6 +52,9 @@ impl Operation<Lambda> for PutFunctionCodeSigningConfig {
 
 /// Changes a function's configuration.
 pub(crate) fn change(tx: &mut Tx<'_>, target: &Target, config: Option<&str>) -> Result<(), Failure> {
+    if let Some(arn) = config {
+        existing(tx, target, arn)?;
+    }
     let mut function = load(tx, target)?;
     assign(tx, target, &mut function, config)?;
     tx.put(FUNCTIONS, &target.key(), &function)?;

@@ -7,6 +7,7 @@ use shape::Shape;
 use crate::lambda::Lambda;
 use crate::lambda::error::not_found;
 use crate::lambda::name::{NamespacedFunctionName, QualifierText, Target};
+use crate::lambda::records::FUNCTIONS;
 
 use super::add_permission::change_policy;
 
@@ -42,6 +43,9 @@ impl Operation<Lambda> for RemovePermission {
         let target = Target::own(cx, &self.function_name, self.qualifier.as_ref())?;
         let (function, revision_id) = (target.clone(), base::id::uuid());
         let removed = lambda.store.transact(move |tx| {
+            if !tx.exists(FUNCTIONS, &function.key())? {
+                return Err(not_found(format!("No policy found for: {}", function.arn())).into());
+            }
             change_policy(tx, &function, self.revision_id.as_deref(), &revision_id, |record, qualifier| {
                 let Some(policy) = record.policies.get_mut(&qualifier) else {
                     return Err(not_found("No policy is associated with the given resource.").into());

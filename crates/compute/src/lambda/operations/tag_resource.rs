@@ -47,19 +47,20 @@ impl Operation<Lambda> for TagResource {
     }
 }
 
-/// Changes tags, if the result is within AWS's limits. Tags have no part in revisions and states.
+/// Changes tags, if the result is within AWS's limits. A function gets a new revision with them, as on AWS.
 pub(crate) async fn change_tags(
     lambda: &Lambda,
     tagged: &Tagged,
     change: impl Fn(&mut BTreeMap<String, String>) + Send + 'static,
 ) -> Result<(), Error> {
-    let tagged = tagged.clone();
+    let (written, revision_id) = (tagged.clone(), base::id::uuid());
     let changed = lambda.store.transact(move |tx| {
-        match &tagged {
+        match &written {
             Tagged::Function(target) => {
                 let mut function = load(tx, target)?;
                 change(&mut function.tags);
                 check_tags(&function.tags)?;
+                function.latest.revision_id.clone_from(&revision_id);
                 tx.put(FUNCTIONS, &target.key(), &function)?;
             }
             Tagged::Mapping(at) => {
@@ -71,7 +72,11 @@ pub(crate) async fn change_tags(
         }
         Ok::<_, Failure>(())
     });
-    Ok(changed.await?)
+    let changed = changed.await;
+    if let Tagged::Function(target) = tagged {
+        lambda.forget(target);
+    }
+    Ok(changed?)
 }
 
 /// What bears tags.

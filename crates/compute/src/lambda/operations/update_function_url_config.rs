@@ -59,7 +59,7 @@ fn update(
     let record = function.urls.get_mut(&url::alias_of(target)).ok_or_else(url::no_url)?;
     record.auth_type = change.auth_type.unwrap_or(record.auth_type);
     record.invoke_mode = change.invoke_mode.or(record.invoke_mode);
-    record.cors = change.cors.clone().or(record.cors.take());
+    record.cors = change.cors.clone().map(Cors::kept).or(record.cors.take());
     record.modified = now;
     let record = record.clone();
     tx.put(FUNCTIONS, &target.key(), &function)?;

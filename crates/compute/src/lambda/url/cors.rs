@@ -43,6 +43,13 @@ pub struct CorsMethod(pub String);
 pub struct CorsOrigin(pub String);
 
 impl Cors {
+    /// As it is kept and shown: AWS writes names of headers small.
+    pub(crate) fn kept(mut self) -> Cors {
+        let headers = self.allow_headers.iter_mut().chain(&mut self.expose_headers).flatten();
+        headers.for_each(|header| header.0.make_ascii_lowercase());
+        self
+    }
+
     /// What browsers are told.
     pub(super) fn policy(&self) -> Policy {
         let names = |names: &Option<Vec<CorsHeader>>| names.iter().flatten().map(|one| one.0.clone()).collect();
