@@ -9,7 +9,7 @@ import botocore.exceptions
 import pytest
 
 from support.cli import AWS
-from support.refusals import refused
+from support.refusals import refused, refuses
 from support.server import eventually
 
 INVALID = "InvalidParameterValue"
@@ -311,6 +311,15 @@ def test_requests_out_of_bounds_are_refused(cloudwatch, namespace):
         cloudwatch.get_metric_statistics(StartTime=minute(), EndTime=minute(5), Period=60, **ask)
     with refused(400, INVALID):
         cloudwatch.get_metric_statistics(StartTime=minute(5), EndTime=minute(), Period=61, **ask)
+    get = lambda query, times: cloudwatch.get_metric_data(
+        MetricDataQueries=[{"Id": "q"} | query], StartTime=times[0], EndTime=times[1]
+    )
+    sum_of_a = {"MetricStat": {"Metric": {"Namespace": namespace, "MetricName": "a"}, "Period": 60, "Stat": "Sum"}}
+    then, now = minute(5), minute()
+    refuses("ValidationError", "The parameter EndTime must be greater than StartTime.", get, query=sum_of_a, times=(now, then))
+    refuses("ValidationError", "The parameter StartTime must not equal parameter EndTime.\n", get, query=sum_of_a, times=(now, now))
+    words = "The parameter MetricDataQueries.member.1.MetricStat is required.\n"
+    refuses("ValidationError", words, get, query={}, times=(then, now))
     with refused(501, "NotImplemented"):
         cloudwatch.put_dashboard(DashboardName="d", DashboardBody="{}")
 

@@ -404,6 +404,13 @@ def test_create_and_update_can_publish(lambda_, create):
     assert (updated["Version"], updated["FunctionArn"]) == ("2", f"{function.arn}:2")
     waiter = lambda_.get_waiter("published_version_active")
     waiter.wait(FunctionName=function.name, Qualifier="2", WaiterConfig=WAITER)
+    # The same code again is a change: what was published before does not stand for it.
+    function.wait()
+    function.update(APP + "#\n")
+    for _ in range(2):
+        assert lambda_.publish_version(FunctionName=function.name)["Version"] == "3"
+    same = lambda_.update_function_code(FunctionName=function.name, ZipFile=zip_of({"app.py": APP + "#\n"}), Publish=True)
+    assert (same["Version"], same["CodeSha256"]) == ("4", updated["CodeSha256"])
 
 
 def test_publishing_checks_the_digest(lambda_, create):

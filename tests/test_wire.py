@@ -40,6 +40,21 @@ def test_a_route_of_nobody_is_unknown(updraft, method, path):
     assert (status, kind) == (404, "UnknownOperationException"), text
 
 
+@pytest.mark.parametrize(
+    "service, call",
+    [
+        ("iam", lambda iam: iam.get_role(RoleName="r")),  # awsQuery
+        ("s3", lambda s3: s3.list_buckets()),  # restXml
+        ("kms", lambda kms: kms.list_keys()),  # awsJson1.1
+        ("efs", lambda efs: efs.describe_file_systems()),  # restJson1
+    ],
+)
+def test_a_service_of_nobody_says_so_in_its_own_form(updraft, service, call):
+    name = {"efs": "elasticfilesystem"}.get(service, service)
+    with refused(501, "NotImplemented", f"the service {name} is not implemented by Updraft yet"):
+        call(updraft.client(service))
+
+
 def test_a_method_of_nobody_is_refused(updraft):
     status, kind, text = signed(updraft, LIST, method="PATCH", body=b"{}", headers=JSON)
     assert (status, kind) == (405, "MethodNotAllowedException"), text

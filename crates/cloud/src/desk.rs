@@ -89,7 +89,8 @@ impl Desk {
     }
 
     async fn phases(&self, head: &Parts, body: read::Sent, visit: &mut Visit) -> Result<Answer, Error> {
-        let identity = identify::identify(&self.registry, head)?;
+        let identity =
+            identify::identify(&self.registry, head).inspect_err(|_| visit.protocol = identify::spoken(head))?;
         visit.speaks(&identity);
         authenticate::precheck(&identity)?;
         let body = read::whole(self.budget(visit.origin.from_sandbox), head, body, &identity).await?;

@@ -11,6 +11,9 @@ use wire::sigv4::{self, Family, Presented, Refusal};
 
 use crate::registry::{Mounted, Registry};
 
+/// Services of restXml, as signatures name them.
+const SPEAK_REST_XML: &[&str] = &["cloudfront", "route53", "s3"];
+
 /// What a request is addressed to.
 pub(super) struct Identity {
     pub(super) service: Arc<Mounted>,
@@ -83,6 +86,17 @@ fn first_segment(head: &Parts) -> &str {
 fn by_host<'a>(registry: &'a Registry, head: &Parts) -> Option<&'a Arc<Mounted>> {
     let host = header(head, HOST.as_str()).or_else(|| head.uri.host())?;
     registry.service(host.split('.').next()?)
+}
+
+/// The protocol that a request to a service of nobody's seems to speak, so that its client can read the refusal: the form
+/// of the request says it, but for those that speak restXml, whose clients read awsQuery's errors.
+pub(super) fn spoken(head: &Parts) -> Protocol {
+    match route::call(head, b"").protocol {
+        Protocol::RestJson1 if claimed_service(head).is_some_and(|name| SPEAK_REST_XML.contains(&name.as_str())) => {
+            Protocol::AwsQuery
+        }
+        protocol => protocol,
+    }
 }
 
 /// The refusal of a request to a service this node does not have: loud, and with the service's name.

@@ -51,7 +51,8 @@ pub(crate) const SECRETS: Table<Secret> = Table::new("lambda.secrets");
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FunctionRecord {
     pub(crate) latest: VersionRecord,
-    /// Counts real changes of `$LATEST`, so that publishing without one can be told.
+    /// Counts changes of `$LATEST` (any code that is sent, settings that differ), so that publishing without one can be
+    /// told.
     pub(crate) changes: u64,
     /// The last publication, if there was one.
     pub(crate) published: Option<Publication>,

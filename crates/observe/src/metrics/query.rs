@@ -164,7 +164,10 @@ fn work<'a>(query: &'a MetricDataQuery, place: &str) -> Result<Work<'a>, Error> 
             }
             Ok(Work::Expression(math::parse(expression)?))
         }
-        _ => Err(validation(format!("The parameter {place} must have exactly one of MetricStat and Expression."))),
+        (None, None) => Err(validation(format!("The parameter {place}.MetricStat is required.\n"))),
+        (Some(_), Some(_)) => {
+            Err(validation(format!("The parameter {place} must have exactly one of MetricStat and Expression.")))
+        }
     }
 }
 

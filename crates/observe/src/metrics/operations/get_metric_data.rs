@@ -1,5 +1,7 @@
 //! GetMetricData: values of many metrics, and expressions over them.
 
+use std::cmp::Ordering;
+
 use base::{Cx, Error, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +10,7 @@ use shape::Shape;
 
 use super::shapes::{Metric, StandardUnit};
 use crate::metrics::CloudWatch;
-use crate::metrics::error::{invalid_token, invalid_value};
+use crate::metrics::error::{invalid_token, invalid_value, validation};
 use crate::metrics::query::{self, Answer};
 
 /// Datapoints of one answer; AWS's number.
@@ -143,8 +145,11 @@ impl Operation<CloudWatch> for GetMetricData {
     fn authorize(&self, _: &Cx, _: &mut Authz) {}
 
     async fn run(self, cloudwatch: &CloudWatch, cx: &Cx) -> Result<GetMetricDataResponse, Error> {
-        if self.start_time >= self.end_time {
-            return Err(invalid_value("The parameter EndTime must be greater than the parameter StartTime."));
+        match self.start_time.cmp(&self.end_time) {
+            Ordering::Less => {}
+            // AWS ends some of its sentences with a line feed.
+            Ordering::Equal => return Err(validation("The parameter StartTime must not equal parameter EndTime.\n")),
+            Ordering::Greater => return Err(validation("The parameter EndTime must be greater than StartTime.")),
         }
         let limit = match self.max_datapoints {
             None => DATAPOINTS_MAX,
