@@ -244,6 +244,7 @@ class TestTestCalls:
         assert tested["multiValueHeaders"]["Content-Type"] == ["application/json"]
         lines = tested["log"].splitlines()
         assert lines[0].startswith("Execution log for request ")
+        assert " UTC " in lines[1] and " : Starting execution for request: " in lines[1]
         assert lines[-1].endswith("Method completed with status: 200")
 
     def test_what_is_not_there(self, rest, api):  # noqa: F811

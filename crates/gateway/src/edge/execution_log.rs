@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use base::{Clock, Timestamp};
+use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent, LogSink};
 use http::HeaderMap;
@@ -85,6 +85,20 @@ impl Log {
         }
     }
 
+    /// Lines about what an integration is about to be asked.
+    pub(crate) fn request(&mut self, uri: impl FnOnce() -> String, headers: &HeaderMap, body: &[u8]) {
+        if self.level != Level::Info {
+            return;
+        }
+        let address = address(uri());
+        self.put(format!("Endpoint request URI: {address}"));
+        if !headers.is_empty() {
+            self.map("Endpoint request headers", || pairs(headers));
+        }
+        self.data("Endpoint request body after transformations", body);
+        self.put(format!("Sending request to {address}"));
+    }
+
     /// A line about a failure.
     pub(crate) fn error(&mut self, line: impl FnOnce() -> String) {
         if self.level >= Level::Error {
@@ -124,6 +138,16 @@ impl Log {
     }
 }
 
+/// An integration's address as logs have it: of a path of a service, the URL that AWS asks.
+fn address(uri: String) -> String {
+    let of_service = Arn::parse(&uri).filter(|arn| arn.service == "apigateway");
+    let url = of_service.and_then(|Arn { account: service, region, resource, .. }| {
+        let path = resource.strip_prefix("path/")?.trim_start_matches('/').to_owned();
+        Some(format!("https://{service}.{region}.amazonaws.com/{path}"))
+    });
+    url.unwrap_or(uri)
+}
+
 /// Headers as pairs, several of a name joined.
 pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
@@ -157,6 +181,21 @@ mod tests {
             log.data("b", b"x");
             log.map("m", || vec![("a", "1"), ("b", "2")]);
             assert_eq!(log.lines.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>(), lines);
+        }
+    }
+
+    #[test]
+    fn services_have_urls() {
+        let function = "arn:aws:lambda:eu-west-1:123456789012:function:f";
+        let uri = format!("arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{function}/invocations");
+        let mut log = log(Level::Info, true);
+        log.request(|| uri, &HeaderMap::new(), b"{}");
+        let url = format!("https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/{function}/invocations");
+        let lines: Vec<_> = log.lines.into_iter().map(|(_, line)| line).collect();
+        let body = "Endpoint request body after transformations: {}".to_owned();
+        assert_eq!(lines, [format!("Endpoint request URI: {url}"), body, format!("Sending request to {url}")]);
+        for other in ["http://a/b", "arn:aws:apigateway:eu-west-1:sts:action/GetCallerIdentity"] {
+            assert_eq!(address(other.to_owned()), other);
         }
     }
 

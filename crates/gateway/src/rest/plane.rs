@@ -260,6 +260,8 @@ impl<'v> Visit<'v> {
         }
         self.asked.body = held.bytes.clone();
         compress::body(&self.serving.api, &mut self.asked, BODY_BYTES_MAX)?;
+        let extended = self.context.get("extendedRequestId").unwrap_or_default();
+        self.log.info(|| format!("Extended Request Id: {extended}"));
         self.log_request(resource);
         admit::admit(self, method).await?;
         keys::check(self, method).await?;
@@ -314,8 +316,7 @@ impl<'v> Visit<'v> {
     }
 
     fn log_request(&mut self, resource: &LiveResource) {
-        let Visit { log, asked, context, cx, .. } = self;
-        log.info(|| format!("Extended Request Id: {}", context.get("extendedRequestId").unwrap_or_default()));
+        let Visit { log, asked, cx, .. } = self;
         log.info(|| format!("Starting execution for request: {}", cx.request_id));
         log.info(|| format!("HTTP Method: {}, Resource Path: {}", asked.method, resource.path));
         log.map("Method request path", || asked.path_parameters.clone());

@@ -102,10 +102,7 @@ pub(super) fn event_for<'i>(
     let content_type = visit.asked.text(http::header::CONTENT_TYPE);
     let is_binary = visit.serving.binary_types.has(content_type);
     let event = event::event(&visit.asked, &visit.context, visit.serving.variables.as_ref(), is_binary);
-    let uri = integration.uri.fill(|_| None);
-    visit.log.info(|| format!("Endpoint request URI: {uri}"));
-    visit.log.data("Endpoint request body after transformations", &event);
-    visit.log.info(|| format!("Sending request to {uri}"));
+    visit.log.request(|| integration.uri.fill(|_| None), &HeaderMap::new(), &event);
     Ok((function, event.into()))
 }
 
@@ -387,10 +384,7 @@ pub(super) fn server_request(
     if !outgoing.headers.contains_key(USER_AGENT) {
         outgoing.set_header(USER_AGENT, &format!("AmazonAPIGateway_{}", visit.stage.api_id));
     }
-    visit.log.info(|| format!("Endpoint request URI: {url}"));
-    visit.log.map("Endpoint request headers", || execution_log::pairs(&outgoing.headers));
-    visit.log.data("Endpoint request body after transformations", &outgoing.body);
-    visit.log.info(|| format!("Sending request to {url}"));
+    visit.log.request(|| url.clone(), &outgoing.headers, &outgoing.body);
     let request = Request::builder().method(method).uri(&url).body(Body::from(outgoing.body));
     let Ok(mut request) = request else {
         visit.log.error(|| "Execution failed due to configuration error: Invalid endpoint address".to_owned());

@@ -16,7 +16,6 @@ use super::media::essence;
 use super::proxied::Answered;
 use super::refusal::Refusal;
 use super::template::Template;
-use crate::edge::execution_log;
 use crate::edge::integration::Failure;
 use crate::edge::integration::aws::{ServiceCall, ServiceUri};
 use crate::rest::mapping::{Overrides, Rendered};
@@ -89,10 +88,7 @@ async fn service(
     outgoing: Outgoing,
 ) -> Result<Answered, Refusal> {
     let uri = integration.uri.fill(|name| outgoing.at(&visit.asked, name));
-    visit.log.info(|| format!("Endpoint request URI: {uri}"));
-    visit.log.map("Endpoint request headers", || execution_log::pairs(&outgoing.headers));
-    visit.log.data("Endpoint request body after transformations", &outgoing.body);
-    visit.log.info(|| format!("Sending request to {uri}"));
+    visit.log.request(|| uri.clone(), &outgoing.headers, &outgoing.body);
     let begun = Instant::now();
     let answer = match (ServiceUri::parse(&uri), visit.desk) {
         (Some(uri), Some(desk)) => {
@@ -125,10 +121,7 @@ async fn function(
     body: Bytes,
 ) -> Result<(Answered, String), Refusal> {
     let Some(function) = &integration.function else { return Err(Refusal::configuration()) };
-    let uri = integration.uri.fill(|_| None);
-    visit.log.info(|| format!("Endpoint request URI: {uri}"));
-    visit.log.data("Endpoint request body after transformations", &body);
-    visit.log.info(|| format!("Sending request to {uri}"));
+    visit.log.request(|| integration.uri.fill(|_| None), &HeaderMap::new(), &body);
     let payload = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
     let answered = integrate::call_function(visit, method, integration, function, payload).await?;
     let error = integrate::error_message(&answered.payload);

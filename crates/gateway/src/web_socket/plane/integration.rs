@@ -71,7 +71,8 @@ impl Turn<'_> {
     /// Runs a function and waits for its answer.
     async fn call(&mut self, backend: &Backend, function: &base::Arn, payload: Bytes) -> Result<Bytes, Refused> {
         let source_arn = self.arn();
-        self.log_request(backend.integration.integration_uri.as_deref().unwrap_or_default(), &payload);
+        let uri = &backend.integration.integration_uri;
+        self.log.request(|| uri.clone().unwrap_or_default(), &HeaderMap::new(), &payload);
         let call = self.function_call(backend, function, &source_arn, payload);
         let answered = self.gateway.call_function(self.desk, &self.cx, call).await.map_err(of_failure)?;
         self.log_answer(200, &answered.payload);
@@ -87,7 +88,8 @@ impl Turn<'_> {
     /// Gives a function an event that nobody waits for.
     async fn send(&mut self, backend: &Backend, function: &base::Arn, payload: Bytes) -> Result<Reply, Refused> {
         let source_arn = self.arn();
-        self.log_request(backend.integration.integration_uri.as_deref().unwrap_or_default(), &payload);
+        let uri = &backend.integration.integration_uri;
+        self.log.request(|| uri.clone().unwrap_or_default(), &HeaderMap::new(), &payload);
         let call = self.function_call(backend, function, &source_arn, payload);
         self.gateway.send_event(self.desk, &self.cx, call).await.map_err(of_failure)?;
         self.log_answer(ACCEPTED, &Bytes::new());

@@ -37,13 +37,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Notes what a backend is about to be asked.
-    pub(super) fn log_request(&mut self, uri: &str, body: &[u8]) {
-        self.log.info(|| format!("Endpoint request URI: {uri}"));
-        self.log.data("Endpoint request body after transformations", body);
-        self.log.info(|| format!("Sending request to {uri}"));
-    }
-
     /// Notes what a backend has answered.
     pub(super) fn log_answer(&mut self, status: u16, body: &Bytes) {
         self.log.info(|| format!("Received response. Status: {status}"));

@@ -60,7 +60,7 @@ impl Turn<'_> {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&query);
         }
-        self.log_request(&url, &outgoing.body);
+        self.log.request(|| url.clone(), &outgoing.headers, &outgoing.body);
         let request = Request::builder().method(outgoing.method).uri(url).body(Body::Whole(outgoing.body));
         let mut request = request.map_err(|_| Refused::execution(500, "the integration's URI is none"))?;
         *request.headers_mut() = outgoing.headers;
@@ -77,7 +77,7 @@ impl Turn<'_> {
         let mut outgoing = Outgoing { body: self.request_body(backend)?, ..self.empty(backend, uri)? };
         outgoing.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.map(backend, &mut outgoing);
-        self.log_request(&outgoing.uri, &outgoing.body);
+        self.log.request(|| outgoing.uri.clone(), &outgoing.headers, &outgoing.body);
         let query = outgoing.query();
         let uri = ServiceUri::parse(&outgoing.uri);
         let uri = uri.ok_or_else(|| Refused::execution(500, format!("{} is no service", outgoing.uri)))?;
