@@ -23,6 +23,10 @@ use crate::{
 const KEYS_PER_STEP: usize = 5_000;
 /// Messages that one step of ending leases gives back, for the same reason.
 const MESSAGES_PER_STEP: usize = 1_000;
+/// How long a queue waiter waits for a commit before it looks for what time alone makes visible. In front of that lies a
+/// tombstone for everything that was leased and acknowledged within the length of a lease: a busy queue had no time for
+/// anything else. What becomes visible meanwhile is seen so much later.
+const QUIET: Duration = Duration::from_millis(10);
 /// Longest single sleep of a queue waiter; then it looks at the clock again, should that have been set.
 const WAIT_MS_MAX: i64 = 60_000;
 
@@ -142,7 +146,7 @@ impl Store {
     /// Leases up to `messages_max` messages. Buffered: should the power fail, the lease is forgotten and the messages are
     /// visible again, which is what a lost lease means anyway.
     pub async fn lease(&self, queue: &Queue, messages_max: usize, lease_ms: i64) -> Result<Vec<Leased>> {
-        if self.next_visible_at_ms(queue)?.is_none_or(|at_ms| at_ms > self.now_ms()) {
+        if !self.has_visible(queue)? {
             return Ok(Vec::new()); // an idle poller writes nothing and wakes nobody
         }
         let queue = queue.clone();
@@ -220,15 +224,17 @@ impl Store {
             let notified = changed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable(); // before looking, or a commit in between is missed
-            let wait_ms = match self.next_visible_at_ms(queue)? {
-                Some(at_ms) => at_ms.saturating_sub(self.now_ms()),
-                None => WAIT_MS_MAX,
-            };
-            if wait_ms <= 0 {
+            if self.has_visible(queue)? {
                 return Ok(());
             }
-            let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX).unsigned_abs());
-            tokio::select! { () = notified => {}, () = tokio::time::sleep(wait) => {} }
+            let by_time = async {
+                tokio::time::sleep(QUIET).await;
+                let next_ms = self.next_visible_at_ms(queue)?;
+                let wait_ms = next_ms.map_or(WAIT_MS_MAX, |at_ms| at_ms.saturating_sub(self.now_ms()));
+                tokio::time::sleep(Duration::from_millis(wait_ms.clamp(0, WAIT_MS_MAX).unsigned_abs())).await;
+                Ok::<(), Error>(())
+            };
+            tokio::select! { () = notified => {}, waited = by_time => waited? }
         }
     }
 
@@ -268,6 +274,11 @@ impl Store {
     /// the same, blocking.
     pub async fn close(&self) -> Result<()> {
         self.driver.close().await
+    }
+
+    fn has_visible(&self, queue: &Queue) -> Result<bool> {
+        let view = self.driver.view()?;
+        Tx::new(view.as_ref(), self.now_ms()).has_visible(queue)
     }
 
     fn next_visible_at_ms(&self, queue: &Queue) -> Result<Option<i64>> {

@@ -19,6 +19,10 @@ const HEADERS: Table<Header> = Table::new("queue.headers");
 const HEADS: Table<GroupHead> = Table::new("queue.heads");
 const SENT: Table<Sent> = Table::new("queue.sent");
 
+/// Numbers that are looked up one by one before a scan looks for a queue's first message: where a queue moves they follow each
+/// other, and a look-up costs a small part of a scan.
+const IDS_LOOKED_UP: u64 = 4;
+
 /// Expired deduplication ids removed per enqueued message: more than one, so that they never pile up.
 const DEDUP_SWEEP: usize = 2;
 
@@ -164,6 +168,11 @@ impl Tx<'_> {
         Ok(counts)
     }
 
+    /// Whether a message could be leased now.
+    pub(crate) fn has_visible(&self, queue: &Queue) -> Result<bool> {
+        Ok(!self.due_until_now(queue, self.totals(queue)?.first_due, 1)?.is_empty())
+    }
+
     /// When the next message becomes (or became) visible; `None` if nothing is in sight.
     pub fn next_visible_at_ms(&self, queue: &Queue) -> Result<Option<i64>> {
         let range = self.due_range(queue, self.totals(queue)?.first_due);
@@ -276,10 +285,7 @@ impl Tx<'_> {
         self.delete_raw(queue.payload_key(id))?;
         let mut totals = self.totals(queue)?;
         totals.messages = totals.messages.saturating_sub(1);
-        if self.header(queue, totals.first_id)?.is_none() {
-            let none_left = MessageId(totals.next_id);
-            totals.first_id = self.first_message(queue, totals.first_id)?.map_or(none_left, |(first, _)| first);
-        }
+        totals.first_id = self.first_id(queue, &totals)?;
         self.put_record(queue.totals_key(), TOTALS, &totals)?;
         match &header.group {
             Some(group) => self.leave_group(queue, group, id),
@@ -371,6 +377,19 @@ impl Tx<'_> {
         let end = Due { at_ms: self.now_ms().saturating_add(1), id: MessageId(0) };
         let range = RawRange { end: queue.due_key(end), ..self.due_range(queue, first) };
         Ok(self.keys_raw(&range, limit)?.iter().filter_map(|key| Due::of_key(queue, key)).collect())
+    }
+
+    /// The number of the first message from the hint on; the next one to be given if there is none.
+    fn first_id(&self, queue: &Queue, totals: &Totals) -> Result<MessageId> {
+        let (from, end) = (totals.first_id.0, totals.next_id);
+        let next = from.saturating_add(IDS_LOOKED_UP).min(end);
+        for id in (from..next).map(MessageId) {
+            if self.get_raw(&queue.header_key(id))?.is_some() {
+                return Ok(id);
+            }
+        }
+        let found = if next < end { self.first_message(queue, MessageId(next))? } else { None };
+        Ok(found.map_or(MessageId(end), |(first, _)| first))
     }
 
     fn first_message(&self, queue: &Queue, from: MessageId) -> Result<Option<(MessageId, Header)>> {
