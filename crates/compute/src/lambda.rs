@@ -415,15 +415,18 @@ impl Service for Lambda {
     fn resource_policy<'a>(&'a self, cx: &'a Cx, resource: &'a Arn) -> BoxFuture<'a, Option<String>> {
         let _ = cx;
         Box::pin(async move {
+            let unreadable =
+                |error: &store::Error| tracing::error!(%error, %resource, "a resource policy is unreadable");
             let (account, region) = (AccountId::parse(&resource.account)?, Region::parse(&resource.region)?);
             if let Some((layer, Some(number))) = LayerTarget::of_arn(resource) {
-                let version = self.store.get(LAYER_VERSIONS, &layer.version_key(number)).await.ok()??;
+                let version = self.store.get(LAYER_VERSIONS, &layer.version_key(number)).await;
+                let version = version.inspect_err(unreadable).ok()??;
                 return Some(version.policy).filter(|policy| !policy.is_empty()).map(|policy| policy.document());
             }
             let mut words = resource.resource.strip_prefix("function:")?.splitn(2, ':');
             let (name, qualifier) = (words.next()?.to_owned(), words.next().unwrap_or_default());
             let target = Target { account, region, name, qualifier: Some(Qualifier::parse(qualifier)) };
-            let function = self.store.get(FUNCTIONS, &target.key()).await.ok()??;
+            let function = self.store.get(FUNCTIONS, &target.key()).await.inspect_err(unreadable).ok()??;
             function.policies.get(qualifier).map(policy::Policy::document)
         })
     }

@@ -1,6 +1,7 @@
 //! The configuration of a function as the API shows it, and the shapes that setting it shares with showing it.
 //!
-//! Absent is not empty: what AWS leaves out is `None` here. Members of features that are not built yet (VPC, images, …) are declared where they come in, so that they can be refused, and left out where they would go out.
+//! Absent is not empty: what AWS leaves out is `None` here. Members of features that are not built yet (VPC, file systems, …) are declared where
+//! they come in, so that they can be refused, and left out where they would go out.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub struct FunctionConfiguration {
     pub version: Option<String>,
     /// Environment variables, if they were ever set.
     pub environment: Option<EnvironmentResponse>,
-    /// Tracing; always passed through so far.
+    /// Whether requests are sampled for tracing.
     pub tracing_config: Option<TracingConfig>,
     /// Changes whenever anything about the version does.
     pub revision_id: Option<String>,

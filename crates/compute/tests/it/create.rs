@@ -308,6 +308,23 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
+async fn there_are_no_replicas_at_the_edge_to_list() {
+    let world = World::new().await;
+    world.create("f").await;
+    let of_region = |region: &str, all: Option<FunctionVersion>| ListFunctions {
+        master_region: Some(region.to_owned()),
+        function_version: all,
+        ..ListFunctions::default()
+    };
+    let replicas = world.call(of_region("us-east-1", Some(FunctionVersion::All))).await.unwrap();
+    assert!(replicas.functions.unwrap().is_empty(), "nothing is at the edge");
+    let all = world.call(of_region("ALL", Some(FunctionVersion::All))).await.unwrap();
+    assert!(!all.functions.unwrap().is_empty());
+    let words = "FunctionVersion must be ALL if MasterRegion is set.";
+    refused(world.call(of_region("ALL", None)).await, 400, INVALID, words);
+}
+
+#[tokio::test]
 async fn deleting_takes_everything_along() {
     let world = World::new().await;
     world.create("f").await;

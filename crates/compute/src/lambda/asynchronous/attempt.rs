@@ -51,7 +51,9 @@ impl Lambda {
         let handled = async {
             match entry {
                 Entry::Event(event) => self.attempt(event, payload).await,
-                Entry::Handover(handover) => self.hand_over(handover, payload, leased.receive_count > 1).await,
+                Entry::Handover(handover) => {
+                    self.hand_over(function, handover, payload, leased.receive_count > 1).await
+                }
             }
         };
         let next = tokio::select! {

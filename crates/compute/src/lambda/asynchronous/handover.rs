@@ -99,9 +99,21 @@ impl Lambda {
 
     /// Tries to hand something over; what goes back into the queue if it could not be. One that a crash `interrupted` may
     /// have been tried more often than it says, so its age is asked first.
-    pub(super) async fn hand_over(&self, handover: Handover, payload: Bytes, interrupted: bool) -> Vec<NewMessage> {
+    pub(super) async fn hand_over(
+        &self,
+        function: &Target,
+        handover: Handover,
+        payload: Bytes,
+        interrupted: bool,
+    ) -> Vec<NewMessage> {
         let now = self.clock.now();
         let (Some(source), Some(target)) = (Arn::parse(&handover.source), Arn::parse(&handover.target)) else {
+            tracing::error!(
+                source = handover.source,
+                target = handover.target,
+                "a handover between no ARNs is dropped"
+            );
+            self.record_for(function, handover.kind.failure(), 1.0);
             return Vec::new();
         };
         let delivery = delivery(&handover, source, target, payload.clone());

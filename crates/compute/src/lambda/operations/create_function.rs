@@ -66,7 +66,7 @@ pub struct CreateFunction {
     /// Not built yet.
     #[shape(name = "KMSKeyArn", pattern = r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()")]
     pub kms_key_arn: Option<String>,
-    /// Active is not built yet.
+    /// Whether requests are sampled for tracing.
     pub tracing_config: Option<TracingConfig>,
     /// Tags.
     pub tags: Option<BTreeMap<String, String>>,

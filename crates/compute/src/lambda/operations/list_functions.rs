@@ -6,7 +6,7 @@ use shape::Shape;
 use store::{Key, Scan, Snapshot};
 
 use crate::lambda::configuration::FunctionConfiguration;
-use crate::lambda::error::Failure;
+use crate::lambda::error::{Failure, invalid};
 use crate::lambda::name::{Qualifier, Target};
 use crate::lambda::paging::{cut, page_size, read_marker};
 use crate::lambda::records::{FUNCTIONS, VERSIONS, VersionRecord};
@@ -16,7 +16,7 @@ use crate::lambda::{Lambda, target_of};
 #[derive(Shape, Default)]
 #[shape(name = "ListFunctionsRequest")]
 pub struct ListFunctions {
-    /// For Lambda@Edge, whose replicas we have none of.
+    /// The region whose functions' replicas at the edge are listed: there are none. `ALL` means functions and replicas.
     #[shape(query = "MasterRegion", pattern = r"ALL|[a-z]{2}(-gov)?-[a-z]+-\d{1}")]
     pub master_region: Option<String>,
     /// Whether published versions are listed too.
@@ -54,6 +54,12 @@ impl Operation<Lambda> for ListFunctions {
     async fn run(self, lambda: &Lambda, cx: &Cx) -> Result<ListFunctionsResponse, Error> {
         let marker = read_marker(self.marker.as_deref())?;
         let size = page_size(self.max_items);
+        if self.master_region.is_some() && self.function_version.is_none() {
+            return Err(invalid("FunctionVersion must be ALL if MasterRegion is set."));
+        }
+        if self.master_region.is_some_and(|region| region != "ALL") {
+            return Ok(ListFunctionsResponse { next_marker: None, functions: Some(Vec::new()) });
+        }
         let snapshot = lambda.store.snapshot().map_err(Failure::from)?;
         let items = match self.function_version {
             None => latest(&snapshot, cx, marker, size + 1).await?,
