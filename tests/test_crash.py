@@ -291,7 +291,9 @@ def test_every_accepted_event_comes_to_an_end_however_often_the_server_is_killed
     arguments = ["--async-retry-delay-secs", "0", "--pool-python", "1", "--pool-node", "0", "--pool-java", "0"]
     server = another_server(arguments=arguments).start()
     factory = Factory(server.client("lambda", retries={"max_attempts": 0}), runtimes)
-    worker, recorder = factory.python(WORKER, FunctionName="worker"), factory.python(RECORDER, FunctionName="recorder")
+    # On a busy machine three seconds may pass where nothing happens: that would be a failure, and another end.
+    worker = factory.python(WORKER, FunctionName="worker", Timeout=60)
+    recorder = factory.python(RECORDER, FunctionName="recorder", Timeout=60)
     server.client("logs").create_log_group(logGroupName=recorder.log_group)
     destination = {"Destination": recorder.arn}
     factory.client.put_function_event_invoke_config(
