@@ -110,6 +110,13 @@ class TestPlans:
         assert changed["apiStages"] == [{"apiId": staged, "stage": "dev"}]
         with pytest.raises(ClientError, match="there are API Stages associated"):
             rest.delete_usage_plan(usagePlanId=plan["id"])
+        for value in (None, "nocolon"):
+            change = {"usagePlanId": plan["id"], "patchOperations": [op("add", "/apiStages", value)]}
+            refuses("BadRequestException", "Invalid API Stage specified", rest.update_usage_plan, **change)
+        for kind, name in (("add", "nosuch"), ("remove", "other")):
+            words = f"Invalid API Stage {{api: {staged}, stage: {name}}} specified for usageplan {plan['id']}"
+            change = {"usagePlanId": plan["id"], "patchOperations": [op(kind, "/apiStages", f"{staged}:{name}")]}
+            refuses("NotFoundException", words, rest.update_usage_plan, **change)
 
     @pytest.mark.parametrize(
         "settings, code, words",

@@ -2,9 +2,10 @@
 
 use base::Error;
 
-use super::error::{bad, missing};
+use super::error::bad;
 use super::patch::{Change, Op, bad_path};
 use super::records::{ApiStage, QuotaPeriodType, ThrottleSettings, UsagePlan, of_text};
+use super::usage::no_stage;
 
 /// A plan as it is kept, or what AWS says against it.
 pub(crate) fn checked(mut plan: UsagePlan) -> Result<UsagePlan, Error> {
@@ -53,7 +54,7 @@ pub(crate) fn apply(plan: &mut UsagePlan, change: &Change) -> Result<(), Error> 
             let (api_id, name) = stage.split_once(':').ok_or_else(|| bad_path(&change.path))?;
             let stages = plan.api_stages.get_or_insert_default();
             let stage = stages.iter_mut().find(|one| is(one, api_id, name));
-            let stage = stage.ok_or_else(|| missing(format!("API Stage not found: {api_id}:{name}")))?;
+            let stage = stage.ok_or_else(|| no_stage(api_id, name, &plan.id))?;
             change_method_throttle(stage, change, rest)?;
         }
         _ => return Err(change.unknown()),
@@ -69,7 +70,7 @@ fn is(stage: &ApiStage, api_id: &str, name: &str) -> bool {
 fn change_stages(plan: &mut UsagePlan, change: &Change) -> Result<(), Error> {
     let value = change.text().unwrap_or_default();
     let Some((api_id, name)) = value.split_once(':') else {
-        return Err(bad(format!("Invalid API Stage specified: {value}. The format is restApiId:stage")));
+        return Err(bad("Invalid API Stage specified"));
     };
     let stages = plan.api_stages.get_or_insert_default();
     let at = stages.iter().position(|one| is(one, api_id, name));
@@ -80,7 +81,7 @@ fn change_stages(plan: &mut UsagePlan, change: &Change) -> Result<(), Error> {
         }
         (Op::Add, Some(_)) => {}
         (Op::Remove, Some(at)) => _ = stages.remove(at),
-        (Op::Remove, None) => return Err(missing(format!("API Stage not found: {value}"))),
+        (Op::Remove, None) => return Err(no_stage(api_id, name, &plan.id)),
         _ => change.only(&[Op::Add, Op::Remove])?,
     }
     Ok(())

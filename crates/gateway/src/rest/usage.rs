@@ -107,13 +107,22 @@ pub(crate) fn forget_stage(tx: &mut Tx<'_>, api: &Api, stage: Option<&str>) -> R
     Ok(())
 }
 
-/// Refuses stages that are not there.
-pub(crate) fn check_stage(tx: &Tx<'_>, home: &Home, stage: &ApiStage) -> Result<(), Failure> {
+/// Refuses stages that are not there, in the words for a plan that is there already if there is one.
+pub(crate) fn check_stage(tx: &Tx<'_>, home: &Home, stage: &ApiStage, plan_id: Option<&str>) -> Result<(), Failure> {
     let (api_id, name) = pair_of(stage).ok_or_else(|| bad("Both API ID and stage must be specified"))?;
     if tx.exists(STAGES, &home.deep(api_id, name))? || is_socket_stage(tx, home, api_id, name)? {
         return Ok(());
     }
-    Err(missing(format!("API Stage not found: {api_id}:{name}")).into())
+    Err(match plan_id {
+        Some(plan_id) => no_stage(api_id, name, plan_id),
+        None => missing(format!("API Stage not found: {api_id}:{name}")),
+    }
+    .into())
+}
+
+/// AWS's words for a stage that a plan has not, or cannot have.
+pub(crate) fn no_stage(api_id: &str, name: &str, plan_id: &str) -> Error {
+    missing(format!("Invalid API Stage {{api: {api_id}, stage: {name}}} specified for usageplan {plan_id}"))
 }
 
 /// Whether there is such a stage of a WebSocket API. HTTP APIs have no keys.

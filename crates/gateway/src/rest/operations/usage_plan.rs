@@ -59,7 +59,7 @@ impl Operation<ApiGateway> for CreateUsagePlan {
         gateway
             .change_home(move |tx| {
                 for stage in made.api_stages.iter().flatten() {
-                    usage::check_stage(tx, &home, stage)?;
+                    usage::check_stage(tx, &home, stage, None)?;
                 }
                 tx.put(USAGE_PLANS, &home.below(&made.id), &made)?;
                 Ok(made.clone())
@@ -194,7 +194,7 @@ impl Operation<ApiGateway> for UpdateUsagePlan {
                 }
                 let new = plan::checked(new)?;
                 for stage in new.api_stages.iter().flatten() {
-                    usage::check_stage(tx, &home, stage)?;
+                    usage::check_stage(tx, &home, stage, Some(&id))?;
                 }
                 let keys = usage::keys_of(tx, &home, &id)?;
                 usage::unbind(tx, &home, &old, &keys)?;
