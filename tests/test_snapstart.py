@@ -114,12 +114,12 @@ def test_the_log_of_a_restored_environment(create, logs):
     starts = [stream for stream in streams.values() if f"born {born}" in stream]
     restores = [stream for stream in streams.values() if f"after {born}" in stream]
     assert len(starts) == len(restores) == 1
-    assert starts[0][0].startswith("INIT_START Runtime Version: python3.")
+    assert starts[0][0].startswith("INIT_START Runtime Version: python:3.")
     assert starts[0][1] == f"born {born}"
     assert re.fullmatch(r"INIT_REPORT Init Duration: [\d.]+ ms", starts[0][2])
     assert len(starts[0]) == 3
     restored = restores[0]
-    assert restored[0].startswith("RESTORE_START Runtime Version: python3.")
+    assert restored[0].startswith("RESTORE_START Runtime Version: python:3.")
     assert restored[1] == f"after {born}"
     assert re.fullmatch(r"RESTORE_REPORT Restore Duration: [\d.]+ ms", restored[2])
     assert restored[3].startswith("START RequestId:") and f"Version: {version}" in restored[3]
