@@ -343,7 +343,7 @@ def test_access_logs_and_execution_logs(api, logs, updraft):
     written = [one_line.removeprefix(f"({request_id}) ") for one_line in written]
     for expected in [
         f"Starting execution for request: {request_id}",
-        "HTTP Method: GET, Resource Path: /a/{id}",
+        "HTTP Method: GET, Resource Path: /a/7",
         "Method request path: {id=7}",
         "Method response body after transformations: said",
         "Successfully completed execution",

@@ -251,7 +251,19 @@ class TestTestCalls:
         assert tested["multiValueHeaders"]["Content-Type"] == ["application/json"]
         lines = tested["log"].splitlines()
         assert lines[0].startswith("Execution log for request ")
-        assert " UTC " in lines[1] and " : Starting execution for request: " in lines[1]
+        said = [line.split(" : ", 1)[-1] for line in lines[1:]]
+        assert said == [
+            "Starting execution for request: " + lines[0].split()[-1],
+            "HTTP Method: GET, Resource Path: /",
+            "Method request path: {}",
+            "Method request query string: {q=1}",
+            "Method request headers: {}",
+            "Method request body before transformations: ",
+            'Method response body after transformations: {"q": "1"}',
+            "Method response headers: {Content-Type=application/json}",
+            "Successfully completed execution",
+            "Method completed with status: 200",
+        ]
         assert lines[-1].endswith("Method completed with status: 200")
 
     def test_what_is_not_there(self, rest, api):  # noqa: F811

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base::{Arn, Clock, Timestamp};
 use bytes::Bytes;
 use cloud::ports::{LogDestination, LogEvent, LogSink};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The longest line, in bytes: AWS cuts execution logs at 1,024.
 const LINE_BYTES_MAX: usize = 1024;
@@ -148,13 +148,25 @@ fn address(uri: String) -> String {
     url.unwrap_or(uri)
 }
 
+/// A header's name as AWS shows it: the server below tells no case.
+pub(crate) fn shown_name(name: &HeaderName) -> String {
+    if name == "x-amzn-errortype" {
+        return "x-amzn-ErrorType".to_owned();
+    }
+    let words = name.as_str().split('-').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
 /// Headers as pairs, several of a name joined.
 pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .keys()
         .map(|name| {
             let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-            (name.to_string(), values.collect::<Vec<_>>().join(","))
+            (shown_name(name), values.collect::<Vec<_>>().join(","))
         })
         .collect()
 }

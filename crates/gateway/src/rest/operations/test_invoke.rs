@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use shape::Shape;
 use wire::client::Identity;
 
+use crate::edge::execution_log::shown_name;
 use crate::edge::integration::lambda::function_of;
 use crate::rest::ApiGateway;
 use crate::rest::error::{bad, missing, no_method, no_resource};
@@ -50,18 +51,6 @@ fn headers(single: Option<Texts>, several: Option<BTreeMap<String, Vec<String>>>
 fn is_service(integration: &Integration) -> bool {
     let uri = integration.uri.as_deref().unwrap_or_default();
     integration.r#type == IntegrationType::Aws && function_of(uri).is_none()
-}
-
-/// A header's name as AWS shows it: the server below tells no case.
-fn shown_name(name: &HeaderName) -> String {
-    if name == "x-amzn-errortype" {
-        return "x-amzn-ErrorType".to_owned();
-    }
-    let words = name.as_str().split('-').map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        format!("{}{rest}", first.to_ascii_uppercase())
-    });
-    words.collect::<Vec<_>>().join("-")
 }
 
 /// What came of the test of a method.

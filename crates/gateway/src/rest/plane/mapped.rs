@@ -192,7 +192,9 @@ fn answer_of(
     answer: Answered,
     selected_by: &str,
 ) -> Result<Answered, Refusal> {
-    visit.log.data("Endpoint response body before transformations", &answer.body);
+    if integration.declared.r#type != IntegrationType::Mock {
+        visit.log.data("Endpoint response body before transformations", &answer.body);
+    }
     let Some(response) = choose(&integration.answers, selected_by) else {
         visit.log.error(|| {
             format!(

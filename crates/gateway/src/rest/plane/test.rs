@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use base::Cx;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Version};
 use serde_json::{Map, Value};
 use wire::client::Identity;
@@ -82,11 +83,15 @@ impl Gateway {
         visit.asked.path_parameters = stage.main.parameters(resource, &visit.asked.path).unwrap_or_default();
         visit.meet(resource, method);
         visit.log.set_level(Level::Info, true);
-        visit.log_request(resource);
+        visit.log_request();
         let answered = match tokio::time::timeout(TEST_PATIENCE, visit.work(method)).await {
             Ok(Ok(Reply::Whole(answered))) => Some(answered),
             Ok(Ok(Reply::Streamed(streamed))) => Some(streamed.shown().await),
-            Ok(Err(refusal)) => Some(visit.refuse(&refusal)),
+            Ok(Err(refusal)) => {
+                let mut refused = visit.refuse(&refusal);
+                refused.headers.remove(CONTENT_TYPE);
+                Some(refused)
+            }
             Err(_) => None,
         };
         // An answer that has no head in time has the status 0 on AWS.
