@@ -91,11 +91,14 @@ class Function:
 def apply_settings(init):
     """Makes the process the function's: environment, module path, directory, random state."""
     environ = os.environ
+    zone = environ.get("TZ")
     if init.get("env") is not None:  # else the process was started with it, and a wrapper may have changed it since
-        environ.clear()
-        environ.update(init["env"])
+        for name in [name for name in environ if name not in init["env"]]:
+            del environ[name]
+        for name, value in init["env"].items():
+            environ[name] = value
     environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
-    if "TZ" in environ:
+    if environ.get("TZ") != zone:
         time.tzset()
     task_root = init.get("task_root") or "/var/task"
     front = init.get("sys_path") or default_front(task_root, environ)

@@ -10,15 +10,25 @@ import json
 import math
 import os
 import re
+import sys
 
 from .faults import Fault
 
+_ENVIRONMENT = "AWS_Lambda_python"
 _UNESCAPED_SINCE = (3, 12)
+
+# Looked for once, before there is a function: an import that fails costs each of them most of a millisecond.
+_runtime_directory = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_is_packed = os.path.isdir(os.path.join(_runtime_directory, "python%d.%d" % sys.version_info[:2], "simplejson"))
 
 
 def _escapes(execution_env):
-    version = re.match(r"AWS_Lambda_python(\d+)\.(\d+)$", execution_env or "")
-    return version is None or tuple(map(int, version.groups())) < _UNESCAPED_SINCE
+    if not (execution_env or "").startswith(_ENVIRONMENT):
+        return True
+    try:
+        return tuple(map(int, execution_env[len(_ENVIRONMENT):].split("."))) < _UNESCAPED_SINCE
+    except ValueError:
+        return True
 
 
 def _encoder_of_simplejson(ensure_ascii):
@@ -37,14 +47,15 @@ def _encoder_of_simplejson(ensure_ascii):
 
 def _encoder_of_stdlib(ensure_ascii):
     """Decimals leave the C encoder as marked strings; a second pass takes the marks and quotes off."""
-    mark = "decimal-" + os.urandom(8).hex() + ":"
-    marked = re.compile('"' + mark + '([^"]*)"')
+    mark = ""
     seen = []
 
     def default(value):
+        nonlocal mark
         if isinstance(value, decimal.Decimal):
             if value.is_nan():
                 return math.nan
+            mark = mark or "decimal-" + os.urandom(8).hex() + ":"
             seen.append(True)
             return mark + str(value)
         if isinstance(value, bytes):
@@ -57,7 +68,7 @@ def _encoder_of_stdlib(ensure_ascii):
         text = plain(value)
         if seen:
             seen.clear()
-            text = marked.sub(r"\1", text)
+            text = re.sub('"' + mark + '([^"]*)"', r"\1", text)
         return text
 
     return encode
@@ -70,10 +81,7 @@ class Marshaller:
 
     def __init__(self, execution_env):
         ensure_ascii = _escapes(execution_env)
-        try:
-            self._encode = _encoder_of_simplejson(ensure_ascii)
-        except ImportError:
-            self._encode = _encoder_of_stdlib(ensure_ascii)
+        self._encode = _encoder_of_simplejson(ensure_ascii) if _is_packed else _encoder_of_stdlib(ensure_ascii)
         self._decode = json.JSONDecoder().decode
 
     def event(self, payload):
