@@ -15,6 +15,7 @@ mod gateway;
 mod hello;
 mod many;
 mod memory;
+mod neighbour;
 mod provisioned;
 mod server;
 mod snapstart;
@@ -48,6 +49,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("asynchronous", asynchronous::measure),
     ("provisioned", provisioned::measure),
     ("burst", burst::measure),
+    ("neighbour", neighbour::measure),
     ("gateway", gateway::measure),
     ("templates", examples::templates),
     ("memory", memory::measure),
