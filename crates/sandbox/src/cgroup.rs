@@ -67,8 +67,6 @@ pub struct Usage {
     /// The highest amount of memory ever charged, less what files hold, and never above the limit; on v2 before Linux
     /// 5.19, the highest that [`Group::usage`] saw.
     pub memory_peak_bytes: u64,
-    /// Processor time, user and system together, in nanoseconds.
-    pub cpu_ns: u64,
     /// Processes the kernel killed because of the memory limit.
     pub oom_kills: u64,
 }
@@ -87,9 +85,9 @@ pub enum Version {
 /// How a new process gets into a group.
 #[derive(Debug)]
 pub enum Entry {
-    /// v1: `cgroup.procs` files. The child writes `0` to each of them *before anything else*, so that all its memory is
+    /// v1: `tasks` files. The child, of one thread, writes `0` to each of them *before anything else*, so that all its memory is
     /// charged here. Until it has, [`Group::kill`] does not reach it.
-    Procs(Vec<OwnedFd>),
+    Tasks(Vec<OwnedFd>),
     /// v2: the group's directory, for `clone3` with `CLONE_INTO_CGROUP`.
     Directory(OwnedFd),
     /// No groups on this host: nothing to do.
@@ -104,7 +102,8 @@ trait Tree: Send + Sync {
     fn entry(&self, name: &str) -> io::Result<Entry>;
     /// Sets the limit of memory, [`Limits::tmp_bytes`] included.
     fn set_memory(&self, name: &str, bytes: u64) -> io::Result<()>;
-    fn set_cpu(&self, name: &str, cpu_milli: u32) -> io::Result<()>;
+    /// `period`: the one that the group has, if that is known; kept so.
+    fn set_cpu(&self, name: &str, cpu_milli: u32, period: &mut Option<Duration>) -> io::Result<()>;
     fn set_weight(&self, name: &str, weight_milli: u32) -> io::Result<()>;
     fn set_pids(&self, name: &str, pids: u32) -> io::Result<()>;
     /// Freezes and waits until all processes are frozen, or thaws.
@@ -121,9 +120,9 @@ trait Tree: Send + Sync {
     fn is_empty(&self, name: &str) -> io::Result<bool>;
     /// Sends SIGKILL to every process, frozen or not, until none is left.
     fn kill(&self, name: &str) -> io::Result<()>;
-    /// Makes an empty group as good as new, for the next occupant. False where that is not possible, or where it is not empty:
-    /// then it has to be removed.
-    fn renew(&self, name: &str) -> io::Result<bool>;
+    /// Makes an empty group, which may be frozen, as good as new for the next occupant, but for limits other than memory's. False
+    /// where that is not possible, or where it is not empty: then it has to be removed.
+    fn renew(&self, name: &str, frozen: bool) -> io::Result<bool>;
     /// Removes an empty group from every controller; a group that is gone already is fine.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// The names of all groups of this instance.
@@ -136,7 +135,7 @@ trait Tree: Send + Sync {
 pub struct Groups {
     tree: Arc<dyn Tree>,
     layers: Vec<Layer>,
-    ready: Vec<String>,
+    ready: Vec<Group>,
     made: u64,
 }
 
@@ -172,25 +171,26 @@ impl Groups {
     /// Makes unused groups until `ready` are waiting. About 60 to 200 µs each; call it outside the path of requests.
     pub fn refill(&mut self, ready: usize) -> io::Result<()> {
         while self.ready.len() < ready {
-            let name = self.make()?;
-            self.ready.push(name);
+            let group = self.make()?;
+            self.ready.push(group);
         }
         Ok(())
     }
 
     /// An empty group: a ready one, else a new one. Its limits are undefined until [`Group::set`].
     pub fn take(&mut self) -> io::Result<Group> {
-        let name = match self.ready.pop() {
-            Some(name) => name,
-            None => self.make()?,
-        };
-        Ok(Group { tree: Arc::clone(&self.tree), name, limits: None, peak_seen: 0, memory_now: None })
+        match self.ready.pop() {
+            Some(group) => Ok(group),
+            None => self.make(),
+        }
     }
 
     /// Takes a group back. An empty one may get ready for the next, of other groups what is still inside is killed.
     pub fn give_back(&mut self, group: Group) -> io::Result<()> {
-        if self.ready.len() < RENEWED_MAX && matches!(self.tree.renew(&group.name), Ok(true)) {
-            self.ready.push(group.name);
+        if self.ready.len() < RENEWED_MAX && matches!(self.tree.renew(&group.name, group.frozen), Ok(true)) {
+            let Group { tree, name, told, .. } = group;
+            // Its memory is made anew.
+            self.ready.push(Group { told: Told { memory_bytes: None, ..told }, ..Group::new(tree, name) });
             return Ok(());
         }
         group.kill()?;
@@ -212,11 +212,11 @@ impl Groups {
         Ok(())
     }
 
-    fn make(&mut self) -> io::Result<String> {
+    fn make(&mut self) -> io::Result<Group> {
         let name = format!("s{}", self.made);
         self.made += 1;
         self.tree.create(&name)?;
-        Ok(name)
+        Ok(Group::new(Arc::clone(&self.tree), name))
     }
 }
 
@@ -224,14 +224,45 @@ impl Groups {
 pub struct Group {
     tree: Arc<dyn Tree>,
     name: String,
-    /// What was set last; nothing is known of a group in which setting failed.
+    /// What was set last; none in a group in which setting failed.
     limits: Option<Limits>,
+    told: Told,
+    /// It may be frozen.
+    frozen: bool,
     peak_seen: u64,
     /// Opened when it is first looked into.
     memory_now: Option<OwnedFd>,
 }
 
+/// What the kernel has been told of a group, also for an earlier occupant: what it knows is not written again.
+#[derive(Default)]
+struct Told {
+    memory_bytes: Option<u64>,
+    cpu_milli: Option<u32>,
+    cpu_period: Option<Duration>,
+    weight_milli: Option<u32>,
+    pids: Option<u32>,
+}
+
+/// Tells the kernel what it does not know yet. When that fails nothing is known.
+fn tell<T: Copy + PartialEq>(
+    known: &mut Option<T>,
+    wanted: T,
+    write: impl FnOnce(T) -> io::Result<()>,
+) -> io::Result<()> {
+    if *known != Some(wanted) {
+        *known = None;
+        write(wanted)?;
+        *known = Some(wanted);
+    }
+    Ok(())
+}
+
 impl Group {
+    fn new(tree: Arc<dyn Tree>, name: String) -> Group {
+        Group { tree, name, limits: None, told: Told::default(), frozen: false, peak_seen: 0, memory_now: None }
+    }
+
     /// The directory's name below `updraft/<instance>/`.
     pub fn name(&self) -> &str {
         &self.name
@@ -245,21 +276,13 @@ impl Group {
     /// Writes the limits; may be repeated with others while processes run.
     /// Fails with `EBUSY` when memory in use cannot be brought below the new limit.
     pub fn set(&mut self, limits: &Limits) -> io::Result<()> {
-        let before = self.limits.take();
-        let changed = |part: fn(&Limits) -> u64| before.as_ref().map(part) != Some(part(limits));
-        let hard_limit = |limits: &Limits| memory::hard_limit(limits.memory_bytes, limits.tmp_bytes);
-        if changed(hard_limit) {
-            self.tree.set_memory(&self.name, hard_limit(limits))?;
-        }
-        if changed(|limits| limits.cpu_milli.into()) {
-            self.tree.set_cpu(&self.name, limits.cpu_milli)?;
-        }
-        if changed(|limits| limits.cpu_weight_milli.into()) {
-            self.tree.set_weight(&self.name, limits.cpu_weight_milli)?;
-        }
-        if changed(|limits| limits.pids.into()) {
-            self.tree.set_pids(&self.name, limits.pids)?;
-        }
+        self.limits = None;
+        let Group { tree, name, told, .. } = self;
+        let hard_limit = memory::hard_limit(limits.memory_bytes, limits.tmp_bytes);
+        tell(&mut told.memory_bytes, hard_limit, |bytes| tree.set_memory(name, bytes))?;
+        tell(&mut told.cpu_milli, limits.cpu_milli, |milli| tree.set_cpu(name, milli, &mut told.cpu_period))?;
+        tell(&mut told.weight_milli, limits.cpu_weight_milli, |milli| tree.set_weight(name, milli))?;
+        tell(&mut told.pids, limits.pids, |pids| tree.set_pids(name, pids))?;
         self.limits = Some(*limits);
         Ok(())
     }
@@ -295,8 +318,11 @@ impl Group {
     }
 
     /// Stops all processes and returns when they have stopped, or lets them go on. They cannot notice.
-    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
-        self.tree.freeze(&self.name, frozen)
+    pub fn freeze(&mut self, frozen: bool) -> io::Result<()> {
+        self.frozen = true; // for all that is known until it has thawed
+        self.tree.freeze(&self.name, frozen)?;
+        self.frozen = frozen;
+        Ok(())
     }
 
     /// The threads inside, as numbers of our own pid namespace.
@@ -347,7 +373,7 @@ fn cpu_quota(cpu_milli: u32, cores: usize) -> Option<(Duration, Duration)> {
 }
 
 /// How many cores there are to share out.
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     // Asked once: the answer costs fifteen system calls, and every sandbox would pay for them.
     static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
@@ -398,7 +424,7 @@ impl Tree for Missing {
     fn set_memory(&self, _: &str, _: u64) -> io::Result<()> {
         Ok(())
     }
-    fn set_cpu(&self, _: &str, _: u32) -> io::Result<()> {
+    fn set_cpu(&self, _: &str, _: u32, _: &mut Option<Duration>) -> io::Result<()> {
         Ok(())
     }
     fn set_weight(&self, _: &str, _: u32) -> io::Result<()> {
@@ -431,7 +457,7 @@ impl Tree for Missing {
     fn kill(&self, _: &str) -> io::Result<()> {
         Ok(())
     }
-    fn renew(&self, _: &str) -> io::Result<bool> {
+    fn renew(&self, _: &str, _: bool) -> io::Result<bool> {
         Ok(false)
     }
     fn remove(&self, _: &str) -> io::Result<()> {

@@ -25,6 +25,7 @@ pub use links::LinkRange;
 use crate::posture::{Egress, Layer};
 use firewall::Firewall;
 use links::{Link, Links};
+use slot::Ground;
 
 /// Where AWS's Runtime API listens inside a sandbox.
 pub const RUNTIME_API_PORT: u16 = 9001;
@@ -45,20 +46,29 @@ pub struct Config {
     pub links: LinkRange,
 }
 
-/// A network namespace for one sandbox. Send duplicates of the sockets to the server; keep this until the sandbox is dead.
+/// A network namespace for one sandbox; to be kept until that is dead.
 #[derive(Debug)]
 pub struct NetSlot {
     /// For `setns`.
     pub netns: OwnedFd,
-    /// TCP listener on 127.0.0.1:9001, non-blocking.
-    pub runtime_api: OwnedFd,
-    /// TCP listener on 127.0.0.1:`endpoint_port`, non-blocking.
-    pub endpoint: OwnedFd,
-    /// UDP socket on 127.0.0.1:53, non-blocking; for [`dns::forward`].
-    pub dns: OwnedFd,
+    /// What the server listens on inside; none once it has them.
+    pub sockets: Option<Sockets>,
     /// The sandbox's address on its link outside; none without egress.
     pub address: Option<Ipv4Addr>,
     link: Option<Link>,
+    /// How connections went is not kept.
+    remembers_nothing: bool,
+}
+
+/// What the server listens on inside of a sandbox, non-blocking.
+#[derive(Debug)]
+pub struct Sockets {
+    /// TCP listener on 127.0.0.1:9001.
+    pub runtime_api: OwnedFd,
+    /// TCP listener on 127.0.0.1:`endpoint_port`.
+    pub endpoint: OwnedFd,
+    /// UDP socket on 127.0.0.1:53; for [`dns::forward`].
+    pub dns: OwnedFd,
 }
 
 impl NetSlot {
@@ -78,6 +88,7 @@ impl NetSlot {
 struct Used {
     netns: OwnedFd,
     link: Option<Link>,
+    remembers_nothing: bool,
     attempts: u32,
 }
 
@@ -86,7 +97,8 @@ const REVIVALS_MAX: u32 = 3;
 
 /// Network namespaces made ahead of need.
 pub struct NetPool {
-    endpoint_port: u16,
+    /// None where the thread could not come back from another namespace.
+    ground: io::Result<Ground>,
     outside: Option<Outside>,
     layers: Vec<Layer>,
     ready: Vec<NetSlot>,
@@ -104,16 +116,17 @@ impl NetPool {
     /// Prepares the host: a firewall table and forwarding when egress is asked for. What a former server of that
     /// instance left is replaced. Never fails: see [`NetPool::layers`].
     pub fn new(config: &Config) -> NetPool {
-        let isolated = match slot::make(config.endpoint_port) {
+        let ground = Ground::prepare(config.endpoint_port);
+        let isolated = match solid(&ground).and_then(slot::make) {
             Ok(_) => Layer::present("network namespace"),
             Err(error) => {
                 let why = format!("a network namespace cannot be made: {error}");
                 Layer::degraded("network namespace", why, "run as root, or allow user namespaces")
             }
         };
-        let (outside, egress) = open_outside(config);
+        let (outside, egress) = open_outside(&ground, config);
         let layers = vec![isolated, egress];
-        NetPool { endpoint_port: config.endpoint_port, outside, layers, ready: Vec::new(), used: VecDeque::new() }
+        NetPool { ground, outside, layers, ready: Vec::new(), used: VecDeque::new() }
     }
 
     /// The layers `network namespace`, and `egress`: degraded means that there is no outside, and says why.
@@ -143,7 +156,8 @@ impl NetPool {
     /// and under another address: the kernel may remember connections of the old one. (Making a new one costs 0.7 ms here
     /// and as much again in the kernel's clean-up; reviving one 0.1 ms.)
     pub fn give_back(&mut self, slot: NetSlot) {
-        self.used.push_back(Used { netns: slot.netns, link: slot.link, attempts: 0 });
+        let NetSlot { netns, link, remembers_nothing, .. } = slot;
+        self.used.push_back(Used { netns, link, remembers_nothing, attempts: 0 });
     }
 
     /// Brings the pool nearer to `ready` by one namespace; true while more is to be done. Call it between requests.
@@ -169,7 +183,7 @@ impl NetPool {
     fn revive(&mut self) -> Option<NetSlot> {
         let mut used = self.used.pop_front()?;
         let links = self.outside.as_mut().map(|outside| &mut outside.links);
-        match slot::revive(&used, self.endpoint_port, links) {
+        match solid(&self.ground).and_then(|ground| slot::revive(ground, &used, links)) {
             Ok(slot) => return Some(slot),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && used.attempts < REVIVALS_MAX => {
                 used.attempts += 1;
@@ -195,21 +209,29 @@ impl NetPool {
     }
 
     fn make(&mut self) -> io::Result<NetSlot> {
+        let ground = solid(&self.ground)?;
         match &mut self.outside {
-            Some(outside) => slot::make_linked(self.endpoint_port, &mut outside.links),
-            None => slot::make(self.endpoint_port),
+            Some(outside) => slot::make_linked(ground, &mut outside.links),
+            None => slot::make(ground),
         }
     }
 }
 
-fn open_outside(config: &Config) -> (Option<Outside>, Layer) {
+fn solid(ground: &io::Result<Ground>) -> io::Result<&Ground> {
+    ground.as_ref().map_err(|error| error.kind().into())
+}
+
+fn open_outside(ground: &io::Result<Ground>, config: &Config) -> (Option<Outside>, Layer) {
     const NAME: &str = "egress";
     if config.egress == Egress::None {
         return (None, Layer::present(NAME));
     }
     let opened = Links::open(&config.links, &config.instance).and_then(|mut links| {
+        let stuck =
+            |error| Lack::new(format!("network namespaces cannot be visited: {error}"), "run as root on the host");
+        let ground = solid(ground).map_err(stuck)?;
         let firewall = Firewall::install(&links)?;
-        if let Err(lack) = slot::probe(&mut links, config.endpoint_port) {
+        if let Err(lack) = slot::probe(ground, &mut links) {
             firewall.remove();
             return Err(lack);
         }

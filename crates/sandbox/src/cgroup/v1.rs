@@ -3,7 +3,7 @@
 //! What v1 cannot do: kill a whole group at once on an out-of-memory (the kernel takes the largest process; the others
 //! live until the sandbox is destroyed), and kill a frozen process (we thaw after sending the signals).
 
-use std::{io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
+use std::{io, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -11,11 +11,12 @@ use super::{
     Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
     files::{Base, FREEZE_PATIENCE, errno, field_of, until, within},
     mounts::Hierarchy,
+    tell,
 };
 use crate::posture::Layer;
 
 /// The controllers we use, in the order in which a child enters them: memory first, so that all it touches is charged.
-const CONTROLLERS: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "freezer"];
+const CONTROLLERS: [&str; 4] = ["memory", "cpu", "pids", "freezer"];
 
 /// One core's weight against other groups; the kernel's default.
 const SHARES_PER_CORE: u64 = 1024;
@@ -145,8 +146,10 @@ impl Tree for V1 {
     }
 
     fn entry(&self, name: &str) -> io::Result<Entry> {
-        let files = self.bases().map(|base| base.open_write(name, "cgroup.procs"));
-        Ok(Entry::Procs(files.collect::<io::Result<_>>()?))
+        // Not `cgroup.procs`: for that the kernel keeps all processes of the host from forking and exiting, and who is first to do so
+        // after a quiet while waits for a grace period of RCU, which is 7 ms.
+        let files = self.bases().map(|base| base.open_write(name, "tasks"));
+        Ok(Entry::Tasks(files.collect::<io::Result<_>>()?))
     }
 
     fn set_memory(&self, group: &str, bytes: u64) -> io::Result<()> {
@@ -172,12 +175,12 @@ impl Tree for V1 {
         }
     }
 
-    fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
+    fn set_cpu(&self, group: &str, cpu_milli: u32, known: &mut Option<Duration>) -> io::Result<()> {
         let Some(cpu) = self.get("cpu") else { return Ok(()) };
         let Some((quota, period)) = cpu_quota(cpu_milli, cores()) else {
             return cpu.write_if_there(group, "cpu.cfs_quota_us", -1).map(drop);
         };
-        cpu.write_if_there(group, "cpu.cfs_period_us", period.as_micros())?;
+        tell(known, period, |period| cpu.write_if_there(group, "cpu.cfs_period_us", period.as_micros()).map(drop))?;
         cpu.write_if_there(group, "cpu.cfs_quota_us", quota.as_micros())?;
         Ok(())
     }
@@ -227,9 +230,6 @@ impl Tree for V1 {
             usage.memory_bytes = memory.number(name, "memory.usage_in_bytes")?.unwrap_or_default();
             usage.oom_kills = memory.field(name, "memory.oom_control", "oom_kill")?.unwrap_or_default();
         }
-        if let Some(cpuacct) = self.get("cpuacct") {
-            usage.cpu_ns = cpuacct.number(name, "cpuacct.usage")?.unwrap_or_default();
-        }
         Ok(usage)
     }
 
@@ -262,22 +262,21 @@ impl Tree for V1 {
     }
 
     /// Only the part about memory is made anew, which leaves nothing of the last occupant: emptying its counters takes longer, since
-    /// all processors have to give back their pages. The others have nothing but the time that was used; making and removing
-    /// those was a sixth of all that the spawner does for a sandbox.
+    /// all processors have to give back their pages. The others have nothing; making and removing those was a sixth of all that the
+    /// spawner does for a sandbox.
     ///
     /// Whoever is in any of them is in memory's, the first that is entered, and that cannot be removed with anybody inside.
-    fn renew(&self, name: &str) -> io::Result<bool> {
-        let (Some(memory), Some(freezer), Some(cpuacct)) =
-            (self.get("memory"), self.get("freezer"), self.get("cpuacct"))
-        else {
+    fn renew(&self, name: &str, frozen: bool) -> io::Result<bool> {
+        let (Some(memory), Some(freezer)) = (self.get("memory"), self.get("freezer")) else {
             return Ok(false);
         };
         if !memory.rmdir_if_empty(name)? {
             return Ok(false);
         }
         memory.mkdir(name)?;
-        freezer.write(name, "freezer.state", "THAWED")?;
-        cpuacct.write(name, "cpuacct.usage", 0)?;
+        if frozen {
+            freezer.write(name, "freezer.state", "THAWED")?;
+        }
         Ok(true)
     }
 

@@ -10,13 +10,14 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Entry, Mounts, Tree, Usage, Version, cores, cpu_quota,
-    files::{Base, FREEZE_PATIENCE, errno, field_of, until, within},
+    files::{Base, FREEZE_PATIENCE, errno, until, within},
     v1::{remove_if_empty, says_one},
 };
 use crate::posture::Layer;
@@ -202,7 +203,7 @@ impl Tree for V2 {
         Ok(())
     }
 
-    fn set_cpu(&self, group: &str, cpu_milli: u32) -> io::Result<()> {
+    fn set_cpu(&self, group: &str, cpu_milli: u32, _: &mut Option<Duration>) -> io::Result<()> {
         if !self.has("cpu") {
             return Ok(());
         }
@@ -260,9 +261,6 @@ impl Tree for V2 {
             usage.memory_bytes = self.base.number(name, "memory.current")?.unwrap_or_default();
             usage.oom_kills = self.base.field(name, "memory.events", "oom_kill")?.unwrap_or_default();
         }
-        // The core counts processor time even without the cpu controller.
-        let stat = self.base.read(name, "cpu.stat").unwrap_or_default();
-        usage.cpu_ns = field_of(&stat, "usage_usec").unwrap_or_default() * 1000;
         Ok(usage)
     }
 
@@ -285,7 +283,7 @@ impl Tree for V2 {
     }
 
     /// The highest memory use cannot be forgotten, and there is one directory only.
-    fn renew(&self, _: &str) -> io::Result<bool> {
+    fn renew(&self, _: &str, _: bool) -> io::Result<bool> {
         Ok(false)
     }
 

@@ -20,12 +20,19 @@ const ADDR_GEN_MODE_NONE: u8 = 1;
 /// `VETH_INFO_PEER`.
 const VETH_INFO_PEER: u16 = 1;
 const PREFIX_HOST_PAIR: u8 = 31;
+/// `TCP_METRICS_CMD_DEL` and its version: without an address, of all.
+const TCP_METRICS_DELETE: [u8; 4] = [2, 1, 0, 0];
+/// `CTRL_CMD_GETFAMILY` and its version, and the attributes of its question and answer.
+const GET_FAMILY: [u8; 4] = [3, 1, 0, 0];
+const FAMILY_ID: u16 = 1;
+const FAMILY_NAME: u16 = 2;
 
 /// A netlink socket in the network namespace in which it was opened, wherever the thread goes later.
 #[derive(Debug)]
 pub(super) struct Netlink {
     socket: OwnedFd,
     sequence: u32,
+    buffer: Vec<u8>,
 }
 
 /// An IPv4 network that the host has a route to.
@@ -47,16 +54,43 @@ pub(super) struct Interface {
 }
 
 impl Netlink {
-    #[expect(unsafe_code, reason = "no safe wrapper for netlink sockets among our dependencies")]
     pub(super) fn open() -> io::Result<Netlink> {
-        // SAFETY: socket(2) with constant arguments touches no memory of ours.
-        let raw = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+        Netlink::of_protocol(libc::NETLINK_ROUTE)
+    }
+
+    /// For [`Netlink::forget_connections`].
+    pub(super) fn open_generic() -> io::Result<Netlink> {
+        Netlink::of_protocol(libc::NETLINK_GENERIC)
+    }
+
+    #[expect(unsafe_code, reason = "no safe wrapper for netlink sockets among our dependencies")]
+    fn of_protocol(protocol: i32) -> io::Result<Netlink> {
+        // SAFETY: socket(2) with numbers touches no memory of ours.
+        let raw = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) };
         if raw < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: `raw` is a descriptor that was opened on the line above and that nobody else owns.
         let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-        Ok(Netlink { socket, sequence: 0 })
+        Ok(Netlink { socket, sequence: 0, buffer: Vec::new() })
+    }
+
+    /// What the kernel calls the family of messages about TCP's memory.
+    pub(super) fn tcp_metrics(&mut self) -> io::Result<u16> {
+        let mut message = Message::default();
+        message.raw(&GET_FAMILY);
+        message.text(FAMILY_NAME, "tcp_metrics");
+        let answers = self.send(libc::GENL_ID_CTRL as u16, libc::NLM_F_ACK, message)?;
+        let body = answers.first().ok_or(io::ErrorKind::NotFound)?;
+        let (_, id) = attributes(body, 4).find(|(kind, _)| *kind == FAMILY_ID).ok_or(io::ErrorKind::InvalidData)?;
+        id.try_into().map(u16::from_ne_bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Makes the kernel forget how the TCP connections of this namespace went.
+    pub(super) fn forget_connections(&mut self, tcp_metrics: u16) -> io::Result<()> {
+        let mut message = Message::default();
+        message.raw(&TCP_METRICS_DELETE);
+        self.change(tcp_metrics, 0, message)
     }
 
     /// Makes a veth pair: `name` here, `peer` in the namespace `home`. Both are down.
@@ -64,6 +98,7 @@ impl Netlink {
         let mut message = Message::link(0, 0);
         message.text(libc::IFLA_IFNAME, name);
         message.number(libc::IFLA_MTU, mtu);
+        message.one_queue();
         message.nested(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "veth");
             info.nested(libc::IFLA_INFO_DATA, |data| {
@@ -71,6 +106,7 @@ impl Netlink {
                     other.link_header(0, 0);
                     other.text(libc::IFLA_IFNAME, peer);
                     other.number(libc::IFLA_MTU, mtu);
+                    other.one_queue();
                     other.number(libc::IFLA_NET_NS_FD, home.as_raw_fd() as u32);
                 });
             });
@@ -169,10 +205,10 @@ impl Netlink {
 
     fn collect(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut answers = Vec::new();
-        let mut buffer = vec![0u8; ANSWER_BYTES_MAX];
+        self.buffer.resize(ANSWER_BYTES_MAX, 0);
         loop {
-            let (count, _) = rustix::net::recv(&self.socket, &mut buffer[..], rustix::net::RecvFlags::empty())?;
-            let mut rest = &buffer[..count];
+            let (count, _) = rustix::net::recv(&self.socket, &mut self.buffer[..], rustix::net::RecvFlags::empty())?;
+            let mut rest = &self.buffer[..count];
             while let Some(length) = u32_at(rest, 0).map(|length| length as usize) {
                 let body = rest.get(HEADER_BYTES..length).ok_or(io::ErrorKind::InvalidData)?;
                 let kind = i32::from(u16::from_ne_bytes([rest[4], rest[5]]));
@@ -257,6 +293,12 @@ impl Message {
         self.raw(&index.to_ne_bytes());
         self.raw(&flags.to_ne_bytes());
         self.raw(&flags.to_ne_bytes());
+    }
+
+    /// The kernel would make as many as there may be processors, each with files of its own, and take all but one away.
+    fn one_queue(&mut self) {
+        self.number(libc::IFLA_NUM_TX_QUEUES, 1);
+        self.number(libc::IFLA_NUM_RX_QUEUES, 1);
     }
 
     fn raw(&mut self, bytes: &[u8]) {

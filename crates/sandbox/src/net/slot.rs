@@ -11,7 +11,7 @@ use std::{
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::{
-    DNS_PORT, Lack, NetSlot, RUNTIME_API_PORT, Used,
+    DNS_PORT, Lack, NetSlot, RUNTIME_API_PORT, Sockets, Used,
     links::{Link, Links},
     netlink::Netlink,
 };
@@ -34,24 +34,24 @@ const FORWARD_FIX: &str = "let the host's firewall forward from and to interface
 const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
 
 /// Makes a namespace without a link.
-pub(super) fn make(endpoint_port: u16) -> io::Result<NetSlot> {
-    let visit = Visit::to_new()?;
-    settle(&mut Netlink::open()?)?;
+pub(super) fn make(ground: &Ground) -> io::Result<NetSlot> {
+    let visit = Visit::to_new(&ground.home)?;
+    let remembers_nothing = ground.oblivion.settle(&mut Netlink::open()?)?;
     let netns = File::open(OWN_NAMESPACE)?.into();
-    let slot = furnish(netns, endpoint_port, None)?;
+    let slot = NetSlot { remembers_nothing, ..furnish(netns, ground.endpoint_port, None)? };
     visit.end();
     Ok(slot)
 }
 
 /// Makes a namespace with a link to the host.
-pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<NetSlot> {
+pub(super) fn make_linked(ground: &Ground, links: &mut Links) -> io::Result<NetSlot> {
     let mut host = Netlink::open()?;
-    let visit = Visit::to_new()?;
+    let visit = Visit::to_new(&ground.home)?;
     let mut inside = Netlink::open()?;
-    settle(&mut inside)?;
-    let link = plug_in(&mut inside, visit.home(), links)?;
+    let remembers_nothing = ground.oblivion.settle(&mut inside)?;
+    let link = plug_in(&mut inside, ground.home.0.as_fd(), links)?;
     let netns = File::open(OWN_NAMESPACE)?.into();
-    let slot = furnish(netns, endpoint_port, Some(link.clone()))?;
+    let slot = NetSlot { remembers_nothing, ..furnish(netns, ground.endpoint_port, Some(link.clone()))? };
     visit.end();
     raise_host_end(&mut host, &link)?;
     await_running(&mut inside, INTERFACE)?;
@@ -60,9 +60,10 @@ pub(super) fn make_linked(endpoint_port: u16, links: &mut Links) -> io::Result<N
 
 /// New sockets in the namespace of a dead sandbox, and new addresses if it had any: an answer to the last occupant finds
 /// nobody. Fails with `EADDRINUSE` when somebody still holds the old sockets.
-pub(super) fn revive(used: &Used, endpoint_port: u16, links: Option<&mut Links>) -> io::Result<NetSlot> {
-    let visit = Visit::to(used.netns.as_fd())?;
-    let mut slot = furnish(used.netns.try_clone()?, endpoint_port, None)?;
+pub(super) fn revive(ground: &Ground, used: &Used, links: Option<&mut Links>) -> io::Result<NetSlot> {
+    let visit = Visit::to(&ground.home, used.netns.as_fd())?;
+    let mut slot = furnish(used.netns.try_clone()?, ground.endpoint_port, None)?;
+    slot.remembers_nothing = used.remembers_nothing || ground.oblivion.forget()?;
     if let (Some(old), Some(links)) = (&used.link, links) {
         let mut inside = Netlink::open()?;
         let mut link = links.take().ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -83,22 +84,79 @@ pub(super) fn revive(used: &Used, endpoint_port: u16, links: Option<&mut Links>)
     Ok(slot)
 }
 
-/// The namespace where the thread is now: loopback, and no memory of how connections went.
-fn settle(inside: &mut Netlink) -> io::Result<()> {
-    // Round-trip times of one occupant are nothing for the next. Where it cannot be written, that is all that is lost.
-    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1");
-    inside.set_up("lo")
+/// What all namespaces are made from.
+#[derive(Debug)]
+pub(super) struct Ground {
+    home: Home,
+    oblivion: Oblivion,
+    endpoint_port: u16,
+}
+
+impl Ground {
+    pub(super) fn prepare(endpoint_port: u16) -> io::Result<Ground> {
+        let home = Home::here()?;
+        Ok(Ground { oblivion: Oblivion::here(&home), home, endpoint_port })
+    }
+}
+
+/// How namespaces come not to remember the connections of their last occupant: the kernel keeps round-trip times and the like.
+#[derive(Debug, Clone, Copy)]
+enum Oblivion {
+    /// When they are used for the second time they are made to forget, by a message of this family, and not to remember any more.
+    Later(u16),
+    /// From the beginning, which costs more with every namespace there is: the kernel looks for a file in `/proc/sys/net` among those
+    /// of all of them. For spawners without privileges, which may not send that message.
+    AtOnce,
+}
+
+impl Oblivion {
+    fn here(home: &Home) -> Oblivion {
+        let later = || {
+            let family = Netlink::open_generic()?.tcp_metrics()?;
+            let visit = Visit::to_new(home)?;
+            let forgotten = Netlink::open_generic()?.forget_connections(family);
+            visit.end();
+            forgotten.map(|()| Oblivion::Later(family))
+        };
+        later().unwrap_or(Oblivion::AtOnce)
+    }
+
+    /// In a new namespace, where the thread is now. Whether it remembers nothing.
+    fn settle(self, inside: &mut Netlink) -> io::Result<bool> {
+        let remembers_nothing = matches!(self, Oblivion::AtOnce);
+        if remembers_nothing {
+            // Where it cannot be written, that is all that is lost.
+            let _ = remember_nothing();
+        }
+        inside.set_up("lo")?;
+        Ok(remembers_nothing)
+    }
+
+    /// In a used namespace, where the thread is now. Whether it remembers nothing from now on.
+    fn forget(self) -> io::Result<bool> {
+        let Oblivion::Later(family) = self else { return Ok(true) };
+        let remembers_nothing = remember_nothing().is_ok();
+        Netlink::open_generic()?.forget_connections(family)?;
+        Ok(remembers_nothing)
+    }
+}
+
+fn remember_nothing() -> io::Result<()> {
+    std::fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1")
 }
 
 /// The sockets, in the namespace where the thread is now.
 fn furnish(netns: OwnedFd, endpoint_port: u16, link: Option<Link>) -> io::Result<NetSlot> {
     Ok(NetSlot {
         netns,
-        runtime_api: listener(RUNTIME_API_PORT)?,
-        endpoint: listener(endpoint_port)?,
-        dns: resolver()?,
+        sockets: Some(Sockets {
+            runtime_api: listener(RUNTIME_API_PORT)?,
+            endpoint: listener(endpoint_port)?,
+            dns: resolver()?,
+        }),
         address: link.as_ref().map(|link| link.sandbox),
         link,
+        remembers_nothing: false,
     })
 }
 
@@ -111,7 +169,8 @@ fn listener(port: u16) -> io::Result<OwnedFd> {
 /// A TCP socket in another namespace.
 pub(super) fn socket(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-    let visit = Visit::to(netns)?;
+    let home = Home::here()?;
+    let visit = Visit::to(&home, netns)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
     visit.end();
@@ -121,7 +180,8 @@ pub(super) fn socket(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// The trace daemon's socket in another namespace, and its address on the loopback there, where the next occupant may find
 /// it: an address without a socket answers nothing.
 pub(super) fn trace_daemon(netns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let visit = Visit::to(netns)?;
+    let home = Home::here()?;
+    let visit = Visit::to(&home, netns)?;
     let socket = daemon_socket();
     visit.end();
     socket
@@ -195,15 +255,16 @@ fn await_running(netlink: &mut Netlink, name: &str) -> io::Result<()> {
 
 /// Sends a packet from a sandbox's link to a pretended outside and an answer back, through everything that this host's
 /// firewalls have to say; and one to the host itself, which must not arrive.
-pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
+pub(super) fn probe(ground: &Ground, links: &mut Links) -> Result<(), Lack> {
     let broken = |what: &str, error: io::Error| Lack::new(format!("{what}: {error}"), "run as root on the host");
-    let slot = make_linked(endpoint_port, links).map_err(|error| broken("a link to the host cannot be made", error))?;
+    let slot = make_linked(ground, links).map_err(|error| broken("a link to the host cannot be made", error))?;
     // A host that routes all the documentation networks goes without the test.
     if links.outside().next().is_none() {
         return Ok(());
     }
-    let (far, outside) = far_socket(links).map_err(|error| broken("the self-test cannot be set up", error))?;
-    let near = near_socket(&slot).map_err(|error| broken("the self-test cannot be set up", error))?;
+    let (far, outside) =
+        far_socket(&ground.home, links).map_err(|error| broken("the self-test cannot be set up", error))?;
+    let near = near_socket(&ground.home, &slot).map_err(|error| broken("the self-test cannot be set up", error))?;
     let exchange = exchange(&near, &far, &outside);
     exchange.map_err(|error| {
         let why = format!("a packet from a sandbox does not get through this host: {error}");
@@ -219,14 +280,14 @@ pub(super) fn probe(links: &mut Links, endpoint_port: u16) -> Result<(), Lack> {
     }
 }
 
-fn far_socket(links: &Links) -> io::Result<(UdpSocket, Link)> {
+fn far_socket(home: &Home, links: &Links) -> io::Result<(UdpSocket, Link)> {
     let mut host = Netlink::open()?;
-    let visit = Visit::to_new()?;
+    let visit = Visit::to_new(home)?;
     let mut inside = Netlink::open()?;
     let mut free = links.outside();
     let outside = loop {
         let outside = free.next().ok_or(io::ErrorKind::AlreadyExists)?;
-        match inside.add_veth(INTERFACE, outside.mtu, &outside.name, visit.home()) {
+        match inside.add_veth(INTERFACE, outside.mtu, &outside.name, home.0.as_fd()) {
             Ok(()) => break outside,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -241,8 +302,8 @@ fn far_socket(links: &Links) -> io::Result<(UdpSocket, Link)> {
     Ok((socket, outside))
 }
 
-fn near_socket(slot: &NetSlot) -> io::Result<UdpSocket> {
-    let visit = Visit::to(slot.netns.as_fd())?;
+fn near_socket(home: &Home, slot: &NetSlot) -> io::Result<UdpSocket> {
+    let visit = Visit::to(home, slot.netns.as_fd())?;
     let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
     visit.end();
     socket.set_read_timeout(Some(PROBE_PATIENCE))?;
@@ -269,43 +330,43 @@ fn leak(near: &UdpSocket, host: &UdpSocket) -> io::Result<bool> {
     Ok(host.recv_from(&mut [0u8; 8]).is_ok())
 }
 
-/// A stay in another network namespace; dropping it goes home.
-struct Visit {
-    home: File,
+/// The network namespace of a thread that visits others.
+#[derive(Debug)]
+struct Home(File);
+
+impl Home {
+    /// This thread's namespace, if it could be entered again: in a user namespace that does not own it, leaving is for good.
+    fn here() -> io::Result<Home> {
+        let home = File::open(OWN_NAMESPACE)?;
+        move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(Home(home))
+    }
 }
 
-impl Visit {
+/// A stay in another network namespace; dropping it goes home.
+struct Visit<'a> {
+    home: &'a Home,
+}
+
+impl Visit<'_> {
     #[expect(unsafe_code, reason = "unshare is unsafe for other flags")]
-    fn to_new() -> io::Result<Visit> {
-        let home = home()?;
+    fn to_new(home: &Home) -> io::Result<Visit<'_>> {
         // SAFETY: NEWNET changes only which network this thread sees; no descriptor or memory becomes invalid.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)? };
         Ok(Visit { home })
     }
 
-    fn to(netns: BorrowedFd<'_>) -> io::Result<Visit> {
-        let home = home()?;
+    fn to<'a>(home: &'a Home, netns: BorrowedFd<'_>) -> io::Result<Visit<'a>> {
         move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
         Ok(Visit { home })
-    }
-
-    fn home(&self) -> BorrowedFd<'_> {
-        self.home.as_fd()
     }
 
     fn end(self) {}
 }
 
-/// This thread's namespace, if it could be entered again: in a user namespace that does not own it, leaving is for good.
-fn home() -> io::Result<File> {
-    let home = File::open(OWN_NAMESPACE)?;
-    move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
-    Ok(home)
-}
-
-impl Drop for Visit {
+impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        if move_into_link_name_space(self.home.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
+        if move_into_link_name_space(self.home.0.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
             // Going on would mean to act for the host inside of somebody's sandbox.
             std::process::abort();
         }

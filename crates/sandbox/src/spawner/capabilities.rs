@@ -6,8 +6,9 @@
 use std::io;
 
 /// `CAP_CHOWN`, `DAC_OVERRIDE`, `DAC_READ_SEARCH`, `KILL`, `SETGID`, `SETUID`, `SETPCAP`, `NET_BIND_SERVICE`,
-/// `NET_ADMIN`, `NET_RAW`, `SYS_CHROOT`, `SYS_PTRACE` (to enter a sandbox's mount namespace), `SYS_ADMIN`.
-const KEPT: [u32; 13] = [0, 1, 2, 5, 6, 7, 8, 10, 12, 13, 18, 19, 21];
+/// `NET_ADMIN`, `NET_RAW`, `SYS_CHROOT`, `SYS_PTRACE` (to enter a sandbox's mount namespace), `SYS_ADMIN`, `SYS_NICE`
+/// (to choose the turns of functions).
+const KEPT: [u32; 14] = [0, 1, 2, 5, 6, 7, 8, 10, 12, 13, 18, 19, 21, 23];
 /// What a zygote needs to confine its children: `SETGID`, `SETUID`, `SYS_CHROOT`, `SYS_ADMIN`, `DAC_OVERRIDE`.
 const ZYGOTE: [u32; 5] = [1, 6, 7, 18, 21];
 const SYS_ADMIN: u32 = 21;

@@ -231,8 +231,6 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Most memory since the start, in bytes, what files hold apart; never above the limit.
     pub memory_peak_bytes: u64,
-    /// Processor time, in nanoseconds.
-    pub cpu_ns: u64,
     /// Processes that were killed because the memory limit was reached.
     pub oom_kills: u64,
 }

@@ -212,17 +212,16 @@ impl Slot {
 
     /// What goes to the server: pidfd, output, telemetry, the three sockets, the channel, the memory meter.
     pub(super) fn ends(&self) -> Vec<BorrowedFd<'_>> {
-        let (Some(ends), Some(pidfd)) = (&self.ends, &self.pidfd) else {
+        let (Some(ends), Some(pidfd), Some(sockets)) = (&self.ends, &self.pidfd, &self.network.sockets) else {
             return Vec::new();
         };
-        let network = &self.network;
         let mut all = vec![
             pidfd.as_fd(),
             ends.output.as_fd(),
             ends.telemetry.as_fd(),
-            network.runtime_api.as_fd(),
-            network.endpoint.as_fd(),
-            network.dns.as_fd(),
+            sockets.runtime_api.as_fd(),
+            sockets.endpoint.as_fd(),
+            sockets.dns.as_fd(),
         ];
         all.extend(ends.channel.as_ref().map(AsFd::as_fd));
         all.extend(ends.memory_meter.iter().map(|meter| meter.directory().as_fd()));
@@ -351,7 +350,6 @@ impl Slot {
         Usage {
             memory_bytes: used.memory_bytes,
             memory_peak_bytes: used.memory_peak_bytes,
-            cpu_ns: used.cpu_ns,
             oom_kills: used.oom_kills.max(u64::from(self.out_of_memory)),
         }
     }
@@ -415,6 +413,13 @@ fn group_limits(limits: &Limits, has_code: bool) -> cgroup::Limits {
         // The init is not the function's.
         pids: limits.pids + 1,
     }
+}
+
+/// A zygote runs code of ours alone, and everybody who starts waits for it.
+pub(super) fn zygote_limits() -> cgroup::Limits {
+    let all = cgroup::CPU_MILLI_PER_CORE * cgroup::cores() as u32;
+    let limits = Limits { memory_bytes: i64::MAX as u64, cpu_milli: all, ..Limits::default() };
+    group_limits(&limits, false)
 }
 
 fn refusal(failure: Failure) -> Refusal {

@@ -28,6 +28,8 @@ const REQUESTS_AT_ONCE: usize = 32;
 /// How often running sandboxes are looked after, above all their memory. In the meantime one can have at most as much more as its `/tmp`
 /// is large: beyond that the kernel stops it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How many of them at a time; where more run each is looked after less often.
+const LOOKS_AT_ONCE: usize = 128;
 /// How long the end of everything may take before the watchdog is left to finish it.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -66,6 +68,8 @@ pub(super) struct Worker {
     /// Whether any sandbox may be running.
     running: bool,
     looked: Instant,
+    /// Whose turn it is to be looked after.
+    look_from: usize,
     buffer: Box<[u8]>,
 }
 
@@ -96,6 +100,7 @@ impl Worker {
             refills: true,
             running: false,
             looked: Instant::now(),
+            look_from: 0,
             buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
         };
         worker.watch(&worker.socket, Source::Socket, 0)?;
@@ -117,7 +122,9 @@ impl Worker {
 
     /// Starts a zygote; it says later when it has booted.
     fn start_zygote(&mut self, plan: ZygotePlan) -> io::Result<()> {
-        let group = self.groups.take()?;
+        let mut group = self.groups.take()?;
+        // Whoever had it before may have been allowed less.
+        group.set(&slot::zygote_limits())?;
         let zygote = Zygote::start(plan, &self.launcher, Some(group))?;
         let index = self.zygotes.len();
         self.watch(&zygote.control, Source::ZygoteSays, index)?;
@@ -181,11 +188,16 @@ impl Worker {
     }
 
     fn look_after(&mut self) {
-        self.running = false;
-        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.is_running()) {
+        let (before, from) = self.slots.split_at_mut(self.look_from);
+        let places = (self.look_from..).zip(from).chain((0..).zip(before));
+        let running = places.filter_map(|(place, slot)| Some((place, slot.as_mut().filter(|slot| slot.is_running())?)));
+        let mut last = None;
+        for (place, slot) in running.take(LOOKS_AT_ONCE) {
             slot.look_after(&self.kit.home);
-            self.running = true;
+            last = Some(place);
         }
+        self.running = last.is_some();
+        self.look_from = last.map_or(0, |last| last + 1);
         self.looked = Instant::now();
     }
 
@@ -406,6 +418,7 @@ impl Worker {
         let said = protocol::encode(&Said::Reply { ticket, reply: Ok(Reply::Spawned { id }) });
         let sent = watched.and(said).and_then(|said| protocol::send(&self.socket, &said, &slot.ends()));
         slot.ends = None;
+        slot.network.sockets = None;
         if let Err(error) = sent {
             // The server is going away, or out of descriptors: nobody will ask for this one, but somebody waits.
             slot.kill();

@@ -101,7 +101,7 @@ impl Zygote {
 /// Writes into the orders how the child joins its cgroup.
 pub(super) fn join(orders: &mut Orders, entry: Option<&Entry>) {
     match entry {
-        Some(Entry::Procs(files)) => {
+        Some(Entry::Tasks(files)) => {
             for (place, file) in orders.descriptors.groups.iter_mut().zip(files) {
                 *place = file.as_raw_fd();
             }

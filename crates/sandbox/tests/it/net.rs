@@ -162,13 +162,14 @@ fn the_sockets_inside_are_the_servers() {
     }
     let world = World::new();
     let slot = world.take(&mut world.pool(Egress::None));
-    for (port, socket) in [(9001, &slot.runtime_api), (4566, &slot.endpoint)] {
+    let sockets = slot.sockets.as_ref().unwrap();
+    for (port, socket) in [(9001, &sockets.runtime_api), (4566, &sockets.endpoint)] {
         let listener = TcpListener::from(socket.try_clone().unwrap());
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let _client = within(slot.netns.as_fd(), || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap());
         listener.accept().unwrap();
     }
-    let dns = UdpSocket::from(slot.dns.try_clone().unwrap());
+    let dns = UdpSocket::from(sockets.dns.try_clone().unwrap());
     within(slot.netns.as_fd(), || {
         let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         client.send_to(b"who", (Ipv4Addr::LOCALHOST, 53)).unwrap();
@@ -394,7 +395,7 @@ fn a_namespace_comes_back_only_when_its_sockets_are_closed() {
     let mut pool = world.pool(Egress::None);
     let refill = |pool: &mut NetPool| within(world.host.0.as_fd(), || while pool.refill(1).unwrap() {});
     let slot = world.take(&mut pool);
-    let (first, held) = (inode(&slot.netns), slot.runtime_api.try_clone().unwrap());
+    let (first, held) = (inode(&slot.netns), slot.sockets.as_ref().unwrap().runtime_api.try_clone().unwrap());
     let _keep = slot.netns.try_clone().unwrap();
     pool.give_back(slot);
     refill(&mut pool);
@@ -405,7 +406,11 @@ fn a_namespace_comes_back_only_when_its_sockets_are_closed() {
     pool.give_back(slot);
     for expected in [first, second] {
         refill(&mut pool);
-        assert_eq!(inode(&world.take(&mut pool).netns), expected);
+        let slot = world.take(&mut pool);
+        assert_eq!(inode(&slot.netns), expected);
+        let remembers_nothing =
+            within(slot.netns.as_fd(), || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_no_metrics_save").unwrap());
+        assert_eq!(remembers_nothing.trim(), "1", "how its connections went is nothing for the next");
     }
 }
 
@@ -463,7 +468,7 @@ fn names_are_found_through_the_hosts_resolver() {
         }
     });
     let slot = world.take(&mut world.pool(Egress::None));
-    let inside = UdpSocket::from(slot.dns.try_clone().unwrap());
+    let inside = UdpSocket::from(slot.sockets.as_ref().unwrap().dns.try_clone().unwrap());
     let host = world.host.0.try_clone().unwrap();
     thread::spawn(move || {
         within(host.as_fd(), || {

@@ -109,7 +109,7 @@ pub struct Descriptors {
     pub sandbox: i32,
     /// The cgroup directory to be cloned into (version 2).
     pub cgroup: i32,
-    /// `cgroup.procs` files to write itself into (version 1).
+    /// `tasks` files of cgroups to write itself into (version 1).
     pub groups: [i32; GROUPS_MAX],
 }
 
