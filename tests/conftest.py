@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from support import functions, images, server
+from support import functions, http_apis, images, server
 from support.functions import ROLE, Function
 from support.sockets import SocketApi
 
@@ -97,6 +97,33 @@ def socket_api(updraft):
     for one in made:
         if one.server.is_running():
             one.delete()
+
+
+@pytest.fixture
+def serve_api(v2):
+    """Makes HTTP APIs that one test calls."""
+    maker = http_apis.Maker(v2)
+    yield maker
+    maker.remove_all()
+
+
+@pytest.fixture(scope="module")
+def echo_function(shared):
+    """A function that answers with its event."""
+    return shared.python(http_apis.ECHO)
+
+
+@pytest.fixture(scope="module")
+def says(shared):
+    """A function that answers with what its event's body says."""
+    return shared.python(http_apis.SAYS)
+
+
+@pytest.fixture
+def echo_server():
+    """An HTTP server that tells what it was asked."""
+    with http_apis.Backend(http_apis.echo) as backend:
+        yield backend
 
 
 @pytest.fixture(scope="session")

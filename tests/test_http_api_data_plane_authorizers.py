@@ -33,23 +33,6 @@ def handler(event, context):
 """
 
 
-@pytest.fixture(scope="module")
-def v2(updraft):
-    return updraft.client("apigatewayv2")
-
-
-@pytest.fixture
-def make_api(v2):
-    maker = Maker(v2)
-    yield maker
-    maker.remove_all()
-
-
-@pytest.fixture(scope="module")
-def echo(shared):
-    return shared.python(ECHO)
-
-
 @pytest.fixture
 def issuer(tmp_path):
     with Issuer(tmp_path) as issuer:
@@ -57,14 +40,14 @@ def issuer(tmp_path):
 
 
 @pytest.fixture
-def guarded(make_api, echo, issuer):
+def guarded(serve_api, echo_function, issuer):
     """An API whose routes want tokens."""
-    api = make_api()
+    api = serve_api()
     api.authorizer = api.client.create_authorizer(
         ApiId=api.id, Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.header.Authorization"],
         JwtConfiguration={"Issuer": issuer.url, "Audience": ["me", "you"]},
     )["AuthorizerId"]
-    integration = api.function(echo)
+    integration = api.function(echo_function)
     api.route("GET /", integration, AuthorizationType="JWT", AuthorizerId=api.authorizer)
     api.route(
         "GET /scoped", integration, AuthorizationType="JWT", AuthorizerId=api.authorizer,
@@ -86,7 +69,7 @@ def unauthorized(api, token, why, path="/"):
 # ---- tokens
 
 
-def test_a_good_token_is_let_in_and_its_claims_are_told(guarded, issuer, echo):
+def test_a_good_token_is_let_in_and_its_claims_are_told(guarded, issuer, echo_function):
     claims = {"n": 7, "yes": True, "cognito:groups": ["a", "b"], "scope": "pets.read other"}
     token = issuer.token(**claims)
     told = guarded.event(path="/", headers=bearer(token))["requestContext"]["authorizer"]["jwt"]
@@ -103,9 +86,9 @@ def test_a_good_token_is_let_in_and_its_claims_are_told(guarded, issuer, echo):
     assert issuer.asked_for_keys() == 1, "keys are kept"
 
 
-def test_claims_are_in_format_1_and_in_the_context_too(make_api, shared, issuer):
+def test_claims_are_in_format_1_and_in_the_context_too(serve_api, shared, issuer):
     function = shared.python("import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps(event)}\n")
-    api = make_api()
+    api = serve_api()
     authorizer = api.client.create_authorizer(
         ApiId=api.id, Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.querystring.token"],
         JwtConfiguration={"Issuer": issuer.url, "Audience": ["me"]},
@@ -221,13 +204,13 @@ def test_issuers_that_are_down(guarded, issuer):
     unauthorized(guarded, token, "the issuer's keys cannot be read")
 
 
-def test_preflight_requests_need_tokens_where_their_route_does(make_api, echo, issuer):
-    api = make_api(CorsConfiguration={"AllowOrigins": ["*"], "AllowMethods": ["*"]})
+def test_preflight_requests_need_tokens_where_their_route_does(serve_api, echo_function, issuer):
+    api = serve_api(CorsConfiguration={"AllowOrigins": ["*"], "AllowMethods": ["*"]})
     authorizer = api.client.create_authorizer(
         ApiId=api.id, Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.header.Authorization"],
         JwtConfiguration={"Issuer": issuer.url, "Audience": ["me"]},
     )["AuthorizerId"]
-    integration = api.function(echo)
+    integration = api.function(echo_function)
     api.route("ANY /any", integration, AuthorizationType="JWT", AuthorizerId=authorizer)
     api.route("GET /get", integration, AuthorizationType="JWT", AuthorizerId=authorizer)
     asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
@@ -241,13 +224,13 @@ def test_preflight_requests_need_tokens_where_their_route_does(make_api, echo, i
 # ---- functions
 
 
-def with_function(api, echo, function, version="2.0", route="ANY /pets/{id}", sources=("$request.header.x-word",), **settings):
+def with_function(api, echo_function, function, version="2.0", route="ANY /pets/{id}", sources=("$request.header.x-word",), **settings):
     authorizer = api.client.create_authorizer(
         ApiId=api.id, Name="function", AuthorizerType="REQUEST", IdentitySource=list(sources),
         AuthorizerUri=f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function.arn}/invocations",
         AuthorizerPayloadFormatVersion=version, **settings,
     )["AuthorizerId"]
-    api.route(route, api.function(echo), AuthorizationType="CUSTOM", AuthorizerId=authorizer)
+    api.route(route, api.function(echo_function), AuthorizationType="CUSTOM", AuthorizerId=authorizer)
     return authorizer
 
 
@@ -265,10 +248,10 @@ def word(word):
     return {"x-word": word}
 
 
-def test_functions_answer_yes_or_no(make_api, echo, simple):
-    api = make_api(stage=None)
+def test_functions_answer_yes_or_no(serve_api, echo_function, simple):
+    api = serve_api(stage=None)
     api.stage("dev", StageVariables={"v": "1"})
-    with_function(api, echo, simple, EnableSimpleResponses=True)
+    with_function(api, echo_function, simple, EnableSimpleResponses=True)
     event = api.event(path="/dev/pets/7?q=1", headers=word("open") | {"cookie": "c=1"})
     said = event["requestContext"]["authorizer"]["lambda"]
     asked = json.loads(said.pop("event"))
@@ -288,9 +271,9 @@ def test_functions_answer_yes_or_no(make_api, echo, simple):
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
-def test_functions_answer_with_policies(make_api, echo, by_policy, version):
-    api = make_api()
-    with_function(api, echo, by_policy, version)
+def test_functions_answer_with_policies(serve_api, echo_function, by_policy, version):
+    api = serve_api()
+    with_function(api, echo_function, by_policy, version)
     event = api.event(path="/pets/7", headers=word("open"))
     asked = json.loads(event["requestContext"]["authorizer"]["lambda"]["event"])
     arn = f"arn:aws:execute-api:us-east-1:000000000000:{api.id}/$default/GET/pets/7"
@@ -304,9 +287,9 @@ def test_functions_answer_with_policies(make_api, echo, by_policy, version):
     api.refused(500, "Internal Server Error", path="/pets/7", headers=word("odd"))
 
 
-def test_what_functions_say_is_in_format_1_and_in_the_context(make_api, shared, by_policy):
+def test_what_functions_say_is_in_format_1_and_in_the_context(serve_api, shared, by_policy):
     function = shared.python("import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps(event)}\n")
-    api = make_api()
+    api = serve_api()
     authorizer = with_function(api, function, by_policy)
     mapping = {"overwrite:header.x-who": "$context.authorizer.principalId $context.authorizer.number"}
     api.route("GET /one", api.function(function, "1.0", RequestParameters=mapping), AuthorizationType="CUSTOM", AuthorizerId=authorizer)
@@ -328,10 +311,10 @@ def counting(shared):
     )
 
 
-def test_answers_are_remembered_by_identity(make_api, echo, shared):
-    api = make_api()
+def test_answers_are_remembered_by_identity(serve_api, echo_function, shared):
+    api = serve_api()
     authorizer = with_function(
-        api, echo, counting(shared), EnableSimpleResponses=True, AuthorizerResultTtlInSeconds=300,
+        api, echo_function, counting(shared), EnableSimpleResponses=True, AuthorizerResultTtlInSeconds=300,
         sources=["$request.header.x-word", "$request.querystring.q"],
     )
 
@@ -345,9 +328,9 @@ def test_answers_are_remembered_by_identity(make_api, echo, shared):
     assert [count("/pets/1?q=1", "a"), count("/pets/1?q=1", "a")] == [4, 5]
 
 
-def test_a_remembered_policy_is_asked_for_each_path(make_api, echo, shared):
-    api = make_api()
-    with_function(api, echo, counting(shared), AuthorizerResultTtlInSeconds=300)
+def test_a_remembered_policy_is_asked_for_each_path(serve_api, echo_function, shared):
+    api = serve_api()
+    with_function(api, echo_function, counting(shared), AuthorizerResultTtlInSeconds=300)
     assert api.ask(path="/pets/1", headers=word("a")).status == 200
     api.refused(403, "Forbidden", path="/pets/2", headers=word("a"))
 
@@ -382,9 +365,9 @@ def signed(api, path, *, key="test", secret="test", region="us-east-1", service=
     return api.ask("POST", path, body, dict(request.prepare().headers))
 
 
-def test_signed_requests_are_let_in_and_told_of(make_api, echo):
-    api = make_api()
-    api.route("POST /pets/{id}", api.function(echo), AuthorizationType="AWS_IAM")
+def test_signed_requests_are_let_in_and_told_of(serve_api, echo_function):
+    api = serve_api()
+    api.route("POST /pets/{id}", api.function(echo_function), AuthorizationType="AWS_IAM")
     response = signed(api, "/pets/1", body=b'{"a": 1}')
     assert response.status == 200, response.text
     event = json.loads(response.text)
@@ -418,9 +401,9 @@ def test_strangers_may_not_where_policies_are_enforced(another_server):
 # ---- the models of others
 
 
-def test_events_parse_in_powertools(make_api, echo, simple, issuer, powertools):
-    api = make_api()
-    with_function(api, echo, simple, EnableSimpleResponses=True)
+def test_events_parse_in_powertools(serve_api, echo_function, simple, issuer, powertools):
+    api = serve_api()
+    with_function(api, echo_function, simple, EnableSimpleResponses=True)
     event = api.event(path="/pets/7?q=1", headers=word("open"))
     asked = json.loads(event["requestContext"]["authorizer"]["lambda"]["event"])
     parsed = powertools("APIGatewayProxyEventV2Model", event)
@@ -431,7 +414,7 @@ def test_events_parse_in_powertools(make_api, echo, simple, issuer, powertools):
         ApiId=api.id, Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.header.Authorization"],
         JwtConfiguration={"Issuer": issuer.url, "Audience": ["me"]},
     )["AuthorizerId"]
-    api.route("POST /token", api.function(echo), AuthorizationType="JWT", AuthorizerId=authorizer)
+    api.route("POST /token", api.function(echo_function), AuthorizationType="JWT", AuthorizerId=authorizer)
     headers = bearer(issuer.token()) | {"content-type": "application/json", "cookie": "a=1"}
     parsed = powertools("APIGatewayProxyEventV2Model", api.event("POST", "/token", '{"a": 1}', headers))
     assert parsed["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] == "somebody" and parsed["cookies"] == ["a=1"]

@@ -72,7 +72,7 @@ class Api:
 
 
 class Maker:
-    """Makes APIs and removes them at the end."""
+    """Makes APIs that are called, and removes them at the end."""
 
     def __init__(self, client):
         self.client, self.made = client, []
@@ -145,3 +145,8 @@ def echo(request, status=200):
     headers = {name.lower(): value for name, value in request.headers.items()}
     told = {"method": request.command, "path": request.path, "headers": headers, "body": request.body().decode()}
     request.give(status, told, Content_Type="application/json", X_From="backend")
+
+
+def said(api, answer, path="/", **more):
+    """What an API answers whose function gives back what it is told."""
+    return api.ask("POST", path, json.dumps(answer), {"content-type": "application/json"}, **more)
