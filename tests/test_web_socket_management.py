@@ -1,19 +1,16 @@
 """What backends do with connections of WebSocket APIs: write, look, close; a whole chat."""
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 import websocket
+from support.examples import deployed
 from support.refusals import refused
-from support.server import ROOT, eventually
+from support.server import eventually
 from support.sockets import Socket
 
 
@@ -111,12 +108,7 @@ def test_a_client_that_does_not_read_is_not_waited_for(socket_api):
 
 
 def test_the_chat_of_the_examples(updraft, runtimes, lambda_, logs):
-    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = updraft.client_environment(PATH=tools, PYTHON=sys.executable, PYTHON_RUNTIME=runtimes.python)
-    deploy = ROOT / "examples/chat/deploy.sh"
-    done = subprocess.run([deploy], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    url = done.stdout.strip()
+    url = deployed("chat", updraft, runtimes)
     assert re.fullmatch(rf"ws://localhost:{updraft.port}/_aws/execute-api/[a-z0-9]+/live", url)
 
     def enter(name):
