@@ -18,11 +18,13 @@ pub struct Limits {
     pub depth: usize,
     /// Values, with those that aliases repeat.
     pub values: usize,
+    /// The bytes of YAML's texts, with those that aliases repeat.
+    pub text_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 6 << 20, depth: 100, values: 1_000_000 }
+        Limits { bytes: 6 << 20, depth: 100, values: 1_000_000, text_bytes: 24 << 20 }
     }
 }
 

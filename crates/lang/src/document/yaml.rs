@@ -12,7 +12,8 @@ use super::{Error, Limits};
 const MERGE: &str = "<<";
 
 pub(super) fn read(text: &str, limits: &Limits) -> Result<Value, Error> {
-    let mut builder = Builder { limits: *limits, values: 0, open: Vec::new(), anchors: HashMap::new(), done: None };
+    let mut builder =
+        Builder { limits: *limits, size: Size::default(), open: Vec::new(), anchors: HashMap::new(), done: None };
     for event in Parser::new(StrInput::new(text)) {
         let (event, span) = event.map_err(|error| wrong(error.info(), error.marker()))?;
         builder.event(event).map_err(|what| wrong(&what, &span.start))?;
@@ -26,18 +27,34 @@ fn wrong(what: &str, at: &Marker) -> Error {
 
 struct Builder {
     limits: Limits,
-    values: usize,
+    size: Size,
     open: Vec<Open>,
-    /// Values by anchor, with how many values each is.
-    anchors: HashMap<usize, (Value, usize)>,
+    anchors: HashMap<usize, Anchored>,
     done: Option<Value>,
+}
+
+/// How much there is of something.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    values: usize,
+    text_bytes: usize,
+}
+
+/// What aliases repeat.
+struct Anchored {
+    value: Value,
+    size: Size,
+    /// How many lists and maps it has within each other.
+    depth: usize,
 }
 
 /// A list or map that has begun.
 struct Open {
     anchor: usize,
-    /// How many values there were before it.
-    values_before: usize,
+    /// How much there was before it.
+    before: Size,
+    /// How deep what it holds is so far.
+    depth: usize,
     what: Holder,
 }
 
@@ -60,41 +77,52 @@ impl Builder {
                     ScalarStyle::Plain if !as_text => plain(&text),
                     _ => Value::String(text.into_owned()),
                 };
-                self.count(1)?;
-                if anchor > 0 {
-                    self.anchors.insert(anchor, (value.clone(), 1));
-                }
-                self.put(value)
-            }
-            Event::Alias(anchor) => {
-                let (size, known) = match self.anchors.get(&anchor) {
-                    Some((_, size)) => (*size, true),
-                    None => (0, false),
-                };
+                let size = Size { values: 1, text_bytes: value.as_str().map_or(0, str::len) };
                 self.count(size)?;
-                match self.anchors.get(&anchor) {
-                    Some((value, _)) if known => {
-                        let value = value.clone();
-                        self.put(value)
-                    }
-                    _ => Err("an alias names what is not there".to_owned()),
+                if anchor > 0 {
+                    // It is kept twice.
+                    self.count(size)?;
+                    self.anchors.insert(anchor, Anchored { value: value.clone(), size, depth: 0 });
                 }
+                self.put(value, 0)
             }
+            Event::Alias(anchor) => self.repeat(anchor),
             _ => Ok(()),
         }
     }
 
-    fn count(&mut self, values: usize) -> Result<(), String> {
-        self.values += values;
-        if self.values > self.limits.values { Err("the document has too many values".to_owned()) } else { Ok(()) }
+    /// Puts what an anchor names, once it is known that there is room for it.
+    fn repeat(&mut self, anchor: usize) -> Result<(), String> {
+        let Some(Anchored { size, depth, .. }) = self.anchors.get(&anchor) else {
+            return Err("an alias names what is not there".to_owned());
+        };
+        let (size, depth) = (*size, *depth);
+        self.count(size)?;
+        self.check_depth(self.open.len() + depth)?;
+        let value = self.anchors.get(&anchor).map(|anchored| anchored.value.clone()).unwrap_or_default();
+        self.put(value, depth)
+    }
+
+    fn count(&mut self, more: Size) -> Result<(), String> {
+        self.size.values += more.values;
+        self.size.text_bytes += more.text_bytes;
+        if self.size.values > self.limits.values {
+            return Err("the document has too many values".to_owned());
+        }
+        if self.size.text_bytes > self.limits.text_bytes {
+            return Err("the document's aliases repeat too much text".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_depth(&self, depth: usize) -> Result<(), String> {
+        if depth > self.limits.depth { Err("the document is too deep".to_owned()) } else { Ok(()) }
     }
 
     fn open(&mut self, anchor: usize, what: Holder) -> Result<(), String> {
-        if self.open.len() >= self.limits.depth {
-            return Err("the document is too deep".to_owned());
-        }
-        self.open.push(Open { anchor, values_before: self.values, what });
-        self.count(1)
+        self.check_depth(self.open.len() + 1)?;
+        self.open.push(Open { anchor, before: self.size, depth: 0, what });
+        self.count(Size { values: 1, text_bytes: 0 })
     }
 
     fn close(&mut self) -> Result<(), String> {
@@ -108,17 +136,22 @@ impl Builder {
                 Value::Object(members)
             }
         };
+        let depth = open.depth + 1;
         if open.anchor > 0 {
-            let size = self.values - open.values_before;
-            self.anchors.insert(open.anchor, (value.clone(), size));
-            // It is kept twice.
+            let size = Size {
+                values: self.size.values - open.before.values,
+                text_bytes: self.size.text_bytes - open.before.text_bytes,
+            };
             self.count(size)?;
+            self.anchors.insert(open.anchor, Anchored { value: value.clone(), size, depth });
         }
-        self.put(value)
+        self.put(value, depth)
     }
 
-    fn put(&mut self, value: Value) -> Result<(), String> {
-        let depth = self.open.len();
+    fn put(&mut self, value: Value, depth: usize) -> Result<(), String> {
+        if let Some(open) = self.open.last_mut() {
+            open.depth = open.depth.max(depth);
+        }
         match self.open.last_mut().map(|open| &mut open.what) {
             None if self.done.is_some() => return Err("there is more than one document".to_owned()),
             None => self.done = Some(value),
@@ -133,7 +166,6 @@ impl Builder {
                 }
             },
         }
-        debug_assert!(depth <= self.limits.depth, "an alias adds no level of its own");
         Ok(())
     }
 }

@@ -57,6 +57,16 @@ fn what_wants_too_much() {
         laughs.push_str(&format!("a{level}: &a{level} [{below}]\n"));
     }
     refused(&laughs, "too many values");
+    // Aliases within each other's lists are as deep as what they stand for: ninety levels, a hundred times.
+    let lists = |inner: &str| format!("{}{inner}{}", "[".repeat(90), "]".repeat(90));
+    let mut deep = format!("a0: &a0 {}\n", lists("x"));
+    for level in 1..100 {
+        deep.push_str(&format!("a{level}: &a{level} {}\n", lists(&format!("*a{}", level - 1))));
+    }
+    refused(&deep, "too deep");
+    good(&format!("a: &a {}\nb: [[*a]]\n", lists("x")));
+    // One long text is many of them.
+    refused(&format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(1_000)), "too much text");
     // An anchor within itself names what is not there yet.
     refused("a: &a [*a]\n", "");
     refused(&"x".repeat(7 << 20), "longer than");
