@@ -5,6 +5,7 @@
 
 mod authority;
 mod tls;
+pub(crate) mod unstalled;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -29,6 +31,7 @@ use crate::protocol::Answer;
 use crate::stream::Stream;
 
 pub use tls::{Certificate, Refused, Tls};
+use unstalled::Unstalled;
 
 /// A client that has not sent its whole head by then is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -135,7 +138,7 @@ async fn converse<H: Handler>(opened: Opened, handler: Arc<H>, peer: Peer, closi
     let Opened { stream, is_http2 } = opened;
     let peer = Peer { tls: stream.is_tls(), ..peer };
     let service = service_fn(move |request| respond(handler.clone(), request, peer));
-    let stream = TokioIo::new(stream);
+    let stream = TokioIo::new(Unstalled::new(stream));
     let ended = if is_http2 {
         let mut connection = pin!(http2_builder().serve_connection(stream, service));
         tokio::select! {
@@ -227,11 +230,18 @@ async fn respond<H: Handler>(
 ) -> Result<Response<Outgoing>, Infallible> {
     peer.hops = client::take_hops(request.headers_mut());
     let Answer { status, headers, body } = match peer.hops {
+        // Whoever reads one of two hosts and whoever reads the other would see different requests (RFC 9112, 3.2).
+        _ if request.headers().get_all(HOST).iter().nth(1).is_some() => refusal(400, "Bad Request"),
         0..=HOPS_MAX => handler.handle(request, peer).await,
-        _ => Answer::new(508, "application/json", Bytes::from_static(br#"{"message":"Loop Detected"}"#)),
+        _ => refusal(508, "Loop Detected"),
     };
     let mut response = Response::new(Outgoing::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// What is refused before anybody has seen it.
+fn refusal(status: u16, message: &str) -> Answer {
+    Answer::new(status, "application/json", Bytes::from(format!(r#"{{"message":"{message}"}}"#)))
 }

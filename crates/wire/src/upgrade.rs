@@ -11,7 +11,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stream::Stream;
+use crate::server::unstalled::Unstalled;
 
 /// A connection's bytes, plain or through TLS.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -38,8 +38,8 @@ impl Upgrade {
 
 /// The bare connection. HTTP's own buffers, of some kilobytes, are let go.
 fn opened(upgraded: Upgraded) -> (Box<dyn Duplex>, Bytes) {
-    match upgraded.downcast::<TokioIo<Stream>>() {
-        Ok(parts) => (Box::new(parts.io.into_inner()), unread(&parts.read_buf)),
+    match upgraded.downcast::<TokioIo<Unstalled>>() {
+        Ok(parts) => (Box::new(parts.io.into_inner().into_inner()), unread(&parts.read_buf)),
         Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
     }
 }

@@ -18,11 +18,17 @@ use wire::client::{Call, Client, Error};
 use wire::protocol::Answer;
 use wire::server::{Certificate, Handler, Peer, Tls, serve};
 
+/// More than a connection holds of what nobody reads.
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
+
 struct Tell;
 
 impl Handler for Tell {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let (head, body) = request.into_parts();
+        if head.uri.path() == "/large" {
+            return Answer::new(200, "text/plain", Bytes::from(vec![b'x'; LARGE_BYTES]));
+        }
         let length = body.collect().await.map_or(0, |body| body.to_bytes().len());
         Answer::new(200, "text/plain", Bytes::from(format!("{:?} tls={} {length}", head.version, peer.tls)))
     }
@@ -199,6 +205,29 @@ async fn dawdlers_are_closed() {
     assert_eq!(server.ask(&Client::new(None), "http", "localhost").await.unwrap(), "HTTP/1.1 tls=false 0");
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_nothing_of_an_answer_is_closed() {
+    let server = start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    let taken = rest(&mut stream).await.len();
+    assert!(taken < LARGE_BYTES, "it had all of it");
+    // Who is only slow has all the time there is.
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    // While something blocks, time stands still but for what is said here.
+    let (over, waits) = std::sync::mpsc::channel::<()>();
+    let blocked = tokio::task::spawn_blocking(move || waits.recv());
+    let mut half = vec![0; LARGE_BYTES / 2];
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(40)).await;
+        stream.read_exact(&mut half).await.unwrap();
+    }
+    drop(over);
+    _ = blocked.await;
+}
+
 #[tokio::test]
 async fn silence_after_the_handshake_is_closed_too() {
     let server = start().await;
@@ -231,6 +260,7 @@ async fn whoever_shouts_is_told_or_closed() {
         (b"\0\0\0\0\0\0\0\0\r\n\r\n", "HTTP/1.1 400 "),
         (b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 400 "),
         (b"GET / HTTP/1.1\r\nhost: x\r\nbad header: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "HTTP/1.1 400 "),
         (b"\x16\x03\x01\x00\x05hello and more of it that is no handshake at all", ""),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nno frame at all, and enough of it", ""),
     ] {
