@@ -289,12 +289,15 @@ def test_canaries(api):
 def test_compression(api):
     one = api(minimumCompressionSize=100)
     one.mock("/large", text="x" * 1000)
+    one.mock("/large", "POST")
     one.mock("/small", text="x")
     stage = one.deploy()
     answer = stage.ask("GET", "/large", headers={"Accept-Encoding": "gzip"})
     assert (answer.headers["content-encoding"], gzip.decompress(answer.content)) == ("gzip", b"x" * 1000)
     assert stage.ask("GET", "/large").text == "x" * 1000
     assert stage.ask("GET", "/small", headers={"Accept-Encoding": "gzip"}).text == "x"
+    for body, status in [(gzip.compress(b"x"), 200), (b"no gzip", 400), (gzip.compress(bytes(11 << 20)), 413)]:
+        assert stage.ask("POST", "/large", body, {"Content-Encoding": "gzip"}).status == status
 
 
 def test_compressed_bodies_are_inflated(api, shared):

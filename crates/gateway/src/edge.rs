@@ -7,6 +7,7 @@ pub(crate) mod authorizer;
 pub(crate) mod context;
 mod domain;
 pub(crate) mod execution_log;
+pub(crate) mod head;
 pub(crate) mod integration;
 pub(crate) mod jwt;
 pub(crate) mod keys;

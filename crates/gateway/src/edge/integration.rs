@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     /// It cannot be reached, or what it says is no answer.
     #[error("{0}")]
     Unreachable(String),
+    /// The request's own body cannot be read to its end.
+    #[error("{0}")]
+    Request(String),
     /// A fault of ours.
     #[error("{0}")]
     Internal(String),

@@ -27,6 +27,7 @@ use wire::server::Peer;
 
 use crate::Gateway;
 use crate::edge::address::Address;
+use crate::edge::head::{HEAD_BYTES_MAX, head_bytes};
 use crate::edge::metrics::Measured;
 use crate::edge::owner::Owner;
 
@@ -62,8 +63,12 @@ impl Gateway {
         let Some((stage, place)) = found.filter(|(stage, _)| is_custom || !stage.is_hidden) else {
             return unvisited(StatusCode::NOT_FOUND, "Not Found");
         };
+        let is_head_too_large = head_bytes(&head) > HEAD_BYTES_MAX;
         let mut visit = Visit::begin(self, desk, stage, &address, place, head, peer);
-        let mut answer = visit.phases(body).await;
+        let mut answer = match is_head_too_large {
+            false => visit.phases(body).await,
+            true => visit.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large"),
+        };
         if let Some(policy) = &stage.cors
             && !cors::is_preflight(&visit.head)
         {

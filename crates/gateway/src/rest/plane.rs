@@ -44,6 +44,7 @@ use crate::Gateway;
 use crate::edge::address::Address;
 use crate::edge::context::Context;
 use crate::edge::execution_log::{Level, Log};
+use crate::edge::head::{HEAD_BYTES_MAX, head_bytes};
 use crate::edge::owner::Owner;
 use crate::edge::trace;
 
@@ -64,9 +65,6 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// How much of a body is read only so that its sender can hear that it is too large: who is cut off while sending hears
 /// nothing.
 const BODY_BYTES_READ_MAX: usize = 16 * 1024 * 1024;
-
-/// The request line's and all headers' bytes together: API Gateway's 10,240.
-const HEAD_BYTES_MAX: usize = 10_240;
 
 /// A request on its way.
 pub(in crate::rest) struct Visit<'v> {
@@ -119,9 +117,9 @@ impl Gateway {
         if address.base_path.is_none() && stage.main.api.disable_execute_api_endpoint {
             return forbidden();
         }
-        let path = path.to_owned();
+        let (path, head_bytes) = (path.to_owned(), head_bytes(&head));
         let mut visit = Visit::begin(self, desk, &stage, &address, head, &path, peer);
-        let reply = match visit.phases(desk, body).await {
+        let reply = match visit.phases(desk, head_bytes, body).await {
             Ok(reply) => reply,
             Err(refusal) => Reply::Whole(visit.refuse(&refusal)),
         };
@@ -247,11 +245,9 @@ impl<'v> Visit<'v> {
     }
 
     /// The steps of a request's way.
-    async fn phases(&mut self, desk: &Desk, body: Incoming) -> Result<Reply, Refusal> {
-        if head_bytes(&self.asked) > HEAD_BYTES_MAX {
-            let refusal =
-                Refusal::new(crate::rest::records::GatewayResponseType::Default4xx, "Request Header Fields Too Large");
-            return Err(Refusal { status: Some(431), ..refusal });
+    async fn phases(&mut self, desk: &Desk, head_bytes: usize, body: Incoming) -> Result<Reply, Refusal> {
+        if head_bytes > HEAD_BYTES_MAX {
+            return Err(Refusal::request(431, "Request Header Fields Too Large"));
         }
         let method = self.route()?;
         let held = desk.body(body, BODY_BYTES_READ_MAX, &self.cx.origin).await.map_err(unread)?;
@@ -412,17 +408,11 @@ fn forward(headers: &mut HeaderMap, cx: &Cx, source_ip: &str, trace_id: &str) {
     }
 }
 
-fn head_bytes(asked: &Asked) -> usize {
-    let headers: usize = asked.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    headers + asked.path.len() + asked.query.len()
-}
-
 fn unread(unread: Unread) -> Refusal {
-    use crate::rest::records::GatewayResponseType as Case;
     match unread {
         Unread::TooLarge => Refusal::too_large(),
         Unread::Broken => Refusal::malformed(),
-        Unread::Late => Refusal { status: Some(408), ..Refusal::new(Case::Default4xx, "Request Timeout") },
+        Unread::Late => Refusal::request(408, "Request Timeout"),
     }
 }
 

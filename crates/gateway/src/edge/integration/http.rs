@@ -51,7 +51,7 @@ impl From<client::Error> for Failure {
                 Failure::Unreachable(error.to_string())
             }
             client::Error::TooLarge(_) => Failure::Unreachable(error.to_string()),
-            client::Error::Request(_) => Failure::Internal(error.to_string()),
+            client::Error::Request(_) => Failure::Request(error.to_string()),
         }
     }
 }

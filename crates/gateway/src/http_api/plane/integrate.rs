@@ -15,6 +15,7 @@ use shape::Body;
 use wire::protocol::Answer;
 use wire::route::percent;
 
+use super::BODY_BYTES_MAX;
 use super::event as event_1;
 use super::parameters::{Changes, Request};
 use super::stage::{Backend, Format, LiveIntegration, LiveRoute};
@@ -34,9 +35,10 @@ impl Visit<'_> {
     pub(super) async fn integrate(&mut self, route: &LiveRoute, body: Option<Incoming>) -> Answer {
         // A route without an integration leads nowhere.
         let Some(integration) = &route.integration else { return self.refuse(StatusCode::NOT_FOUND, "Not Found") };
-        let is_server = matches!(integration.backend, Backend::Server(..));
+        // Only what goes on to a server goes on as it comes, unless it is too large: its sender hears that once it is read.
+        let streams = matches!(integration.backend, Backend::Server(..)) && !integration.request.read_body();
         let body = match body {
-            Some(body) if !is_server || integration.request.read_body() => match self.read(body).await {
+            Some(body) if !streams || self.request_bytes() > BODY_BYTES_MAX as u64 => match self.read(body).await {
                 Ok(()) => None,
                 Err(refused) => return refused,
             },
@@ -77,6 +79,7 @@ impl Visit<'_> {
                 self.refuse(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
             }
             Failure::TooLarge(_) => self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            Failure::Request(_) => self.refuse(StatusCode::BAD_REQUEST, "Bad Request"),
             Failure::Forbidden(_) | Failure::Configuration(_) | Failure::Internal(_) => {
                 self.refuse(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
             }

@@ -2,10 +2,12 @@
 //! as they come.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::header::{CONTENT_LENGTH, FORWARDED, HOST, VIA};
+use http::header::{FORWARDED, HOST, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -37,18 +39,19 @@ impl Visit<'_> {
     ) -> Result<Answer, Failure> {
         let (head, path) = self.mapped(&integration.request);
         let uri = self.uri(address, path.as_deref(), head.uri.query())?;
+        let is_too_large = Arc::new(AtomicBool::new(false));
         let body = match body {
             None => Body::Whole(self.body_bytes()),
-            Some(_) if head.headers.get(CONTENT_LENGTH).is_some_and(is_more) => {
-                return Err(Failure::TooLarge("the request is larger than 10 MB".to_owned()));
-            }
-            Some(body) => streamed(body),
+            Some(body) => streamed(body, is_too_large.clone()),
         };
         let mut request = Request::new(body);
         *request.method_mut() = method.unwrap_or(&head.method).clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = self.forwarded(head.headers);
-        let answer = self.gateway.call_http(request, integration.timeout, self.hops, tls.clone()).await?;
+        let answer = self.gateway.call_http(request, integration.timeout, self.hops, tls.clone()).await;
+        // That is why the request to the server failed, if it did: it was broken off.
+        let answer =
+            answer.map_err(|failure| if is_too_large.load(Ordering::Relaxed) { too_large() } else { failure })?;
         let (head, content) = answer.into_parts();
         let mut headers = head.headers;
         strip_hop_by_hop(&mut headers);
@@ -87,12 +90,12 @@ impl Visit<'_> {
     }
 }
 
-fn is_more(length: &HeaderValue) -> bool {
-    length.to_str().ok().and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES_MAX)
+fn too_large() -> Failure {
+    Failure::TooLarge("the request is larger than 10 MB".to_owned())
 }
 
-/// A body as it comes, up to API Gateway's limit: what is more breaks off.
-fn streamed(body: Incoming) -> Body {
+/// A body as it comes, up to API Gateway's limit: what is more breaks off, and `is_too_large` says so.
+fn streamed(body: Incoming, is_too_large: Arc<AtomicBool>) -> Body {
     use http_body::Body as _;
     if body.is_end_stream() {
         return Body::default();
@@ -100,8 +103,10 @@ fn streamed(body: Incoming) -> Body {
     let mut left = BODY_BYTES_MAX;
     let pieces = body.into_data_stream().map(move |piece| {
         let piece: Bytes = piece.map_err(std::io::Error::other)?;
-        left =
-            left.checked_sub(piece.len()).ok_or_else(|| std::io::Error::other("the request is larger than 10 MB"))?;
+        left = left.checked_sub(piece.len()).ok_or_else(|| {
+            is_too_large.store(true, Ordering::Relaxed);
+            std::io::Error::other("the request is larger than 10 MB")
+        })?;
         Ok(piece)
     });
     Body::Stream(Box::pin(pieces))

@@ -191,6 +191,7 @@ fn source_path(path: &str) -> String {
 /// Lambda's status for a failure that is none of the function.
 fn status_of(failure: &Failure) -> u16 {
     match failure {
+        Failure::Request(_) => 400,
         Failure::Forbidden(_) => 403,
         Failure::Configuration(_) => 404,
         Failure::TooLarge(_) => 413,
@@ -212,7 +213,10 @@ pub(super) fn function_failed(visit: &mut Visit<'_>, failure: &Failure) -> Refus
         Failure::Throttled(_) => {
             ("Execution failed due to configuration error: Rate Exceeded.".to_owned(), Refusal::integration(500))
         }
-        Failure::Configuration(words) | Failure::Unreachable(words) | Failure::Internal(words) => {
+        Failure::Configuration(words)
+        | Failure::Unreachable(words)
+        | Failure::Request(words)
+        | Failure::Internal(words) => {
             (format!("Execution failed due to configuration error: {words}"), Refusal::integration(500))
         }
     };

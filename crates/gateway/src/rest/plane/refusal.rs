@@ -48,6 +48,11 @@ impl Refusal {
         Refusal::new(Case::MissingAuthenticationToken, "Missing Authentication Token")
     }
 
+    /// A fault of the request that is no case of its own, with AWS's status for it.
+    pub(in crate::rest) fn request(status: u16, message: &'static str) -> Refusal {
+        Refusal { status: Some(status), ..Refusal::new(Case::Default4xx, message) }
+    }
+
     /// A fault of the integration, with AWS's status for it: the case's own is another.
     pub(in crate::rest) fn integration(status: u16) -> Refusal {
         Refusal { status: Some(status), ..Refusal::new(Case::IntegrationFailure, "Internal server error") }
@@ -71,7 +76,7 @@ impl Refusal {
 
     /// The request's body is not what it says it is, or not whole.
     pub(in crate::rest) fn malformed() -> Refusal {
-        Refusal { status: Some(400), ..Refusal::new(Case::Default4xx, "Bad Request") }
+        Refusal::request(400, "Bad Request")
     }
 
     /// The request is larger than it may be.

@@ -189,6 +189,7 @@ pub(super) fn of_failure(failure: Failure) -> Refused {
         | Failure::Throttled(_)
         | Failure::TooLarge(_)
         | Failure::Configuration(_)
+        | Failure::Request(_)
         | Failure::Internal(_) => Refused::execution(500, why),
     }
 }
