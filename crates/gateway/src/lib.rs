@@ -11,6 +11,8 @@ mod domain;
 pub mod edge;
 pub mod http_api;
 pub mod rest;
+#[cfg(test)]
+mod spoil;
 pub mod web_socket;
 
 use std::ops::Deref;

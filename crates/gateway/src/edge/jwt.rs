@@ -52,7 +52,6 @@ pub(crate) enum KeysAt {
     /// Where its discovery document says, `{issuer}/.well-known/openid-configuration`.
     Discovered(String),
     /// At this address.
-    #[allow(dead_code, reason = "user pools of REST APIs come with their data plane")]
     Url(String),
 }
 

@@ -8,6 +8,8 @@
 mod apply;
 mod export;
 mod extension;
+#[cfg(test)]
+mod hostile;
 mod import;
 mod paths;
 mod schema;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use base::Timestamp;
+use proptest::prelude::*;
 
 use super::*;
 use crate::http_api::api;
 use crate::http_api::records::{Api, ProtocolType};
 use crate::http_api::snapshot::Snapshot;
+use crate::spoil;
 
 const DEFINITION: &str = r##"{
   "openapi": "3.0.1",
@@ -69,6 +71,19 @@ fn a_spoilt_definition_is_refused_or_planned() {
                 Ok(plan) => assert!(!plan.title.is_empty() || text.contains("title")),
                 Err(error) => assert_eq!(error.code, "BadRequestException", "{error}"),
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Parts that are something else, copied, multiplied, deep.
+    #[test]
+    fn a_definition_with_parts_at_other_places(edits in spoil::edits()) {
+        let definition = spoil::spoilt(&serde_json::from_str(DEFINITION).unwrap(), &edits);
+        if let Err(error) = plan(&definition.to_string(), BasePath::Split) {
+            prop_assert_eq!(error.code, "BadRequestException");
         }
     }
 }

@@ -8,10 +8,10 @@ use super::*;
 use crate::rest::records::{Model, Resource, RestApi};
 use crate::rest::snapshot::Snapshot;
 
-const PETSTORE_2: &str = include_str!("../../../../../tests/data/openapi/petstore-2.json");
-const PETSTORE_3: &str = include_str!("../../../../../tests/data/openapi/petstore-3.yaml");
-const USPTO: &str = include_str!("../../../../../tests/data/openapi/uspto.json");
-const README: &str = include_str!("../../../../../tests/data/openapi/readme.json");
+pub(super) const PETSTORE_2: &str = include_str!("../../../../../tests/data/openapi/petstore-2.json");
+pub(super) const PETSTORE_3: &str = include_str!("../../../../../tests/data/openapi/petstore-3.yaml");
+pub(super) const USPTO: &str = include_str!("../../../../../tests/data/openapi/uspto.json");
+pub(super) const README: &str = include_str!("../../../../../tests/data/openapi/readme.json");
 
 fn good(document: impl AsRef<str>, options: Options) -> Definition {
     read(document.as_ref().as_bytes(), options).unwrap_or_else(|error| panic!("{}", error.message))
@@ -28,7 +28,7 @@ fn refused(document: &Value, wanted: &str) {
 }
 
 /// A definition as a deployment would have it.
-fn snapshot(definition: &Definition) -> Snapshot {
+pub(super) fn snapshot(definition: &Definition) -> Snapshot {
     let resources = definition.paths.iter().enumerate().map(|(at, (path, methods))| Resource {
         id: format!("r{at}"),
         path: path.clone(),
@@ -70,7 +70,7 @@ fn snapshot(definition: &Definition) -> Snapshot {
     }
 }
 
-fn exported(definition: &Definition, dialect: Dialect) -> Value {
+pub(super) fn exported(definition: &Definition, dialect: Dialect) -> Value {
     let extensions = Extensions::of(Some("apigateway")).unwrap();
     let snapshot = snapshot(definition);
     let staged = Staged { snapshot: &snapshot, stage: "prod", host: "abc.execute-api".to_owned(), documentation: None };
