@@ -9,13 +9,15 @@ from support import functions, http_apis, rest
 from support.server import eventually
 from support.sockets import SocketApi
 
-# Says how it is asked; takes its time, and tells its log when it is through, if the path ends so.
+# Says how it is asked; takes its time, and tells its log when it begins and when it is through, if the path ends so.
 FUNCTION = """
 import json, time
 def handler(event, context):
     if (event.get("rawPath") or event.get("path")).endswith("slow"):
+        mark = str(event["headers"].get("x-mark"))
+        print("began with " + mark)
         time.sleep(2)
-        print("through with " + str(event["headers"].get("x-mark")))
+        print("through with " + mark)
     return {"statusCode": 200, "body": json.dumps({"length": len(event.get("body") or ""), "query": event.get("queryStringParameters")})}
 """
 
