@@ -41,7 +41,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     let mut connection = Connection::open(server.address)?;
     let (mut first, mut warm) = (Times::default(), Times::default());
     for round in 0..ROUNDS {
-        server.change("slow-init", round, None)?;
+        once_settled(|| server.change("slow-init", round, None))?;
         let version = publish(&mut server)?;
         provision(&mut server, &version)?;
         let invocation = server.invocation(&format!("slow-init:{version}"))?;
@@ -57,14 +57,18 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The change before may be under way; a version is published once it is done.
 fn publish(server: &mut Server) -> Result<String, Failure> {
+    let body = once_settled(|| server.call("POST", "/2015-03-31/functions/slow-init/versions", b"{}"))?;
+    Ok(serde_json::from_slice::<Version>(&body)?.version)
+}
+
+/// A change is refused while the function's creation, or the change before, is under way.
+fn once_settled<T>(mut act: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     let started = Instant::now();
     loop {
-        match server.call("POST", "/2015-03-31/functions/slow-init/versions", b"{}") {
-            Ok(body) => return Ok(serde_json::from_slice::<Version>(&body)?.version),
-            Err(error) if started.elapsed() > READY_TIMEOUT => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        match act() {
+            Err(_) if started.elapsed() < READY_TIMEOUT => std::thread::sleep(Duration::from_millis(5)),
+            done => return done,
         }
     }
 }

@@ -19,6 +19,9 @@ const TURNS: usize = 40;
 /// Parts of one answer, some milliseconds apart so that each travels by itself.
 const PARTS: usize = 10;
 
+/// Of a time in nanoseconds, from a second after the machine began.
+const TIME_DIGITS_MIN: usize = 10;
+
 /// A part may be so old at most when the caller has it.
 const PART_AGE_GOAL: Duration = Duration::from_millis(2);
 
@@ -117,11 +120,12 @@ impl Stream {
     }
 }
 
-/// The times that parts were written at, as far as they are whole.
+/// The times that parts were written at, as far as they are whole. Checksums between them may look like short numbers.
 fn times_in(seen: &[u8]) -> Vec<Duration> {
     let mut fields = seen.split(|byte| *byte == b';');
     fields.next_back();
-    let numbers = fields.filter_map(|field| std::str::from_utf8(field).ok()?.parse::<u64>().ok());
+    let long = fields.filter(|field| field.len() >= TIME_DIGITS_MIN);
+    let numbers = long.filter_map(|field| std::str::from_utf8(field).ok()?.parse::<u64>().ok());
     numbers.map(Duration::from_nanos).collect()
 }
 
