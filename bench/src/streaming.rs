@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn only_whole_times_count() {
-        assert_eq!(times_in(b"HTTP/1.1 200 OK\r\n\r\n5\r\n;12;\r\n;3"), [Duration::from_nanos(12)]);
-        assert_eq!(times_in(b";1;;2;"), [Duration::from_nanos(1), Duration::from_nanos(2)]);
+        let (one, two) = (Duration::from_nanos(1_000_000_001), Duration::from_nanos(2_000_000_002));
+        assert_eq!(times_in(b"HTTP/1.1 200 OK\r\n\r\nc\r\n;1000000001;\r\n;2000000"), [one]);
+        assert_eq!(times_in(b";1000000001;;2000000002;"), [one, two]);
+        assert_eq!(times_in(b";1000000001;)6;c;2000000002;"), [one, two], "a checksum between them");
     }
 }
