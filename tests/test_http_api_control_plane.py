@@ -223,6 +223,7 @@ def test_refused_integrations(v2, api):
         "PayloadFormatVersion is a required parameter": {"IntegrationType": "AWS_PROXY", "IntegrationUri": FUNCTION},
         "PayloadFormatVersion 3.0 is not supported": {"IntegrationType": "AWS_PROXY", "IntegrationUri": FUNCTION, "PayloadFormatVersion": "3.0"},
         "Invalid integration URI": {"IntegrationType": "AWS_PROXY", "IntegrationUri": "http://x", "PayloadFormatVersion": "2.0"},
+        "Invalid integration URI specified": {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOKE.replace("/invocations", "/response-streaming-invocations"), "PayloadFormatVersion": "2.0"},
         "Invalid HTTP endpoint": proxy | {"IntegrationUri": "example.com"},
         "Invalid HTTP method specified: FETCH": proxy | {"IntegrationMethod": "FETCH"},
         "Timeout should be between 50 ms and 30000 ms": proxy | {"TimeoutInMillis": 30001},

@@ -97,6 +97,10 @@ def test_integrations_and_their_responses(v2, api):
     }.items():
         with refused(400, "BadRequestException", words):
             v2.create_integration(ApiId=api, **settings)
+    streaming = INVOKE.replace("/invocations", "/response-streaming-invocations")
+    for kind in ("AWS_PROXY", "AWS"):
+        with refused(400, "BadRequestException", "Invalid integration URI specified"):
+            v2.create_integration(ApiId=api, IntegrationType=kind, IntegrationUri=streaming, IntegrationMethod="POST")
     for words, settings in {
         "request parameters": {"IntegrationType": "AWS", "IntegrationUri": INVOKE, "IntegrationMethod": "POST",
                                "RequestParameters": {"integration.request.header.X-Amz-Invocation-Type": "'DryRun'"}},

@@ -7,6 +7,10 @@ pub(crate) mod lambda;
 
 use std::time::Duration;
 
+/// AWS's word, in the place of a role, for the credentials of whoever calls the API. It is refused where it is set: nobody here has their
+/// secret.
+pub(crate) const CALLERS_OWN: &str = "arn:aws:iam::*:user/*";
+
 /// Why an integration gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {

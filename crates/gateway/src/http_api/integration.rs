@@ -14,7 +14,8 @@ use super::records::{
     ProtocolType, ROUTES, VPC_LINKS, owned,
 };
 use crate::Failure;
-use crate::edge::integration::lambda::session;
+use crate::edge::integration::CALLERS_OWN;
+use crate::edge::integration::lambda::{INVOCATION_TYPE, STREAMING, session};
 use crate::edge::owner;
 
 /// Integrations of an API (a quota of AWS).
@@ -31,9 +32,6 @@ const WEB_SOCKET_TIMEOUT_MS_MAX: i32 = 29_000;
 
 /// Bytes of a template (a quota of AWS: 300 KB; the model says 32 K).
 const TEMPLATE_BYTES_MAX: usize = 32 * 1024;
-
-/// AWS's word for the credentials of whoever calls an API. Nobody here has their secret.
-const CALLERS_OWN: &str = "arn:aws:iam::*:user/*";
 
 /// By what AWS says a WebSocket API's answers find their integration response.
 const RESPONSE_SELECTION: &str = "${integration.response.statuscode}";
@@ -236,12 +234,15 @@ fn require_function(uri: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// Whether a URI names a function. Stage variables may stand in it.
+/// Whether a URI names a function. Stage variables may stand in it. Answers of this version's APIs do not stream.
 pub(crate) fn is_function(uri: &str) -> bool {
     let Some(arn) = base::Arn::parse(uri) else { return false };
     match arn.service.as_str() {
         "lambda" => arn.resource.starts_with("function:"),
-        "apigateway" => arn.resource.starts_with("path/") && arn.resource.contains("/functions/"),
+        "apigateway" => {
+            let path = &arn.resource;
+            path.starts_with("path/") && path.contains("/functions/") && !path.ends_with(STREAMING)
+        }
         _ => false,
     }
 }
@@ -250,7 +251,7 @@ pub(crate) fn is_function(uri: &str) -> bool {
 /// call them by their policies.
 fn require_service(integration: &Integration) -> Result<(), Failure> {
     let uri = integration.integration_uri.as_deref().unwrap_or_default();
-    let arn = base::Arn::parse(uri).filter(|arn| arn.service == "apigateway");
+    let arn = base::Arn::parse(uri).filter(|arn| arn.service == "apigateway" && !arn.resource.ends_with(STREAMING));
     let arn = arn.ok_or_else(|| bad("Invalid integration URI specified"))?;
     let what = arn.resource.strip_prefix("path/").or_else(|| arn.resource.strip_prefix("action/"));
     if arn.account.is_empty() || what.is_none_or(str::is_empty) {
@@ -265,8 +266,7 @@ fn require_service(integration: &Integration) -> Result<(), Failure> {
     }
     // All that a function's call has besides its body.
     let is_known = |(name, value): (&String, &String)| {
-        name.eq_ignore_ascii_case("integration.request.header.X-Amz-Invocation-Type")
-            && ["'Event'", "'RequestResponse'"].contains(&value.as_str())
+        is_invocation_type(name) && ["'Event'", "'RequestResponse'"].contains(&value.as_str())
     };
     match integration.request_parameters.iter().flatten().all(is_known) {
         true => Ok(()),
@@ -275,6 +275,12 @@ fn require_service(integration: &Integration) -> Result<(), Failure> {
         )
         .into()),
     }
+}
+
+/// Whether a request parameter says if anybody waits for a function's answer.
+pub(crate) fn is_invocation_type(name: &str) -> bool {
+    let header = name.strip_prefix("integration.request.header.");
+    header.is_some_and(|header| header.eq_ignore_ascii_case(INVOCATION_TYPE))
 }
 
 /// A server's address; behind a VPC link perhaps the ARN of a listener or a service.

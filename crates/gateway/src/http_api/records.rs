@@ -274,7 +274,7 @@ pub struct Integration {
     pub connection_type: Option<ConnectionType>,
     /// What becomes of the request's body.
     pub content_handling_strategy: Option<ContentHandlingStrategy>,
-    /// The role in whose name the backend is called; `arn:aws:iam::*:user/*` for the caller's own.
+    /// The role in whose name the backend is called. The caller's own credentials (`arn:aws:iam::*:user/*`) are refused.
     pub credentials_arn: Option<String>,
     /// What it is for.
     pub description: Option<String>,

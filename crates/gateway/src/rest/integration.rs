@@ -12,6 +12,7 @@ use super::records::{
 };
 use super::{expression, vpc_link};
 use crate::Failure;
+use crate::edge::integration::CALLERS_OWN;
 use crate::edge::integration::lambda::STREAMING;
 
 /// AWS's default, in milliseconds. Regional and private APIs may have longer ones since 2024, on request.
@@ -19,9 +20,6 @@ const TIMEOUT_MS: i32 = 29_000;
 /// AWS's bounds, in milliseconds, and those of answers that stream: 15 minutes.
 const TIMEOUTS_MS: RangeInclusive<i32> = 50..=29_000;
 const STREAM_TIMEOUTS_MS: RangeInclusive<i32> = 50..=900_000;
-
-/// What says, in the place of a role, that a service is called with the caller's own credentials.
-const CREDENTIALS_OF_CALLER: &str = "arn:aws:iam::*:user/*";
 
 /// Templates as they are kept: an empty one is null.
 pub(crate) fn templates(given: Option<Templates>) -> Option<Templates> {
@@ -74,7 +72,7 @@ fn check_built(integration: &Integration) -> Result<(), Error> {
     let missing = [
         (streams_mapped, "an integration of type AWS with a function that streams"),
         (integration.integration_target.is_some(), "the integration target of a VPC link"),
-        (integration.credentials.as_deref() == Some(CREDENTIALS_OF_CALLER), "calling a service as the API's caller"),
+        (integration.credentials.as_deref() == Some(CALLERS_OWN), "calling a service as the API's caller"),
         (to_firehose, "an integration of type AWS_PROXY with Firehose"),
     ];
     match missing.iter().find(|(is_asked, _)| *is_asked) {
@@ -149,7 +147,7 @@ fn check_aws(integration: &Integration, uri: &str, account: AccountId) -> Result
 /// Roles of other accounts cannot be passed on.
 fn check_role(role: Option<&str>, account: AccountId) -> Result<(), Error> {
     let Some(role) = role else { return Ok(()) };
-    if role.contains("${stageVariables.") || role == CREDENTIALS_OF_CALLER {
+    if role.contains("${stageVariables.") || role == CALLERS_OWN {
         return Ok(());
     }
     let arn = Arn::parse(role)

@@ -1,7 +1,7 @@
 //! Services of the house behind APIs: a request to the front desk, signed as the integration's role, like any client's.
 //!
 //! `arn:aws:apigateway:{region}:{service}:action/{Action}` names an operation; `…:path/{path}` is the service's own HTTP API.
-//! Deliberately absent: the caller's own credentials (`arn:aws:iam::*:user/*`), since nobody here has the caller's secret.
+//! Deliberately absent: the caller's own credentials (`CALLERS_OWN`), since nobody here has the caller's secret.
 
 use std::time::Duration;
 

@@ -74,6 +74,9 @@ impl Permits {
     }
 }
 
+/// The header by which an integration says whether anybody waits for a function's answer: `Event` if nobody does.
+pub(crate) const INVOCATION_TYPE: &str = "x-amz-invocation-type";
+
 /// What ends an address by which a function's answer is streamed.
 pub(crate) const STREAMING: &str = "/response-streaming-invocations";
 
@@ -122,7 +125,7 @@ impl Gateway {
     }
 
     /// Gives a function an event, if the API may. It is durable when this returns, and runs when it runs: what AWS does where
-    /// an integration says `X-Amz-Invocation-Type: 'Event'`.
+    /// an integration says so ([`INVOCATION_TYPE`]).
     pub(crate) async fn send_event(
         &self,
         desk: impl Into<Option<&Desk>>,

@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use super::template::Template;
 use crate::edge::integration::Failure;
 use crate::edge::integration::aws::{ServiceCall, ServiceUri};
+use crate::edge::integration::lambda::INVOCATION_TYPE;
 use crate::rest::mapping::{Overrides, Rendered};
 use crate::rest::records::{ContentHandlingStrategy, GatewayResponseType as Case, IntegrationType};
 
@@ -76,7 +77,7 @@ fn outgoing(visit: &Visit<'_>, integration: &LiveIntegration, body: Bytes, overr
 fn is_event(visit: &Visit<'_>, integration: &LiveIntegration) -> bool {
     let variables = visit.serving.variables.as_ref();
     integration.mapped.iter().any(|(place, source)| {
-        *place == Place::Header(HeaderName::from_static("x-amz-invocation-type"))
+        *place == Place::Header(HeaderName::from_static(INVOCATION_TYPE))
             && source.value(&visit.asked, &visit.context, variables, None).as_deref() == Some("Event")
     })
 }

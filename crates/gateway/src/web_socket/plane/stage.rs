@@ -16,6 +16,7 @@ use crate::edge::integration::lambda::function_of;
 use crate::edge::schema::Schema;
 use crate::edge::throttle::{ACCOUNT, Bucket, Limit};
 use crate::http_api::api::KEYS_OF_AUTHORIZER;
+use crate::http_api::integration::is_invocation_type;
 use crate::http_api::records::{
     AuthorizationType, Authorizer, ContentHandlingStrategy, Integration, IntegrationResponse, IntegrationType,
     LoggingLevel, Route, RouteSettings, Stage, Texts,
@@ -340,11 +341,7 @@ impl Response {
 
 /// Whether a function gets its event without anybody waiting for its answer.
 fn is_event(integration: &Integration) -> bool {
-    let is_kind = |name: &str| {
-        name.strip_prefix("integration.request.header.")
-            .is_some_and(|name| name.eq_ignore_ascii_case("x-amz-invocation-type"))
-    };
-    integration.request_parameters.iter().flatten().any(|(name, value)| is_kind(name) && value == "'Event'")
+    integration.request_parameters.iter().flatten().any(|(name, value)| is_invocation_type(name) && value == "'Event'")
 }
 
 /// A URI with the stage's variables in the places of `${stageVariables.name}`.
