@@ -109,5 +109,5 @@ def test_chalice(updraft, project):
 
     project.run("delete")
     assert api.ask("GET", "/").status == 403
-    functions = updraft.client("lambda").list_functions()["Functions"]
-    assert not [one for one in functions if one["FunctionName"].startswith("shop-")]
+    pages = updraft.client("lambda").get_paginator("list_functions").paginate()
+    assert not [one for page in pages for one in page["Functions"] if one["FunctionName"].startswith("shop-")]

@@ -1,12 +1,12 @@
 """Concurrency: the account's limit, reservations, and environments that are initialised before anybody calls."""
 
 import concurrent.futures
-import datetime
 
 import pytest
 from botocore.exceptions import ClientError
 
-from support.functions import Factory, Function, Report
+from support import metrics
+from support.functions import Factory, Function, Report, lines_of
 from support.refusals import refused
 from support.server import eventually
 
@@ -44,15 +44,7 @@ def throttled(function, event, reason):
 
 def running(function, logs, count):
     """Waits until so many requests have begun."""
-
-    def begun():
-        try:
-            found = logs.filter_log_events(logGroupName=function.log_group, filterPattern='"START RequestId"')
-        except logs.exceptions.ResourceNotFoundException:
-            return False
-        return len(found["events"]) >= count
-
-    assert eventually(begun, 60)
+    assert eventually(lambda: len(lines_of(logs, function, '"START RequestId"')) >= count, 60)
 
 
 # ---- reservations
@@ -239,26 +231,17 @@ def test_concurrency_shows_in_metrics(updraft, published):
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         assert len([one.ok() for one in threads.map(version.invoke, [{"seconds": 8}] * 2)]) == 2
 
-    def highest(name, statistic="Maximum", **dimensions):
-        now = datetime.datetime.now(datetime.timezone.utc)
-        found = cloudwatch.get_metric_statistics(
-            Namespace="AWS/Lambda",
-            MetricName=name,
-            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=now - datetime.timedelta(minutes=10),
-            EndTime=now + datetime.timedelta(minutes=2),
-            Period=60,
-            Statistics=[statistic],
-        )["Datapoints"]
-        return sum(point[statistic] for point in found) if statistic == "Sum" else max(
-            (point[statistic] for point in found), default=None
-        )
+    def total(name, **dimensions):
+        return sum(metrics.values(cloudwatch, "AWS/Lambda", name, **dimensions))
+
+    def highest(name, **dimensions):
+        return max(metrics.values(cloudwatch, "AWS/Lambda", name, "Maximum", **dimensions), default=None)
 
     named, resource = {"FunctionName": published.name}, {"Resource": f"{published.name}:1"}
     assert eventually(lambda: highest("ConcurrentExecutions", **named) == 2), highest("ConcurrentExecutions", **named)
     assert highest("ConcurrentExecutions") >= 2 and highest("UnreservedConcurrentExecutions") >= 1
-    assert highest("ProvisionedConcurrencyInvocations", "Sum", **named, **resource) == 1
-    assert highest("ProvisionedConcurrencySpilloverInvocations", "Sum", **named, **resource) == 1
+    assert total("ProvisionedConcurrencyInvocations", **named, **resource) == 1
+    assert total("ProvisionedConcurrencySpilloverInvocations", **named, **resource) == 1
     assert highest("ProvisionedConcurrentExecutions", **named, **resource) == 1
     assert highest("ProvisionedConcurrencyUtilization", **named, **resource) == 1.0
 

@@ -1,8 +1,8 @@
 """Requests to HTTP APIs, by plain HTTP: stages, routes, CORS, limits, logs, metrics."""
 
-import datetime
 import json
 
+from support import metrics
 from support.http_apis import said
 from support.server import eventually
 
@@ -204,15 +204,9 @@ def test_requests_are_counted(serve_api, says, updraft):
     said(api, "no such route", "/dev/nothing")
     api.ask("POST", "/dev/pets", "no json")
     cloudwatch = updraft.client("cloudwatch")
-    now = datetime.datetime.now(datetime.UTC)
 
     def metric(name, statistic="Sum", **dimensions):
-        points = cloudwatch.get_metric_statistics(
-            Namespace="AWS/ApiGateway", MetricName=name, Period=3600, Statistics=[statistic],
-            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=now - datetime.timedelta(hours=1), EndTime=now + datetime.timedelta(hours=1),
-        )["Datapoints"]
-        return sum(point[statistic] for point in points)
+        return sum(metrics.values(cloudwatch, "AWS/ApiGateway", name, statistic, **dimensions))
 
     stage = {"ApiId": api.id, "Stage": "dev"}
     for dimensions in ({"ApiId": api.id}, stage):

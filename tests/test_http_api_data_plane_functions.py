@@ -185,8 +185,6 @@ def test_functions_may_be_named_by_stage_variables(serve_api, create):
 
 def test_functions_must_let_the_api_call_them(another_server):
     with another_server(arguments=["--iam", "enforce"]) as server:
-        from support.functions import Factory, Runtimes
-
         lambda_ = server.client("lambda")
         function = Factory(lambda_, Runtimes.on_host(server.runtimes)).python(ECHO)
         api = Maker(server.client("apigatewayv2"))()

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from support.functions import lines_of
 from support.refusals import refused, refuses
 from support.rest import Api
 from support.server import eventually
@@ -517,14 +518,7 @@ def test_services_of_the_house_behind_an_api(api, create, logs):
     stage = one.deploy()
     assert "assumed-role/caller/BackplaneAssumeRoleSession" in stage.ask("GET", "/who").text
     assert stage.ask("POST", "/event", '{"n": 42}').status == 202
-
-    def lines():
-        try:
-            return logs.filter_log_events(logGroupName=function.log_group, filterPattern='"got 42"')["events"]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
-
-    assert eventually(lines)
+    assert eventually(lambda: lines_of(logs, function, '"got 42"'))
     assert stage.ask("GET", "/none").status == 500
 
 

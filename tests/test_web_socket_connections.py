@@ -297,7 +297,7 @@ def test_what_clients_must_not_send(socket_api, echo):
     assert (opcode, data) == (websocket.ABNF.OPCODE_PONG, b"are you there")
 
 
-def test_endings_have_their_codes(socket_api, another_server, shared):
+def test_endings_have_their_codes(socket_api, another_server):
     running = another_server(env={"UPDRAFT_WEBSOCKET_IDLE_SECS": "1"}).start()
     one = socket_api(on=running)
     one.route("$default", one.integration(IntegrationType="MOCK"))

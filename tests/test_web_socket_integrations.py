@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.functions import Factory
+from support.functions import Factory, lines_of
 from support.http_apis import Backend, echo
 from support.server import eventually
 from support.sockets import ECHO, ID
@@ -187,11 +187,4 @@ def test_functions_that_nobody_waits_for(socket_api, create, logs):
     one.deploy()
     with one.connect() as client:
         assert client.ask({"action": "later", "n": 42}) == "taken"
-
-    def lines():
-        try:
-            return logs.filter_log_events(logGroupName=function.log_group, filterPattern='"got 42"')["events"]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
-
-    assert eventually(lines)
+    assert eventually(lambda: lines_of(logs, function, '"got 42"'))

@@ -1,9 +1,9 @@
 """Messages to WebSocket APIs: the routes that they find, the limits and models that they meet, answers, metrics and logs."""
 
-import datetime
 import json
 
 import pytest
+from support import metrics
 from support.server import eventually
 from support.sockets import ECHO
 
@@ -148,19 +148,9 @@ def test_metrics_and_access_logs(socket_api, updraft, logs, echo):
     assert (none["status"], none["error"], none["id"]) == (403, "Forbidden", forbidden["requestId"])
 
     cloudwatch = updraft.client("cloudwatch")
-    now = datetime.datetime.now(datetime.UTC)
 
     def total(metric, **dimensions):
-        statistics = cloudwatch.get_metric_statistics(
-            Namespace="AWS/ApiGateway",
-            MetricName=metric,
-            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-            StartTime=now - datetime.timedelta(hours=1),
-            EndTime=now + datetime.timedelta(hours=1),
-            Period=3600,
-            Statistics=["Sum"],
-        )
-        return sum(point["Sum"] for point in statistics["Datapoints"])
+        return sum(metrics.values(cloudwatch, "AWS/ApiGateway", metric, **dimensions))
 
     stage = {"ApiId": one.id, "Stage": "prod"}
     # Two messages in, two answers out.

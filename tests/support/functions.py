@@ -178,3 +178,12 @@ def compile_java(sources, runtimes_dir, directory):
     subprocess.run(["javac", "--release", "17", "-cp", libraries, "-d", str(classes), *paths], check=True)
     files = {str(path.relative_to(classes)): path.read_bytes() for path in sorted(classes.rglob("*.class"))}
     return zip_of(files)
+
+
+def lines_of(logs, function, pattern):
+    """The events of a function's log that a filter pattern fits; none where there is no log yet."""
+    try:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=function.log_group, filterPattern=pattern)
+        return [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
