@@ -14,9 +14,9 @@ use crate::{Bench, Failure};
 /// Requests before the others begin.
 const QUIET: usize = 2_000;
 
-/// Each of the others does what it does for so long, a little longer than the neighbour is measured.
-const MEASURED: Duration = Duration::from_secs(4);
+/// Until the others are under way, and how long the neighbour is measured then. They last six seconds, which is a little longer.
 const BEFORE: Duration = Duration::from_millis(700);
+const MEASURED: Duration = Duration::from_secs(4);
 
 /// Spinning requests for each processor.
 const SPINNERS_EACH: usize = 2;
@@ -52,7 +52,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does something while so many requests are under way, and waits for their end.
+/// Does something while so many requests are under way, and waits for their end: beside one that was refused it was alone.
 fn beside<T>(
     address: SocketAddr,
     request: &[u8],
@@ -60,11 +60,14 @@ fn beside<T>(
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     std::thread::scope(|threads| {
-        for _ in 0..requests {
-            threads.spawn(move || Connection::open(address)?.send(request).map(drop));
-        }
+        let other = move || Connection::open(address)?.send(request)?.good();
+        let others: Vec<_> = (0..requests).map(|_| threads.spawn(other)).collect();
         std::thread::sleep(BEFORE);
-        work()
+        let done = work()?;
+        for other in others {
+            other.join().map_err(|_| "a thread panicked")??;
+        }
+        Ok(done)
     })
 }
 
